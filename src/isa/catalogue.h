@@ -21,11 +21,11 @@ enum class Privilege : uint8_t { kNone, kIopl, kRing0 };
 /// The forms of a mnemonic that its row's class does not describe; classify() knows theirs.
 enum class Variant : uint8_t {
   kNone,
-  kMove,       ///< mov: to and from segment registers behaviour-sensitive, control and debug registers
-               ///< control-sensitive
+  kMove,       ///< mov: segment registers behaviour-sensitive, control and debug registers control-sensitive
   kPushPop,    ///< push, pop: of segment registers behaviour-sensitive
   kFar,        ///< call, jmp, ret: far ones control-sensitive
   kBitString,  ///< bt, bts, btr, btc: memory with a register offset is kImplicitMemory
+  kStringOrSse,  ///< movsd, cmpsd: string operation or SSE2
 };
 
 struct Row {
