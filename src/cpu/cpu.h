@@ -1,0 +1,59 @@
+// One virtual processor: its state, and what surrounds it. Engines run it; the routines of this folder
+// are the single meaning of every sensitive instruction.
+#pragma once
+
+#include <cstdint>
+
+#include "base/clock.h"
+#include "cpu/cpuid_model.h"
+#include "cpu/event_flags.h"
+#include "cpu/fault.h"
+#include "cpu/interrupt_source.h"
+#include "cpu/state.h"
+#include "memory/guest_memory.h"
+#include "memory/io_bus.h"
+#include "mmu/mmu.h"
+
+namespace eidolon::cpu {
+
+/// What a processor is wired to. All outlive it.
+struct Surroundings {
+  memory::GuestMemory& memory;
+  memory::IoBus& ports;
+  memory::IoBus& mmio;
+  const CpuidModel& model;
+  InterruptSource* interrupts = nullptr;  ///< null only in tests: no interrupt, no APIC
+};
+
+class Cpu {
+ public:
+  explicit Cpu(const Surroundings& around, unsigned number = 0)
+      : memory(around.memory),
+        ports(around.ports),
+        mmio(around.mmio),
+        model(around.model),
+        interrupts(around.interrupts),
+        index(number),
+        mmu(around.memory) {}
+  Cpu(const Cpu&) = delete;
+  Cpu& operator=(const Cpu&) = delete;
+
+  State state;
+  EventFlags events;
+  memory::GuestMemory& memory;
+  memory::IoBus& ports;
+  memory::IoBus& mmio;
+  const CpuidModel& model;
+  InterruptSource* interrupts;
+  const unsigned index;  ///< number of the processor, from 0
+  mmu::Mmu mmu;
+
+  /// The view of an explicit data access in the current mode.
+  [[nodiscard]] mmu::View data_view() const {
+    if (state.cpl() == 3) return mmu::View::kUser;
+    const bool smap = (state.control.cr4 & x86::kCr4Smap) != 0;
+    return smap && (state.rflags & x86::kFlagAc) != 0 ? mmu::View::kSupervisorAc : mmu::View::kSupervisor;
+  }
+};
+
+}  // namespace eidolon::cpu

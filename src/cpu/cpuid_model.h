@@ -1,0 +1,70 @@
+// What CPUID tells the guest: the host's answers, less what is not virtualized, or a named model's, and a
+// hypervisor leaf of our own at 0x40000000 ("EidolonEidol").
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+
+namespace eidolon::cpu {
+
+struct CpuidResult {
+  uint32_t eax = 0, ebx = 0, ecx = 0, edx = 0;
+};
+
+struct CpuidLeaf {
+  uint32_t leaf;
+  uint32_t subleaf;
+  bool has_subleaves;  ///< false: `subleaf` is ignored
+  CpuidResult result;
+};
+
+class CpuidModel {
+ public:
+  /// `name` is "host", "x86-64-v2" or "x86-64-v3". A named model takes from the host nothing that is not part
+  /// of it, and fails with a sentence if the host lacks something that is. Model and features only: APIC IDs
+  /// and what mirrors control registers (OSXSAVE, XSAVE sizes) are filled in by `query`.
+  static Result<CpuidModel> create(std::string_view name);
+
+  /// `cr4` and `xcr0` are the asking processor's; `apic_id` its number.
+  [[nodiscard]] CpuidResult query(uint32_t leaf, uint32_t subleaf, uint64_t cr4, uint64_t xcr0,
+                                  uint32_t apic_id) const;
+
+  /// XCR0 bits that the guest may set.
+  [[nodiscard]] uint64_t supported_xcr0() const { return supported_xcr0_; }
+  /// CR4 bits that the guest may set, from the features shown.
+  [[nodiscard]] uint64_t supported_cr4() const { return supported_cr4_; }
+  /// EFER bits that the guest may set.
+  [[nodiscard]] uint64_t supported_efer() const { return supported_efer_; }
+
+  enum class Feature : uint8_t {
+    kRdtscp,
+    kRdpid,
+    kXsave,
+    kXsaves,
+    kXsaveOpt,
+    kXsaveC,
+    kFsGsBase,
+    kSmap,
+    kInvpcid,
+    kMonitor,
+    kX2Apic,
+    kTscDeadline,
+    kMtrr,
+    kRdpmc
+  };
+  [[nodiscard]] bool has(Feature feature) const { return (features_ >> static_cast<unsigned>(feature)) & 1; }
+
+ private:
+  friend class CpuidBuilder;
+  std::vector<CpuidLeaf> leaves_;
+  uint64_t supported_xcr0_ = 1;
+  uint64_t supported_cr4_ = 0;
+  uint64_t supported_efer_ = 0;
+  uint64_t features_ = 0;
+};
+
+}  // namespace eidolon::cpu

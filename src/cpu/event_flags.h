@@ -1,0 +1,42 @@
+// Requests to a processor from outside its thread, and the sleep of a halted one.
+//
+// Generated code polls `word()` at block heads; any set bit leaves to the monitor.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <mutex>
+
+namespace eidolon::cpu {
+
+enum Event : uint32_t {
+  kEventInterrupt = 1u << 0,  ///< the interrupt source may have something: ask it
+  kEventNmi = 1u << 1,
+  kEventInit = 1u << 2,
+  kEventSipi = 1u << 3,     ///< with the vector in sipi_vector
+  kEventStop = 1u << 4,     ///< the engine returns to its caller
+  kEventRecheck = 1u << 5,  ///< leave generated code once: something changed under it
+};
+
+class EventFlags {
+ public:
+  /// Sets `events` and wakes the processor. From any thread.
+  void raise(uint32_t events);
+  [[nodiscard]] uint32_t pending() const { return word_.load(std::memory_order_acquire); }
+  /// Clears and returns those of `mask` that were set.
+  uint32_t take(uint32_t mask) { return word_.fetch_and(~mask, std::memory_order_acq_rel) & mask; }
+  /// Sleeps until an event is pending.
+  void wait();
+
+  std::atomic<uint8_t> sipi_vector{0};
+  [[nodiscard]] const std::atomic<uint32_t>* word() const { return &word_; }
+
+ private:
+  std::atomic<uint32_t> word_{0};
+  std::atomic<bool> sleeping_{false};
+  std::mutex mutex_;
+  std::condition_variable wake_;
+};
+
+}  // namespace eidolon::cpu

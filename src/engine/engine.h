@@ -1,0 +1,23 @@
+// The contract that engines share: they run one processor until something outside it is needed.
+#pragma once
+
+#include <string_view>
+
+#include "cpu/cpu.h"
+
+namespace eidolon::engine {
+
+enum class Stop : uint8_t {
+  kRequested,  ///< kEventStop was raised (and has been taken)
+  kShutdown,   ///< triple fault: Activity::kShutdown
+};
+
+class Engine {
+ public:
+  virtual ~Engine() = default;
+  [[nodiscard]] virtual std::string_view name() const = 0;
+  /// Runs on the calling thread. On return the whole architectural state is in cpu.state.
+  [[nodiscard]] virtual Stop run() = 0;
+};
+
+}  // namespace eidolon::engine

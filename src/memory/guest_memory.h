@@ -1,0 +1,86 @@
+// Guest-physical memory: RAM and ROM in one memfd, mapped once into the monitor; everything else is
+// MMIO and belongs to an IoBus.
+//
+// Each page of RAM carries a flag byte. kHasCode says that some engine holds translations of the
+// page's bytes: whoever writes such a page must tell the CodeObserver, so no virtual TLB may hold a
+// writable entry for it.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/file.h"
+#include "base/result.h"
+#include "x86/paging.h"
+
+namespace eidolon::memory {
+
+using GuestPhysical = uint64_t;
+
+/// Told before bytes of a page that has translations change.
+class CodeObserver {
+ public:
+  virtual ~CodeObserver() = default;
+  virtual void code_written(GuestPhysical address, uint64_t length) = 0;
+};
+
+enum class RegionKind : uint8_t { kRam, kRom };
+
+struct Region {
+  GuestPhysical base;
+  uint64_t length;  ///< bytes, a multiple of the page size
+  uint8_t* host;    ///< where the monitor sees it
+  RegionKind kind;
+};
+
+class GuestMemory {
+ public:
+  static constexpr uint8_t kHasCode = 1;
+
+  /// `capacity` bounds the sum of all regions (bytes).
+  static Result<std::unique_ptr<GuestMemory>> create(uint64_t capacity);
+  ~GuestMemory();
+  GuestMemory(const GuestMemory&) = delete;
+  GuestMemory& operator=(const GuestMemory&) = delete;
+
+  /// Page-aligned; fails on overlap or when the capacity is used up.
+  Result<> add_region(GuestPhysical base, uint64_t length, RegionKind kind);
+
+  [[nodiscard]] std::span<const Region> regions() const { return regions_; }
+  [[nodiscard]] uint64_t ram_bytes() const;
+  /// The region that holds `address`, or nullptr (MMIO or nothing).
+  [[nodiscard]] const Region* find(GuestPhysical address) const;
+  /// Host address of [address, address + length) if it lies in one region, else nullptr.
+  [[nodiscard]] uint8_t* host(GuestPhysical address, uint64_t length) const;
+
+  // Whole-range access for loaders and devices (DMA): false, and nothing done, if any byte of the
+  // range is not RAM (`write`) or not RAM or ROM (`read`). `write` tells the observer.
+  [[nodiscard]] bool read(GuestPhysical address, void* to, uint64_t length) const;
+  [[nodiscard]] bool write(GuestPhysical address, const void* from, uint64_t length);
+  /// Like write, but ROM can be filled too: for the machine's assembly, not for devices.
+  [[nodiscard]] bool load(GuestPhysical address, const void* from, uint64_t length);
+
+  void set_code_observer(CodeObserver* observer) { observer_ = observer; }
+  [[nodiscard]] bool page_has_code(GuestPhysical address) const;
+  void mark_code(GuestPhysical address);
+  void clear_code(GuestPhysical address);
+  /// To be called before bytes in [address, address + length) change; cheap for pages without code.
+  void before_write(GuestPhysical address, uint64_t length);
+
+ private:
+  GuestMemory() = default;
+  [[nodiscard]] std::atomic<uint8_t>* flags(GuestPhysical address) const;
+
+  FileDescriptor memfd_;
+  uint8_t* mapping_ = nullptr;
+  uint64_t capacity_ = 0;
+  uint64_t used_ = 0;
+  std::vector<Region> regions_;                         ///< sorted by base
+  std::unique_ptr<std::atomic<uint8_t>[]> page_flags_;  ///< by offset in the mapping
+  CodeObserver* observer_ = nullptr;
+};
+
+}  // namespace eidolon::memory

@@ -1,0 +1,51 @@
+#include "memory/io_bus.h"
+
+#include <algorithm>
+
+#include "base/bits.h"
+
+namespace eidolon::memory {
+
+Result<> IoBus::attach(uint64_t base, uint64_t length, IoHandler& handler, std::string name) {
+  auto next = std::ranges::upper_bound(ranges_, base, {}, &Range::base);
+  const bool overlaps_next = next != ranges_.end() && next->base - base < length;
+  const bool overlaps_previous =
+      next != ranges_.begin() && base - std::prev(next)->base < std::prev(next)->length;
+  if (length == 0 || overlaps_next || overlaps_previous)
+    return fail("device {} at {:#x} overlaps another device; give it a range of its own", name, base);
+  ranges_.insert(next, Range{base, length, &handler, std::move(name)});
+  return {};
+}
+
+void IoBus::detach(uint64_t base) {
+  std::erase_if(ranges_, [base](const Range& range) { return range.base == base; });
+}
+
+const IoBus::Range* IoBus::find(uint64_t address) const {
+  auto next = std::ranges::upper_bound(ranges_, address, {}, &Range::base);
+  if (next == ranges_.begin()) return nullptr;
+  const Range& range = *std::prev(next);
+  return address - range.base < range.length ? &range : nullptr;
+}
+
+uint64_t IoBus::read(uint64_t address, unsigned size) const {
+  const Range* range = find(address);
+  if (range != nullptr && size <= range->length - (address - range->base))
+    return range->handler->io_read(address - range->base, size) & mask_below(size * 8);
+  if (size == 1) return 0xff;
+  uint64_t value = 0;
+  for (unsigned i = 0; i < size; ++i) value |= read(address + i, 1) << (8 * i);
+  return value;
+}
+
+void IoBus::write(uint64_t address, unsigned size, uint64_t value) const {
+  const Range* range = find(address);
+  if (range != nullptr && size <= range->length - (address - range->base)) {
+    range->handler->io_write(address - range->base, size, value & mask_below(size * 8));
+    return;
+  }
+  if (size == 1) return;
+  for (unsigned i = 0; i < size; ++i) write(address + i, 1, value >> (8 * i) & 0xff);
+}
+
+}  // namespace eidolon::memory

@@ -1,0 +1,37 @@
+// A bus: which handler answers which range. One instance is the port space (64 KiB), another is the
+// MMIO part of the guest-physical address space. What nobody answers reads as all ones; writes vanish.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "memory/io_handler.h"
+
+namespace eidolon::memory {
+
+class IoBus {
+ public:
+  /// Puts `handler` at [base, base + length). Fails if the range overlaps another. Not thread-safe:
+  /// the machine is wired before its processors run.
+  Result<> attach(uint64_t base, uint64_t length, IoHandler& handler, std::string name);
+  void detach(uint64_t base);
+
+  /// `size` is 1, 2, 4 or 8. An access that leaves its range is split into bytes.
+  [[nodiscard]] uint64_t read(uint64_t address, unsigned size) const;
+  void write(uint64_t address, unsigned size, uint64_t value) const;
+  [[nodiscard]] bool has_handler(uint64_t address) const { return find(address) != nullptr; }
+
+ private:
+  struct Range {
+    uint64_t base;
+    uint64_t length;
+    IoHandler* handler;
+    std::string name;
+  };
+  [[nodiscard]] const Range* find(uint64_t address) const;
+  std::vector<Range> ranges_;  ///< sorted by base
+};
+
+}  // namespace eidolon::memory
