@@ -25,8 +25,10 @@ struct TlbEntry {
   uint64_t read_tag;
   uint64_t write_tag;
   uint64_t host;      ///< host address of the page
-  uint64_t physical;  ///< guest-physical page | kGlobal
+  uint64_t physical;  ///< guest-physical page | flags
   static constexpr uint64_t kGlobal = 1;
+  static constexpr uint64_t kLarge = 2;  ///< a piece of a 2 or 4 MiB page
+  static constexpr uint64_t kHuge = 4;   ///< a piece of a 1 GiB page
 };
 static_assert(sizeof(TlbEntry) == 32);
 
@@ -35,7 +37,7 @@ class VirtualTlb {
   static constexpr unsigned kEntriesLog2 = 10;
   static constexpr unsigned kEntries = 1u << kEntriesLog2;
 
-  VirtualTlb() { flush_all(); }
+  VirtualTlb();
 
   [[nodiscard]] static constexpr unsigned slot(uint64_t linear) {
     return linear >> x86::kPageShift & (kEntries - 1);
@@ -53,9 +55,10 @@ class VirtualTlb {
   }
 
   void insert(uint64_t linear, View view, uint8_t* host_page, uint64_t physical_page, bool writable,
-              bool global);
+              bool global, uint64_t page_size = x86::kPageSize);
   void flush_all();
   void flush_non_global();
+  /// Drops the page of `linear`; if it is a piece of a large page, all pieces (SDM volume 3, 4.10.4.1).
   void flush_page(uint64_t linear);
   /// Takes the write permission from every entry of the page: it now has translations.
   void protect_physical(uint64_t physical_page);
@@ -63,7 +66,35 @@ class VirtualTlb {
   [[nodiscard]] const TlbEntry* table(View view) const { return tables_[static_cast<unsigned>(view)].data(); }
 
  private:
+  static constexpr unsigned kUsedWords = kEntries / 64;
+  /// Which regions may have pieces of pages of their size in the table, hashed to a bit each: INVLPG must
+  /// drop them all, and must not look for them where there are none.
+  template <unsigned kShift, uint64_t kFlag>
+  struct PieceFilter {
+    static constexpr uint64_t kPieceFlag = kFlag;
+    static constexpr unsigned kBits = 256;
+    static constexpr unsigned index(uint64_t linear) { return linear >> kShift & (kBits - 1); }
+    void add(uint64_t linear) { words[index(linear) / 64] |= uint64_t{1} << index(linear) % 64; }
+    void remove(uint64_t linear) { words[index(linear) / 64] &= ~(uint64_t{1} << index(linear) % 64); }
+    [[nodiscard]] bool has(uint64_t linear) const {
+      return words[index(linear) / 64] >> index(linear) % 64 & 1;
+    }
+    std::array<uint64_t, kBits / 64> words{};
+  };
+
+  [[nodiscard]] TlbEntry& entry(View view, unsigned slot) {
+    return tables_[static_cast<unsigned>(view)][slot];
+  }
+  void clear(View view, unsigned slot);
+  template <typename Visitor>
+  void for_each_used(Visitor visit);
+  template <typename Filter>
+  void flush_pieces(Filter& filter, uint64_t linear);
+
   alignas(64) std::array<std::array<TlbEntry, kEntries>, kViewCount> tables_;
+  std::array<std::array<uint64_t, kUsedWords>, kViewCount> used_{};  ///< slots to visit when flushing
+  PieceFilter<22, TlbEntry::kLarge> large_;
+  PieceFilter<30, TlbEntry::kHuge> huge_;
 };
 
 }  // namespace eidolon::mmu

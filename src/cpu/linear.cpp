@@ -1,0 +1,174 @@
+// Data access by linear address, in three steps: cut at the page boundary, translate every piece, and only
+// then touch memory (SDM volume 3, 9.1.1: naturally aligned accesses are single ones).
+#include "cpu/linear.h"
+
+#include <algorithm>
+#include <bit>
+
+#include "base/assert.h"
+#include "base/bits.h"
+
+namespace eidolon::cpu {
+
+namespace {
+
+using memory::GuestPhysical;
+using mmu::Access;
+using mmu::View;
+
+/// The part of an access that lies in one page.
+struct Piece {
+  uint8_t* host;  ///< null: by `physical`
+  GuestPhysical physical;
+  unsigned size;
+};
+
+/// An access of at most a page has at most two.
+struct Pieces {
+  Piece piece[2];
+  unsigned count;
+};
+
+uint64_t wrap(const Cpu& cpu, uint64_t linear) {
+  return cpu.state.long_mode() ? linear : linear & mask_below(32);
+}
+
+Outcome<Piece> translate_piece(Cpu& cpu, uint64_t linear, unsigned size, Access access, View view) {
+  if (access != Access::kExecute)
+    if (uint8_t* host = cpu.mmu.tlb().lookup(linear, size, access == Access::kWrite, view))
+      return Piece{host, 0, size};
+  const auto resolved = cpu.mmu.resolve(cpu.state.control, linear, access, view);
+  if (!resolved) return std::unexpected(Fault{x86::kPageFault, resolved.error().error, linear});
+  return Piece{resolved->host, resolved->physical, size};
+}
+
+Outcome<Pieces> translate(Cpu& cpu, uint64_t linear, unsigned size, Access access, View view) {
+  EIDOLON_ASSERT(size <= x86::kPageSize);
+  Pieces pieces{};
+  linear = wrap(cpu, linear);
+  while (size != 0) {
+    const auto left = static_cast<unsigned>(x86::kPageSize - (linear & x86::kPageMask));
+    const unsigned part = std::min(size, left);
+    const auto piece = translate_piece(cpu, linear, part, access, view);
+    if (!piece) return std::unexpected(piece.error());
+    pieces.piece[pieces.count++] = *piece;
+    linear = wrap(cpu, linear + part);
+    size -= part;
+  }
+  return pieces;
+}
+
+/// memcpy, but the sizes of registers are one host access: the compiler makes a single move of a memcpy whose
+/// size it knows.
+void copy(void* to, const void* from, unsigned size) {
+  switch (size) {
+    case 1:
+      std::memcpy(to, from, 1);
+      break;
+    case 2:
+      std::memcpy(to, from, 2);
+      break;
+    case 4:
+      std::memcpy(to, from, 4);
+      break;
+    case 8:
+      std::memcpy(to, from, 8);
+      break;
+    case 16:
+      std::memcpy(to, from, 16);
+      break;
+    default:
+      std::memcpy(to, from, size);
+  }
+}
+
+/// The largest naturally aligned access at `address` that a bus carries.
+unsigned bus_chunk(GuestPhysical address, unsigned left) {
+  const unsigned aligned = 1u << std::min(std::countr_zero(address), 3);
+  return std::min(aligned, std::bit_floor(std::min(left, 8u)));
+}
+
+void read_mmio(const Cpu& cpu, const Piece& piece, uint8_t* to) {
+  for (unsigned done = 0; done < piece.size;) {
+    const unsigned chunk = bus_chunk(piece.physical + done, piece.size - done);
+    const uint64_t value = cpu.mmio.read(piece.physical + done, chunk);
+    std::memcpy(to + done, &value, chunk);
+    done += chunk;
+  }
+}
+
+void write_mmio(const Cpu& cpu, const Piece& piece, const uint8_t* from) {
+  for (unsigned done = 0; done < piece.size;) {
+    const unsigned chunk = bus_chunk(piece.physical + done, piece.size - done);
+    uint64_t value = 0;
+    std::memcpy(&value, from + done, chunk);
+    cpu.mmio.write(piece.physical + done, chunk, value);
+    done += chunk;
+  }
+}
+
+void read_piece(const Cpu& cpu, const Piece& piece, uint8_t* to) {
+  if (piece.host != nullptr) {
+    copy(to, piece.host, piece.size);
+  } else {
+    read_mmio(cpu, piece, to);
+  }
+}
+
+void write_piece(Cpu& cpu, const Piece& piece, const uint8_t* from) {
+  if (piece.host != nullptr) {
+    copy(piece.host, from, piece.size);
+    return;
+  }
+  const memory::Region* region = cpu.memory.find(piece.physical);
+  if (region == nullptr) {
+    write_mmio(cpu, piece, from);
+  } else if (region->kind == memory::RegionKind::kRam) {  // a page with translations; to ROM, nothing happens
+    cpu.memory.before_write(piece.physical, piece.size);
+    copy(region->host + (piece.physical - region->base), from, piece.size);
+  }
+}
+
+}  // namespace
+
+Outcome<> read_linear(Cpu& cpu, uint64_t linear, void* to, unsigned size, View view) {
+  const auto pieces = translate(cpu, linear, size, Access::kRead, view);
+  if (!pieces) return std::unexpected(pieces.error());
+  auto* bytes = static_cast<uint8_t*>(to);
+  for (unsigned i = 0; i < pieces->count; bytes += pieces->piece[i++].size)
+    read_piece(cpu, pieces->piece[i], bytes);
+  return {};
+}
+
+Outcome<> write_linear(Cpu& cpu, uint64_t linear, const void* from, unsigned size, View view) {
+  const auto pieces = translate(cpu, linear, size, Access::kWrite, view);
+  if (!pieces) return std::unexpected(pieces.error());
+  const auto* bytes = static_cast<const uint8_t*>(from);
+  for (unsigned i = 0; i < pieces->count; bytes += pieces->piece[i++].size)
+    write_piece(cpu, pieces->piece[i], bytes);
+  return {};
+}
+
+Outcome<> probe_write_linear(Cpu& cpu, uint64_t linear, unsigned size, View view) {
+  const auto pieces = translate(cpu, linear, size, Access::kWrite, view);
+  if (!pieces) return std::unexpected(pieces.error());
+  return {};
+}
+
+Outcome<unsigned> fetch_linear(Cpu& cpu, uint64_t linear, uint8_t* to, unsigned size) {
+  const View view = cpu.state.cpl() == 3 ? View::kUser : View::kSupervisor;
+  unsigned done = 0;
+  while (done < size) {
+    const uint64_t from = wrap(cpu, linear + done);
+    if (done != 0 && cpu.state.long_mode() && !is_canonical(from)) break;
+    const auto left = static_cast<unsigned>(x86::kPageSize - (from & x86::kPageMask));
+    const auto piece = translate_piece(cpu, from, std::min(size - done, left), Access::kExecute, view);
+    if (!piece && done == 0) return std::unexpected(piece.error());
+    if (!piece) break;
+    read_piece(cpu, *piece, to + done);
+    done += piece->size;
+  }
+  return done;
+}
+
+}  // namespace eidolon::cpu
