@@ -62,13 +62,15 @@ void add_register(const Instruction& instruction, const ZydisDecodedOperand& ope
     use.uses_high_byte = true;
 }
 
-/// pusha and popa name no registers in their operands.
-void add_all_registers(ZydisMnemonic mnemonic, RegisterUse& use) {
+/// What the decoder's operands leave out: the registers of pusha and popa, and the index of xlat.
+void add_unlisted_registers(ZydisMnemonic mnemonic, RegisterUse& use) {
   constexpr uint16_t kLegacyRegisters = 0x00ff;
+  constexpr uint16_t kRax = 1, kRsp = 1u << 4;
+  if (mnemonic == ZYDIS_MNEMONIC_XLAT) use.gpr_read |= kRax;
   if (mnemonic == ZYDIS_MNEMONIC_PUSHA || mnemonic == ZYDIS_MNEMONIC_PUSHAD) use.gpr_read |= kLegacyRegisters;
   if (mnemonic == ZYDIS_MNEMONIC_POPA || mnemonic == ZYDIS_MNEMONIC_POPAD) {
     use.gpr_written |= kLegacyRegisters;
-    use.gpr_read |= 1u << 4;
+    use.gpr_read |= kRsp;
   }
 }
 
@@ -165,7 +167,7 @@ RegisterUse register_use(const Instruction& instruction) {
       use.gpr_read |= mask_of(operand.mem.base) | mask_of(operand.mem.index);
     }
   }
-  add_all_registers(instruction.mnemonic(), use);
+  add_unlisted_registers(instruction.mnemonic(), use);
   if (is_zeroing(instruction)) use.gpr_read = 0;
   use.gpr_killed &= static_cast<uint16_t>(~use.gpr_read);
   add_flags(instruction, use);
