@@ -1,6 +1,10 @@
 // Guest instruction to host instruction, by patching bytes. A guest's innocuous instruction, from 16-,
 // 32- or 64-bit code, becomes one 64-bit host instruction that does the same to the same registers,
 // with its explicit memory operand, and nothing else, replaced. Encodings: SDM volume 2, chapter 2.
+//
+// Why not the decoder library's encoder: measured on the memory instructions of a C library, 34 ns to patch
+// and 330 ns to encode, which also needs all operands decoded (70 ns), drops redundant forms and picks
+// encodings of its own.
 #pragma once
 
 #include <array>
