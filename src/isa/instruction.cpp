@@ -34,6 +34,11 @@ const ZydisDecodedOperand* memory_operand(const Instruction& instruction) {
   return nullptr;
 }
 
+unsigned memory_bytes(const Instruction& instruction) {
+  const ZydisDecodedOperand* operand = memory_operand(instruction);
+  return operand == nullptr ? 0 : operand->size / 8u;
+}
+
 bool is_cache_line_flush(const Instruction& instruction) {
   const ZydisMnemonic mnemonic = instruction.mnemonic();
   return mnemonic == ZYDIS_MNEMONIC_CLFLUSH || mnemonic == ZYDIS_MNEMONIC_CLFLUSHOPT ||

@@ -43,6 +43,11 @@ struct Instruction {
 /// The explicit memory operand, or null if there is none. Needs decoded operands.
 [[nodiscard]] const ZydisDecodedOperand* memory_operand(const Instruction& instruction);
 
+/// How many bytes from its explicit memory operand's address an instruction may load or store; 0 if it has
+/// none. Masked-out elements count. xsave and its kin report their legacy region only. Needs decoded
+/// operands.
+[[nodiscard]] unsigned memory_bytes(const Instruction& instruction);
+
 /// Whether the explicit memory operand is loaded or stored. False where there is none, and for those
 /// that only compute or hint with it: lea, nop, prefetch, cldemote, bndmk, invlpg, and clflush,
 /// clflushopt, clwb (these translate the address, and fault as a load would, but transfer no data).

@@ -41,6 +41,7 @@ isa_native_return:
   mov isa_native_stack(%rip), %rsp
   pushfq; pop 128(%rax)
   cld
+  fninit
   pop %r15; pop %r14; pop %r13; pop %r12; pop %rbp; pop %rbx
   ret
 )");
@@ -99,7 +100,8 @@ void NativeRunner::load(std::span<const uint8_t> code) {
 bool NativeRunner::run(NativeState& state) {
   isa_native_state = state;
   isa_native_target = reinterpret_cast<uint64_t>(page_);
-  if (sigsetjmp(fault_exit, 1) != 0) return false;
+  signal_ = sigsetjmp(fault_exit, 1);
+  if (signal_ != 0) return false;
   isa_native_enter();
   state = isa_native_state;
   return true;
