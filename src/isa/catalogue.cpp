@@ -1,3 +1,5 @@
+// The table of catalogue_table.h spread out to one row per mnemonic, at compile time; and the refinements of
+// those rows that have variants, by opcode map and opcode (SDM volume 2, appendix A).
 #include "isa/catalogue.h"
 
 #include <algorithm>

@@ -1,3 +1,5 @@
+// The decoder library set up once per code size, and its answers made architectural. What it is told to leave
+// out is said where it is told.
 #include "isa/decoder.h"
 
 #include <algorithm>

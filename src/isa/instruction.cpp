@@ -1,3 +1,4 @@
+// Questions that ModRM and the mnemonic answer (SDM volume 2, 2.1.5 and appendix A).
 #include "isa/instruction.h"
 
 namespace eidolon::isa {

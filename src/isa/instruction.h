@@ -44,8 +44,8 @@ struct Instruction {
 [[nodiscard]] const ZydisDecodedOperand* memory_operand(const Instruction& instruction);
 
 /// How many bytes from its explicit memory operand's address an instruction may load or store; 0 if it has
-/// none. Masked-out elements count. xsave and its kin report their legacy region only. Needs decoded
-/// operands.
+/// none. Masked-out elements count. xsave and its kin report their legacy region and header only. Needs
+/// decoded operands.
 [[nodiscard]] unsigned memory_bytes(const Instruction& instruction);
 
 /// Whether the explicit memory operand is loaded or stored. False where there is none, and for those

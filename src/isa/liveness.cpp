@@ -1,3 +1,5 @@
+// Register and flag use, from the decoder library's operands and flag masks (SDM volume 1, appendix A, for
+// flags), corrected where these leave something out or are sharper than the processors are.
 #include "isa/liveness.h"
 
 #include <array>

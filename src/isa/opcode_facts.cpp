@@ -1,3 +1,4 @@
+// The opcode lists behind opcode_facts.h, by opcode map.
 #include "isa/opcode_facts.h"
 
 namespace eidolon::isa {

@@ -1,3 +1,6 @@
+// The rewrites of rewrite.h: prefixes, then REX, VEX, XOP or EVEX, then opcode, ModRM and what follows. Each
+// part is copied, or written anew where the operand or the host's mode asks for it (SDM volume 2, 2.1
+// to 2.7).
 #include "isa/rewrite.h"
 
 #include "isa/opcode_facts.h"

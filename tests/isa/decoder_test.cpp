@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "decoded.h"
+#include "random_code.h"
 
 namespace eidolon::isa {
 namespace {
@@ -103,6 +104,35 @@ TEST(Decoder, RealModeLacksProtectedModeInstructions) {
   EXPECT_FALSE(requires_protected_mode(decoded(CodeSize::k16, {0x0f, 0x28, 0xc1})));        // movaps
 }
 
+// The decoder library knows real mode as a mode of its own. sysenter, sysexit and sysret are left out: real
+// mode answers them with #GP, not #UD.
+TEST(Decoder, RealModeAgreesWithTheDecoderLibrary) {
+  ZydisDecoder real;
+  ASSERT_TRUE(ZYAN_SUCCESS(ZydisDecoderInit(&real, ZYDIS_MACHINE_MODE_REAL_16, ZYDIS_STACK_WIDTH_16)));
+  ZydisDecoderEnableMode(&real, ZYDIS_DECODER_MODE_MPX, ZYAN_FALSE);
+  ZydisDecoderEnableMode(&real, ZYDIS_DECODER_MODE_CET, ZYAN_FALSE);
+  RandomCode code(23);
+  const Decoder decoder;
+  int refused = 0;
+  for (int i = 0; i < 100000; ++i) {
+    const auto bytes = code.next(CodeSize::k16);
+    Instruction instruction;
+    ZydisDecodedInstruction again;
+    ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
+    if (decoder.decode(CodeSize::k16, bytes, instruction) != DecodeStatus::kOk) continue;
+    const ZydisMnemonic mnemonic = instruction.mnemonic();
+    if (instruction.klass == Class::kUnsupported || mnemonic == ZYDIS_MNEMONIC_SYSENTER ||
+        mnemonic == ZYDIS_MNEMONIC_SYSEXIT || mnemonic == ZYDIS_MNEMONIC_SYSRET) {
+      continue;
+    }
+    const bool valid =
+        ZYAN_SUCCESS(ZydisDecoderDecodeFull(&real, bytes.data(), bytes.size(), &again, operands));
+    ASSERT_EQ(requires_protected_mode(instruction), !valid) << ZydisMnemonicGetString(mnemonic);
+    refused += !valid;
+  }
+  EXPECT_GT(refused, 1000);
+}
+
 TEST(Instruction, MemoryOperandsAndAccesses) {
   const auto is_accessed = [](const Bytes& bytes) {
     return memory_operand_is_accessed(decoded(CodeSize::k64, bytes));
@@ -117,6 +147,17 @@ TEST(Instruction, MemoryOperandsAndAccesses) {
   EXPECT_TRUE(is_cache_line_flush(decoded(CodeSize::k64, {0x0f, 0xae, 0x38})));
   EXPECT_FALSE(has_explicit_memory(decoded(CodeSize::k64, {0x0f, 0x22, 0x18})));  // mov cr3, rax with mod = 0
   EXPECT_EQ(memory_operand(decoded(CodeSize::k64, {0xa4})), nullptr);             // movsb: implicit
+}
+
+TEST(Instruction, BytesOfAMemoryOperand) {
+  const auto bytes_of = [](const Bytes& bytes) { return memory_bytes(decoded(CodeSize::k64, bytes)); };
+  EXPECT_EQ(bytes_of({0x8a, 0x00}), 1u);
+  EXPECT_EQ(bytes_of({0x48, 0x8b, 0x00}), 8u);
+  EXPECT_EQ(bytes_of({0xdb, 0x28}), 10u);                          // fld tbyte
+  EXPECT_EQ(bytes_of({0x62, 0xf1, 0x74, 0x48, 0x58, 0x00}), 64u);  // vaddps zmm0, zmm1, [rax]
+  EXPECT_EQ(bytes_of({0x62, 0xf1, 0x74, 0x58, 0x58, 0x00}), 4u);   // the same, broadcast
+  EXPECT_EQ(bytes_of({0x0f, 0xae, 0x00}), 512u);                   // fxsave
+  EXPECT_EQ(bytes_of({0x8b, 0xc0}), 0u);
 }
 
 TEST(Instruction, BitStringsAreTheRegisterOffsetFormsInMemory) {
