@@ -1,0 +1,128 @@
+#include "mmu/virtual_tlb.h"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <random>
+
+namespace eidolon::mmu {
+
+namespace {
+
+constexpr View kViews[] = {View::kUser, View::kSupervisor, View::kSupervisorAc};
+
+class Tlb : public ::testing::Test {
+ protected:
+  static constexpr uint64_t kLinear = 0xffff800000123000;
+  uint8_t* lookup(uint64_t linear, bool write = false, View view = View::kUser, unsigned size = 1) {
+    return tlb_->lookup(linear, size, write, view);
+  }
+  void insert(uint64_t linear, bool writable = true, bool global = false, uint64_t page_size = 4096) {
+    tlb_->insert(linear, View::kUser, page_, 0x5000, writable, global, page_size);
+  }
+  std::unique_ptr<VirtualTlb> tlb_ = std::make_unique<VirtualTlb>();
+  alignas(4096) uint8_t page_[4096];
+};
+
+TEST_F(Tlb, EmptySlotsNeverHit) {
+  std::mt19937_64 random(1);
+  for (unsigned slot = 0; slot < VirtualTlb::kEntries; ++slot) {
+    const uint64_t near = uint64_t{slot} << 12;
+    const uint64_t any = (random() & ~uint64_t{0x3fffff}) | near;
+    for (const View view : kViews)
+      for (const uint64_t linear : {near, any, near | 0xfff, near ^ (uint64_t{1} << 63), near | 0xffc00000})
+        for (const bool write : {false, true})
+          ASSERT_EQ(lookup(linear, write, view), nullptr) << std::hex << linear;
+  }
+}
+
+TEST_F(Tlb, HitsWithinThePageOnly) {
+  insert(kLinear + 0x123);
+  EXPECT_EQ(lookup(kLinear + 0xff8, true, View::kUser, 8), page_ + 0xff8);
+  EXPECT_EQ(lookup(kLinear + 0xff9, true, View::kUser, 8), nullptr);
+  EXPECT_EQ(lookup(kLinear, true, View::kUser, 4096), page_);
+  EXPECT_EQ(lookup(kLinear - 1), nullptr);
+  EXPECT_EQ(lookup(kLinear + 0x400000), nullptr);  // same slot
+}
+
+TEST_F(Tlb, KeepsViewsApart) {
+  insert(kLinear);
+  EXPECT_EQ(lookup(kLinear, false, View::kSupervisor), nullptr);
+  EXPECT_EQ(lookup(kLinear, false, View::kSupervisorAc), nullptr);
+}
+
+TEST_F(Tlb, ReadOnlyEntriesMissWrites) {
+  insert(kLinear, false);
+  EXPECT_EQ(lookup(kLinear), page_);
+  EXPECT_EQ(lookup(kLinear, true), nullptr);
+}
+
+TEST_F(Tlb, FlushNonGlobalKeepsGlobalEntries) {
+  insert(kLinear, true, true);
+  insert(kLinear + 0x1000, true, false);
+  tlb_->flush_non_global();
+  EXPECT_EQ(lookup(kLinear), page_);
+  EXPECT_EQ(lookup(kLinear + 0x1000), nullptr);
+}
+
+TEST_F(Tlb, FlushAllDropsEverythingInEveryView) {
+  for (const View view : kViews) tlb_->insert(kLinear, view, page_, 0x5000, true, true);
+  tlb_->flush_all();
+  for (const View view : kViews) EXPECT_EQ(lookup(kLinear, false, view), nullptr);
+}
+
+TEST_F(Tlb, FlushPageDropsItInEveryViewGlobalOrNot) {
+  for (const View view : kViews) tlb_->insert(kLinear, view, page_, 0x5000, true, true);
+  insert(kLinear + 0x1000);
+  tlb_->flush_page(kLinear + 0x777);
+  for (const View view : kViews) EXPECT_EQ(lookup(kLinear, false, view), nullptr);
+  EXPECT_EQ(lookup(kLinear + 0x1000), page_);
+}
+
+TEST_F(Tlb, FlushPageDropsAllPiecesOfALargePage) {
+  for (const uint64_t size : {2ull << 20, 4ull << 20, 1ull << 30}) {
+    const uint64_t base = kLinear & ~(size - 1);
+    insert(base, true, true, size);
+    insert(base + size - 0x2000, true, true, size);
+    insert(base + size, true, true, size);  // the next page
+    insert(0x7fff00042000);                 // and an unrelated small one
+    tlb_->flush_page(base + 0x1000);
+    EXPECT_EQ(lookup(base), nullptr) << size;
+    EXPECT_EQ(lookup(base + size - 0x2000), nullptr) << size;
+    EXPECT_EQ(lookup(0x7fff00042000), page_) << size;
+  }
+}
+
+TEST_F(Tlb, FlushPageLeavesLargePagesElsewhereAlone) {
+  insert(kLinear, true, true, 1 << 30);
+  insert(0xffffffff81000000, true, true, 2 << 20);
+  tlb_->flush_page(0x7fff12345000);
+  EXPECT_EQ(lookup(kLinear), page_);
+  EXPECT_EQ(lookup(0xffffffff81000000), page_);
+}
+
+TEST_F(Tlb, ProtectPhysicalTakesWriteFromEveryAlias) {
+  insert(kLinear);
+  insert(0x1000);
+  tlb_->insert(0x2000, View::kSupervisor, page_, 0x5000, true, true, 2 << 20);
+  tlb_->insert(0x3000, View::kSupervisor, page_, 0x6000, true, true);
+  tlb_->protect_physical(0x5000);
+  EXPECT_EQ(lookup(kLinear, true), nullptr);
+  EXPECT_EQ(lookup(0x1000, true), nullptr);
+  EXPECT_EQ(lookup(0x2000, true, View::kSupervisor), nullptr);
+  EXPECT_EQ(lookup(kLinear), page_);
+  EXPECT_EQ(lookup(0x2000, false, View::kSupervisor), page_);
+  EXPECT_EQ(lookup(0x3000, true, View::kSupervisor), page_);
+}
+
+TEST_F(Tlb, ProtectPhysicalDoesNotTouchEmptySlots) {
+  tlb_->protect_physical(0);
+  insert(0x1000);
+  tlb_->flush_all();
+  tlb_->protect_physical(0);
+  EXPECT_EQ(lookup(0x1000), nullptr);
+  EXPECT_EQ(lookup(0, true), nullptr);
+}
+
+}  // namespace
+}  // namespace eidolon::mmu
