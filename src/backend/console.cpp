@@ -1,0 +1,148 @@
+#include "backend/console.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <string>
+
+#include "base/try.h"
+
+namespace eidolon::backend {
+
+namespace {
+
+Result<FileDescriptor> open_output(const SerialTarget& target) {
+  const bool to_file = target.kind == SerialTarget::Kind::kFile;
+  FileDescriptor fd(
+      to_file ? ::open(target.path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666)
+              : fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3));
+  if (fd.valid()) return fd;
+  return fail(
+      "cannot write the serial output to {} ({}); name a file that can be written with --serial file:PATH",
+      to_file ? fmt::format("'{}'", target.path) : "standard output", strerror(errno));
+}
+
+void say_help() {
+  std::string_view text = escape_help();
+  while (!text.empty()) {
+    const size_t end = text.find('\n');
+    say(text.substr(0, end));
+    text.remove_prefix(end == text.npos ? text.size() : end + 1);
+  }
+}
+
+}  // namespace
+
+Console::Console(SignalWatch signals, FileDescriptor wake, bool interactive)
+    : signals_(std::move(signals)), wake_(std::move(wake)) {
+  if (!interactive) return;
+  terminal_ = std::make_unique<Terminal>(STDIN_FILENO);
+  input_ = std::make_unique<Input>(STDIN_FILENO, terminal_->is_terminal());
+}
+
+Console::~Console() = default;
+
+Result<std::unique_ptr<Console>> Console::open(const SerialTarget& target) {
+  using Kind = SerialTarget::Kind;
+  FileDescriptor output;
+  if (target.kind != Kind::kNull) output = EIDOLON_TRY(open_output(target));
+  FileDescriptor wake(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!wake.valid())
+    return fail("cannot make an event descriptor ({}); raise the limit on open files", strerror(errno));
+  SignalWatch signals = EIDOLON_TRY(SignalWatch::create());
+
+  std::unique_ptr<Console> console(
+      new Console(std::move(signals), std::move(wake), target.kind == Kind::kStdio));
+  if (target.kind == Kind::kNull) {
+    console->output_ = std::make_unique<NullOutput>();
+    return console;
+  }
+  // A file that fills up costs only the rest of the log; a reader that has gone ends an interactive machine.
+  const bool ends_machine = target.kind == Kind::kStdio;
+  console->output_ = std::make_unique<DescriptorOutput>(
+      std::move(output), [self = console.get(), ends_machine](const Error& error) {
+        say("eidolon: " + error.message);
+        if (!ends_machine) return;
+        self->output_gone_.store(true);
+        self->wake();
+      });
+  return console;
+}
+
+void Console::set_receiver(Input::Receiver receiver) {
+  if (input_) input_->set_receiver(std::move(receiver));
+}
+
+void Console::wake() const {
+  const uint64_t one = 1;
+  // The counter cannot overflow before the loop drains it, and then it is awake anyway.
+  [[maybe_unused]] const ssize_t written = write(wake_.get(), &one, sizeof one);
+}
+
+Console::Left Console::serve(const std::function<bool()>& done) {
+  if (terminal_) terminal_->enter_raw();
+  for (;;) {
+    if (done()) return {.why = Leave::kDone};
+    if (output_gone_.load()) return {.why = Leave::kOutputGone};
+    if (input_) input_->deliver();
+
+    std::array<pollfd, 3> watched = {pollfd{.fd = signals_.fd(), .events = POLLIN, .revents = 0},
+                                     pollfd{.fd = wake_.get(), .events = POLLIN, .revents = 0},
+                                     pollfd{.fd = STDIN_FILENO, .events = POLLIN, .revents = 0}};
+    const bool reading = input_ && input_->wants_data();
+    if (poll(watched.data(), reading ? 3 : 2, -1) < 0) continue;
+
+    if (watched[1].revents != 0) {
+      uint64_t count = 0;
+      [[maybe_unused]] const ssize_t drained = read(wake_.get(), &count, sizeof count);
+    }
+    if (watched[0].revents != 0) {
+      if (const std::optional<Left> left = handle_signals()) return *left;
+    }
+    if (!reading || watched[2].revents == 0) continue;
+    switch (input_->on_readable()) {
+      case EscapeCommand::kQuit:
+        return {.why = Leave::kQuit};
+      case EscapeCommand::kHelp:
+        say_help();
+        break;
+      case EscapeCommand::kNone:
+        break;
+    }
+  }
+}
+
+std::optional<Console::Left> Console::handle_signals() {
+  while (const std::optional<int> number = signals_.take()) {
+    switch (*number) {
+      case SIGTSTP:
+        stop_and_resume();
+        break;
+      case SIGCONT:
+        if (terminal_) terminal_->enter_raw();
+        break;
+      default:
+        return Left{.why = Leave::kSignal, .signal = *number};
+    }
+  }
+  return std::nullopt;
+}
+
+void Console::stop_and_resume() {
+  if (terminal_) terminal_->restore();
+  raise(SIGSTOP);
+  if (terminal_) terminal_->enter_raw();
+}
+
+void Console::restore_terminal() {
+  if (terminal_) terminal_->restore();
+}
+
+}  // namespace eidolon::backend

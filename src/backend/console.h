@@ -1,0 +1,60 @@
+// The user's side of a machine: the terminal, the keys, the serial line's output and the signals that ask
+// the monitor to end, served by one event loop.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+
+#include "backend/input.h"
+#include "backend/output.h"
+#include "backend/serial_target.h"
+#include "backend/signals.h"
+#include "backend/terminal.h"
+#include "base/result.h"
+
+namespace eidolon::backend {
+
+class Console {
+ public:
+  enum class Leave : uint8_t {
+    kDone,        ///< what serve() waited for has happened
+    kQuit,        ///< the user typed Ctrl-A x
+    kSignal,      ///< SIGINT, SIGTERM or SIGHUP
+    kOutputGone,  ///< nobody reads standard output any more
+  };
+  struct Left {
+    Leave why;
+    int signal = 0;  ///< of kSignal
+  };
+
+  /// Opens the target of the serial line. Call before any thread exists (SignalWatch). The terminal is left
+  /// alone until serve().
+  static Result<std::unique_ptr<Console>> open(const SerialTarget& target);
+  ~Console();
+
+  [[nodiscard]] Output& output() { return *output_; }
+  /// Who takes the user's input; an empty function while there is nobody.
+  void set_receiver(Input::Receiver receiver);
+  /// From any thread: the receiver has room again, or `done` has become true.
+  void wake() const;
+
+  /// Serves the user until `done()`, or until the machine is to end. In raw mode from the first call on.
+  Left serve(const std::function<bool()>& done);
+  /// Gives the terminal back before the last words of the program.
+  void restore_terminal();
+
+ private:
+  Console(SignalWatch signals, FileDescriptor wake, bool interactive);
+  [[nodiscard]] std::optional<Left> handle_signals();
+  void stop_and_resume();
+
+  SignalWatch signals_;
+  FileDescriptor wake_;
+  std::unique_ptr<Terminal> terminal_;  ///< null unless the serial line is on standard input
+  std::unique_ptr<Input> input_;        ///< likewise
+  std::atomic<bool> output_gone_{false};
+  std::unique_ptr<Output> output_;
+};
+
+}  // namespace eidolon::backend

@@ -1,0 +1,40 @@
+// The user's terminal in raw mode, so that every key reaches the guest, and always given back as it was: by
+// the destructor, before a stop by job control, and by a handler if the monitor itself crashes.
+// termios(3), "Raw mode".
+#pragma once
+
+#include <termios.h>
+
+#include <string_view>
+
+namespace eidolon::backend {
+
+/// At most one exists at a time. Does nothing where `fd` is no terminal.
+class Terminal {
+ public:
+  /// Remembers the terminal's settings; `fd` stays the caller's.
+  explicit Terminal(int fd);
+  ~Terminal();
+  Terminal(const Terminal&) = delete;
+  Terminal& operator=(const Terminal&) = delete;
+
+  [[nodiscard]] bool is_terminal() const { return is_terminal_; }
+  [[nodiscard]] bool raw() const { return raw_; }
+
+  /// Raw mode, unless another process group has the terminal (the shell resumed us in the background): its
+  /// settings are not ours to change then. Call again when SIGCONT says that this may have changed.
+  void enter_raw();
+  /// Back to the settings found at the start.
+  void restore();
+
+ private:
+  int fd_;
+  termios original_{};
+  bool is_terminal_;  ///< after original_, which its initializer fills
+  bool raw_ = false;
+};
+
+/// Writes a line of the monitor's own to standard error, with the carriage return that raw mode needs.
+void say(std::string_view line);
+
+}  // namespace eidolon::backend
