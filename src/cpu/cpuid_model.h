@@ -22,6 +22,17 @@ struct CpuidLeaf {
   CpuidResult result;
 };
 
+/// A component of the XSAVE area: leaf 0xd, subleaves 2 and up. Offsets are the host's, so that an image in
+/// the standard format is the same to both.
+struct XsaveComponent {
+  unsigned offset = 0;   ///< in the standard format
+  unsigned size = 0;     ///< 0: not supported
+  bool aligned = false;  ///< to 64 bytes in the compacted format
+};
+
+/// Frequency of the local APIC timer's clock (before its divider), as leaves 0x15 and 0x40000010 tell it.
+inline constexpr uint32_t kApicTimerKhz = 1'000'000;
+
 class CpuidModel {
  public:
   /// `name` is "host", "x86-64-v2" or "x86-64-v3". A named model takes from the host nothing that is not part
@@ -54,17 +65,31 @@ class CpuidModel {
     kX2Apic,
     kTscDeadline,
     kMtrr,
-    kRdpmc
+    kRdpmc,
+    kXgetbv1
   };
+  /// `index` below 8; the legacy components 0 and 1 are not here.
+  [[nodiscard]] const XsaveComponent& xsave_component(unsigned index) const { return components_[index]; }
+  /// Whether the vendor shown is AMD (or Hygon): decides about model-specific registers.
+  [[nodiscard]] bool is_amd() const { return amd_; }
+  /// Frequency of the time-stamp counter.
+  [[nodiscard]] uint32_t tsc_khz() const { return tsc_khz_; }
   [[nodiscard]] bool has(Feature feature) const { return (features_ >> static_cast<unsigned>(feature)) & 1; }
 
  private:
   friend class CpuidBuilder;
+  [[nodiscard]] const CpuidLeaf* find(uint32_t leaf, uint32_t subleaf) const;
+  [[nodiscard]] uint32_t standard_size(uint64_t xcr0) const;
+  [[nodiscard]] uint32_t compacted_size(uint64_t xcr0) const;
+
   std::vector<CpuidLeaf> leaves_;
   uint64_t supported_xcr0_ = 1;
   uint64_t supported_cr4_ = 0;
   uint64_t supported_efer_ = 0;
   uint64_t features_ = 0;
+  std::array<XsaveComponent, 8> components_{};
+  bool amd_ = false;
+  uint32_t tsc_khz_ = 0;
 };
 
 }  // namespace eidolon::cpu

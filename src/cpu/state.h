@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <cstring>
 
 #include "mmu/paging_controls.h"
 #include "x86/descriptors.h"
@@ -34,6 +35,14 @@ struct TableRegister {
 struct alignas(64) XsaveImage {
   static constexpr unsigned kSize = 2752;  ///< up to the end of Hi16_ZMM (2688), rounded up to 64
   std::array<uint8_t, kSize> bytes{};
+
+  /// XSTATE_BV: the components that are not in their initial state.
+  [[nodiscard]] uint64_t in_use() const {
+    uint64_t bits;
+    std::memcpy(&bits, bytes.data() + 512, sizeof bits);
+    return bits;
+  }
+  void set_in_use(uint64_t bits) { std::memcpy(bytes.data() + 512, &bits, sizeof bits); }
 };
 
 enum class Activity : uint8_t {

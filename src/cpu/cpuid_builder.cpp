@@ -1,0 +1,242 @@
+#include "cpu/cpuid_builder.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include "cpu/cpuid_features.h"
+#include "cpu/cpuid_host.h"
+#include "x86/control_registers.h"
+#include "x86/cpuid.h"
+#include "x86/paging.h"
+
+namespace eidolon::cpu {
+
+namespace {
+
+namespace id = x86::cpuid;
+
+constexpr uint32_t kHighestBasic = id::kTopologyV2;
+constexpr uint32_t kLowestHighestBasic = id::kProcessorFrequency;
+constexpr uint32_t kHighestExtended = id::kAddressSizes;
+constexpr unsigned kLinearAddressBits = 48;
+/// Bits of leaf 1 EDX that AMD repeats in leaf 0x80000001 EDX.
+constexpr uint32_t kAmdRepeated = 0x0183f3ff;
+/// Brand index 0, 64-byte lines for CLFLUSH, one logical processor.
+constexpr uint32_t kVersionEbx = 8u << 8 | 1u << 16;
+
+constexpr CpuidResult kIntel = {.ebx = 0x756e6547, .ecx = 0x6c65746e, .edx = 0x49656e69};
+constexpr CpuidResult kAmd = {.ebx = 0x68747541, .ecx = 0x444d4163, .edx = 0x69746e65};
+constexpr CpuidResult kHygon = {.ebx = 0x6f677948, .ecx = 0x656e6975, .edx = 0x6e65476e};
+constexpr CpuidResult kOurselves = {
+    .eax = id::kHypervisorTiming, .ebx = 0x6f646945, .ecx = 0x456e6f6c, .edx = 0x6c6f6469};  // EidolonEidol
+
+[[nodiscard]] bool same_vendor(const CpuidResult& a, const CpuidResult& b) {
+  return a.ebx == b.ebx && a.ecx == b.ecx && a.edx == b.edx;
+}
+
+[[nodiscard]] uint64_t xcr0_of(const FeatureWords& features) {
+  if ((features.leaf1_ecx & id::kXsaveBit) == 0) return x86::kXcr0X87;
+  uint64_t xcr0 = x86::kXcr0X87 | x86::kXcr0Sse;
+  if ((features.leaf1_ecx & id::kAvx) != 0) xcr0 |= x86::kXcr0Avx;
+  if ((features.leaf7_ebx & id::kAvx512F) != 0) xcr0 |= x86::kXcr0Avx512;
+  return xcr0;
+}
+
+[[nodiscard]] uint64_t cr4_of(const FeatureWords& features) {
+  using namespace x86;
+  uint64_t cr4 = kCr4Vme | kCr4Pvi | kCr4Tsd | kCr4De | kCr4Pse | kCr4Pae | kCr4Mce | kCr4Pge | kCr4Pce |
+                 kCr4OsFxsr | kCr4OsXmmExcpt;
+  const auto add = [&cr4](uint32_t word, uint32_t feature, uint64_t bit) {
+    if ((word & feature) != 0) cr4 |= bit;
+  };
+  add(features.leaf7_ecx, id::kUmip, kCr4Umip);
+  add(features.leaf7_ebx, id::kFsGsBase, kCr4FsGsBase);
+  add(features.leaf1_ecx, id::kPcid, kCr4PcidE);
+  add(features.leaf1_ecx, id::kXsaveBit, kCr4OsXsave);
+  add(features.leaf7_ebx, id::kSmep, kCr4Smep);
+  add(features.leaf7_ebx, id::kSmap, kCr4Smap);
+  return cr4;
+}
+
+[[nodiscard]] uint64_t efer_of(const FeatureWords& features) {
+  uint64_t efer = x86::kEferSce | x86::kEferLme | x86::kEferLma;
+  if ((features.extended1_edx & id::kNx) != 0) efer |= x86::kEferNxe;
+  return efer;
+}
+
+[[nodiscard]] uint64_t feature_set(const FeatureWords& features) {
+  using Feature = CpuidModel::Feature;
+  uint64_t set = 0;
+  const auto add = [&set](uint32_t word, uint32_t bit, Feature feature) {
+    if ((word & bit) != 0) set |= uint64_t{1} << static_cast<unsigned>(feature);
+  };
+  add(features.extended1_edx, id::kRdtscp, Feature::kRdtscp);
+  add(features.leaf7_ecx, id::kRdpid, Feature::kRdpid);
+  add(features.leaf1_ecx, id::kXsaveBit, Feature::kXsave);
+  add(features.leafd_1_eax, id::kXsaveOpt, Feature::kXsaveOpt);
+  add(features.leafd_1_eax, id::kXsaveC, Feature::kXsaveC);
+  add(features.leafd_1_eax, id::kXgetbv1, Feature::kXgetbv1);
+  add(features.leaf7_ebx, id::kFsGsBase, Feature::kFsGsBase);
+  add(features.leaf7_ebx, id::kSmap, Feature::kSmap);
+  add(features.leaf7_ebx, id::kInvpcid, Feature::kInvpcid);
+  add(features.leaf1_ecx, id::kX2Apic, Feature::kX2Apic);
+  add(features.leaf1_ecx, id::kTscDeadline, Feature::kTscDeadline);
+  add(features.leaf1_edx, id::kMtrr, Feature::kMtrr);
+  return set;
+}
+
+/// INVPCID without PCID serves no one, and the XSAVE family needs XSAVE.
+[[nodiscard]] FeatureWords consistent(FeatureWords words) {
+  if ((words.leaf1_ecx & id::kPcid) == 0) words.leaf7_ebx &= ~id::kInvpcid;
+  if ((words.leaf1_ecx & id::kXsaveBit) == 0) words.leafd_1_eax = 0;
+  return words;
+}
+
+}  // namespace
+
+void CpuidBuilder::add(uint32_t leaf, const CpuidResult& result) {
+  model_.leaves_.push_back({leaf, 0, false, result});
+}
+
+void CpuidBuilder::add(uint32_t leaf, uint32_t subleaf, const CpuidResult& result) {
+  model_.leaves_.push_back({leaf, subleaf, true, result});
+}
+
+void CpuidBuilder::add_basic(const CpuidResult& vendor, uint32_t version, const FeatureWords& features) {
+  model_.amd_ = same_vendor(vendor, kAmd) || same_vendor(vendor, kHygon);
+  add(id::kBasic, vendor);
+  add(id::kVersion,
+      {.eax = version, .ebx = kVersionEbx, .ecx = features.leaf1_ecx, .edx = features.leaf1_edx});
+  add(id::kPower, {.eax = id::kArat});
+  const uint32_t last_subleaf = features.leaf7_1_eax != 0 ? 1 : 0;
+  add(id::kStructured, 0,
+      {.eax = last_subleaf, .ebx = features.leaf7_ebx, .ecx = features.leaf7_ecx, .edx = features.leaf7_edx});
+  add(id::kStructured, 1, {.eax = features.leaf7_1_eax});
+  add(id::kTopology, {});
+  if (vendor.eax >= id::kTopologyV2) add(id::kTopologyV2, {});
+}
+
+void CpuidBuilder::add_xsave(const FeatureWords& features) {
+  const uint64_t xcr0 = xcr0_of(features);
+  if ((features.leaf1_ecx & id::kXsaveBit) == 0) return;
+  for (uint32_t i = 2; i < model_.components_.size(); ++i) {
+    if ((xcr0 >> i & 1) == 0) continue;
+    const CpuidResult component = host_cpuid(id::kXsave, i);
+    model_.components_[i] = {
+        .offset = component.ebx, .size = component.eax, .aligned = (component.ecx & 2) != 0};
+    add(id::kXsave, i, {.eax = component.eax, .ebx = component.ebx, .ecx = component.ecx & 2});
+  }
+  // EBX of the first two follows XCR0.
+  add(id::kXsave, 0, {.eax = static_cast<uint32_t>(xcr0), .ecx = model_.standard_size(xcr0)});
+  add(id::kXsave, 1, {.eax = features.leafd_1_eax});
+}
+
+void CpuidBuilder::add_timing() {
+  const uint32_t tsc = host_tsc_khz();
+  model_.tsc_khz_ = tsc;
+  if (!model_.amd_) {
+    // TSC = crystal * EBX / EAX. The crystal also clocks the local APIC timer.
+    add(id::kTscFrequency, {.eax = kApicTimerKhz, .ebx = tsc, .ecx = kApicTimerKhz * 1000});
+    const uint32_t mhz = (tsc + 500) / 1000;
+    add(id::kProcessorFrequency, {.eax = mhz, .ebx = mhz, .ecx = kApicTimerKhz / 1000});
+  }
+  add(id::kHypervisor, kOurselves);
+  add(id::kHypervisorTiming, {.eax = tsc, .ebx = kApicTimerKhz});
+}
+
+void CpuidBuilder::add_extended(const FeatureWords& features) {
+  const CpuidResult& vendor = model_.leaves_.front().result;
+  CpuidResult highest{.eax = kHighestExtended};
+  uint32_t edx = features.extended1_edx;
+  if (model_.amd_) {
+    highest = {.eax = kHighestExtended, .ebx = vendor.ebx, .ecx = vendor.ecx, .edx = vendor.edx};
+    edx |= features.leaf1_edx & kAmdRepeated;
+  }
+  add(id::kExtended, highest);
+  add(id::kExtendedVersion, {.ecx = features.extended1_ecx, .edx = edx});
+  add(id::kPowerManagement, {.edx = id::kInvariantTsc});
+  add(id::kAddressSizes,
+      {.eax = x86::kPhysicalAddressBits | kLinearAddressBits << 8, .ebx = features.extended8_ebx});
+}
+
+void CpuidBuilder::add_brand(std::string_view text) {
+  std::array<char, 48> padded{};
+  text.copy(padded.data(), padded.size() - 1);
+  for (uint32_t i = 0; i < 3; ++i) {
+    CpuidResult part;
+    std::memcpy(&part, padded.data() + i * sizeof part, sizeof part);
+    add(id::kBrand + i, part);
+  }
+}
+
+void CpuidBuilder::copy_host_caches() {
+  add(2, model_.amd_ ? CpuidResult{} : host_cpuid(2));
+  constexpr uint32_t kTypeMask = 0x1f;
+  constexpr uint32_t kMostCaches = 8;
+  for (uint32_t i = 0; !model_.amd_ && i < kMostCaches; ++i) {
+    CpuidResult cache = host_cpuid(id::kCaches, i);
+    if ((cache.eax & kTypeMask) == 0) break;
+    // Shared by one processor, in a package of one core.
+    cache.eax &= 0x3fff;
+    add(id::kCaches, i, cache);
+  }
+  add(0x80000005, host_cpuid(0x80000005));
+  add(0x80000006, host_cpuid(0x80000006));
+}
+
+CpuidModel CpuidBuilder::finish(const FeatureWords& features) {
+  model_.supported_xcr0_ = xcr0_of(features);
+  model_.supported_cr4_ = cr4_of(features);
+  model_.supported_efer_ = efer_of(features);
+  model_.features_ = feature_set(features);
+  std::ranges::sort(model_.leaves_, {},
+                    [](const CpuidLeaf& row) { return std::pair(row.leaf, row.subleaf); });
+  return std::move(model_);
+}
+
+CpuidModel CpuidBuilder::host() {
+  const FeatureWords features = consistent((host_features() & passed_features()) | provided_features());
+  CpuidResult vendor = host_cpuid(id::kBasic);
+  const bool amd = same_vendor(vendor, kAmd) || same_vendor(vendor, kHygon);
+  const uint32_t lowest = amd ? id::kXsave : kLowestHighestBasic;
+  vendor.eax = std::clamp(vendor.eax, lowest, kHighestBasic);
+
+  CpuidBuilder builder;
+  builder.add_basic(vendor, host_cpuid(id::kVersion).eax, features);
+  builder.copy_host_caches();
+  builder.add_xsave(features);
+  builder.add_timing();
+  builder.add_extended(features);
+  for (uint32_t i = 0; i < 3; ++i) builder.add(id::kBrand + i, host_cpuid(id::kBrand + i));
+  return builder.finish(features);
+}
+
+Result<CpuidModel> CpuidBuilder::microarchitecture_level(unsigned level) {
+  const FeatureWords wanted = level_features(level);
+  if ((host_features() & wanted) != wanted) {
+    return fail("this host lacks instructions of x86-64-v{}: use --cpu host", level);
+  }
+  // Signatures of the first processors of each level: Nehalem and Haswell.
+  const uint32_t version = level >= 3 ? 0x000306c1 : 0x000106a3;
+  const FeatureWords features = consistent(wanted | basic_features());
+  CpuidResult vendor = kIntel;
+  vendor.eax = kLowestHighestBasic;
+
+  CpuidBuilder builder;
+  builder.add_basic(vendor, version, features);
+  builder.add_xsave(features);
+  builder.add_timing();
+  builder.add_extended(features);
+  builder.add_brand(level >= 3 ? "Eidolon x86-64-v3" : "Eidolon x86-64-v2");
+  return builder.finish(features);
+}
+
+Result<CpuidModel> CpuidModel::create(std::string_view name) {
+  if (name == "host") return CpuidBuilder::host();
+  if (name == "x86-64-v2") return CpuidBuilder::microarchitecture_level(2);
+  if (name == "x86-64-v3") return CpuidBuilder::microarchitecture_level(3);
+  return fail("unknown processor model '{}': use host, x86-64-v2 or x86-64-v3", name);
+}
+
+}  // namespace eidolon::cpu

@@ -1,0 +1,91 @@
+#include "cpu/state_image.h"
+
+#include "base/try.h"
+
+namespace eidolon::cpu::image {
+
+namespace {
+
+constexpr uint16_t kFcwDefined = 0x1f3f;
+constexpr uint16_t kFcwFixed = 0x40;
+constexpr uint16_t kExceptions = 0x3f;
+constexpr uint16_t kErrorSummary = 0x80;
+constexpr uint16_t kBusy = 0x8000;
+
+}  // namespace
+
+void materialize_x87(XsaveImage& fpu) {
+  if ((fpu.in_use() & x86::kXcr0X87) != 0) return;
+  std::memset(fpu.bytes.data(), 0, kMxcsr);
+  std::memset(fpu.bytes.data() + kSt, 0, kXmm - kSt);
+  store(fpu.bytes.data(), kFcw, kInitialFcw);
+  fpu.set_in_use(fpu.in_use() | x86::kXcr0X87);
+}
+
+void materialize_xmm(XsaveImage& fpu) {
+  if ((fpu.in_use() & x86::kXcr0Sse) != 0) return;
+  std::memset(fpu.bytes.data() + kXmm, 0, 256);
+  fpu.set_in_use(fpu.in_use() | x86::kXcr0Sse);
+}
+
+Legacy guest_legacy(const XsaveImage& fpu) {
+  Legacy legacy{};
+  const uint64_t in_use = fpu.in_use();
+  if ((in_use & x86::kXcr0X87) != 0) {
+    std::memcpy(legacy.data(), fpu.bytes.data(), kFtw + 1);
+    std::memcpy(legacy.data() + kSt, fpu.bytes.data() + kSt, kXmm - kSt);
+  } else {
+    store(legacy.data(), kFcw, kInitialFcw);
+  }
+  std::memcpy(legacy.data() + kMxcsr, fpu.bytes.data() + kMxcsr, 4);
+  store(legacy.data(), kMxcsrMask, kMxcsrDefined);
+  if ((in_use & x86::kXcr0Sse) != 0) {
+    std::memcpy(legacy.data() + kXmm, fpu.bytes.data() + kXmm, 256);
+  }
+  return legacy;
+}
+
+void update_error_summary(XsaveImage& fpu) {
+  const auto fcw = load<uint16_t>(fpu.bytes.data(), kFcw);
+  auto fsw = load<uint16_t>(fpu.bytes.data(), kFsw);
+  const bool pending = (fsw & static_cast<uint16_t>(~fcw) & kExceptions) != 0;
+  fsw = static_cast<uint16_t>(fsw & ~(kErrorSummary | kBusy));
+  if (pending) fsw |= kErrorSummary | kBusy;
+  store(fpu.bytes.data(), kFsw, fsw);
+}
+
+void set_x87(XsaveImage& fpu, const uint8_t* from) {
+  uint8_t* to = fpu.bytes.data();
+  const auto fcw = static_cast<uint16_t>((load<uint16_t>(from, kFcw) & kFcwDefined) | kFcwFixed);
+  const auto fsw = load<uint16_t>(from, kFsw);
+  const uint8_t ftw = from[kFtw];
+  std::memcpy(to + kSt, from + kSt, kXmm - kSt);
+  for (unsigned i = 0; i < 8; ++i) std::memset(to + kSt + 16 * i + 10, 0, 6);
+  std::memset(to, 0, kMxcsr);
+  store(to, kFcw, fcw);
+  store(to, kFsw, fsw);
+  to[kFtw] = ftw;
+  update_error_summary(fpu);
+  fpu.set_in_use(fpu.in_use() | x86::kXcr0X87);
+}
+
+void initialize_x87_control(XsaveImage& fpu) {
+  materialize_x87(fpu);
+  std::memset(fpu.bytes.data(), 0, kMxcsr);
+  store(fpu.bytes.data(), kFcw, kInitialFcw);
+}
+
+Outcome<> check_x87(const Operation& op) {
+  if ((op.state.control.cr0 & (x86::kCr0Em | x86::kCr0Ts)) != 0) return raise(x86::kDeviceNotAvailable);
+  return {};
+}
+
+Outcome<> check_x87_waiting(const Operation& op) {
+  EIDOLON_TRY(check_x87(op));
+  const bool x87_in_use = (op.state.fpu.in_use() & x86::kXcr0X87) != 0;
+  const auto fsw = load<uint16_t>(op.state.fpu.bytes.data(), kFsw);
+  if (x87_in_use && (fsw & kErrorSummary) != 0) return raise(x86::kX87Fault);
+  return {};
+}
+
+}  // namespace eidolon::cpu::image
