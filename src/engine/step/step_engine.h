@@ -30,6 +30,7 @@ class StepEngine final : public Engine {
  private:
   class Impl;
   std::unique_ptr<Impl> impl_;
+  cpu::Cpu& cpu_;
 };
 
 }  // namespace eidolon::engine

@@ -1,0 +1,154 @@
+// Innocuous instructions: run natively on the guest's registers, and on guest memory in place where the host
+// can reach it (then a LOCK is a LOCK between processors); through a bounce buffer where it cannot: MMIO, ROM
+// and operands that cross a page. A locked operand that crosses a page is not atomic.
+#include <array>
+#include <bit>
+
+#include "engine/step/context.h"
+#include "engine/step/masked.h"
+#include "engine/step/native.h"
+
+namespace eidolon::engine::step {
+
+using cpu::Outcome;
+using mmu::Access;
+
+namespace {
+
+/// An operand-sized buffer at the same place in a cache line as the guest's operand, so that what has to be
+/// aligned faults exactly when it would in the guest.
+struct alignas(64) BounceBuffer {
+  std::array<uint8_t, 192> bytes{};
+  [[nodiscard]] uint8_t* at(uint64_t linear) { return bytes.data() + (linear & 63); }
+};
+
+Outcome<> run_bounced(Context& context, const Operation& operation, uint64_t linear, uint64_t offset) {
+  cpu::Cpu& cpu = context.cpu;
+  const mmu::View view = cpu.data_view();
+  const unsigned size = operation.memory_size;
+  BounceBuffer buffer;
+  uint8_t* operand = buffer.at(linear);
+  if (size > 128) return cpu::raise_ud();
+  if (operation.writes_memory) EIDOLON_TRY(cpu::probe_write_linear(cpu, linear, size, view));
+  if (operation.reads_memory) EIDOLON_TRY(cpu::read_linear(cpu, linear, operand, size, view));
+  EIDOLON_TRY(context.native.run(operation, operand, offset));
+  if (operation.writes_memory) EIDOLON_TRY(cpu::write_linear(cpu, linear, operand, size, view));
+  return {};
+}
+
+/// Where the host can access one page's operand although the virtual TLB did not say so, or null.
+Outcome<uint8_t*> reach(Context& context, const Operation& operation, uint64_t linear) {
+  cpu::Cpu& cpu = context.cpu;
+  const bool write = operation.writes_memory;
+  const auto resolved =
+      cpu.mmu.resolve(context.state.control, linear, write ? Access::kWrite : Access::kRead, cpu.data_view());
+  if (!resolved) return std::unexpected(cpu::Fault{x86::kPageFault, resolved.error().error, linear});
+  if (resolved->host != nullptr) return resolved->host;
+  const memory::Region* region = cpu.memory.find(resolved->physical);
+  if (!write || region == nullptr || region->kind != memory::RegionKind::kRam) return nullptr;
+  // RAM with translations: its observer is told, and then it is plain memory.
+  cpu.memory.before_write(resolved->physical, operation.memory_size);
+  return cpu.memory.host(resolved->physical, operation.memory_size);
+}
+
+Outcome<> run_slowly(Context& context, const Operation& operation, uint64_t linear, uint64_t offset) {
+  if (operation.masked) return run_masked(context, operation, linear, offset);
+  if ((linear & 0xfff) + operation.memory_size <= x86::kPageSize) {
+    if (uint8_t* host = EIDOLON_TRY(reach(context, operation, linear)))
+      return context.native.run(operation, host, offset);
+  }
+  return run_bounced(context, operation, linear, offset);
+}
+
+/// The alignment that #AC asks for: that of the whole operand up to a quadword; vectors are exempt.
+unsigned alignment_of(const Operation& operation) {
+  const unsigned size = operation.memory_size;
+  if (size == 10) return 8;
+  return size <= 8 && (size & (size - 1)) == 0 ? size : 1;
+}
+
+Outcome<> run_at(Context& context, const Operation& operation, uint64_t offset) {
+  const unsigned size = operation.memory_size;
+  const bool write = operation.writes_memory;
+  const auto segment = operation.address.segment;
+  const auto checked = context.linear(segment, offset, size, write ? Access::kWrite : Access::kRead);
+  if (!checked) {
+    if (operation.masked) return run_masked_beyond_segment(context, operation, offset, checked.error());
+    return std::unexpected(checked.error());
+  }
+  const uint64_t linear = *checked;
+  EIDOLON_TRY(context.check_access(linear, size, alignment_of(operation), write));
+  uint8_t* host = context.cpu.mmu.tlb().lookup(linear, size, write, context.cpu.data_view());
+  if (host != nullptr) [[likely]]
+    return context.native.run(operation, host, offset);
+  return run_slowly(context, operation, linear, offset);
+}
+
+}  // namespace
+
+Outcome<> run_plain(Context& context, const Operation& operation) {
+  if (operation.extended != isa::ExtendedState::kNone)
+    EIDOLON_TRY(check_extended_state(context.state, operation));
+  EIDOLON_TRY(context.native.run(operation, nullptr));
+  context.advance();
+  return {};
+}
+
+Outcome<> run_memory(Context& context, const Operation& operation) {
+  if (operation.extended != isa::ExtendedState::kNone)
+    EIDOLON_TRY(check_extended_state(context.state, operation));
+  EIDOLON_TRY(run_at(context, operation, context.offset(operation.address)));
+  context.advance();
+  return {};
+}
+
+/// CLFLUSH and its kin translate their address as a byte load does; the host's caches are no concern of the
+/// guest.
+Outcome<> run_line_flush(Context& context, const Operation& operation) {
+  EIDOLON_TRY(context.load(operation.address.segment, context.offset(operation.address), 1));
+  context.advance();
+  return {};
+}
+
+Outcome<> run_lea(Context& context, const Operation& operation) {
+  context.write_register(operation.instruction.operands[0].reg.value, context.offset(operation.address));
+  context.advance();
+  return {};
+}
+
+/// BT, BTS, BTR, BTC m, r: the register is a signed bit offset from the operand (SDM volume 2, BT). The
+/// stub's instruction adds it to its base again, so the base is that much lower.
+Outcome<> run_bit_string(Context& context, const Operation& operation) {
+  const unsigned width = operation.memory_size * 8u;
+  const unsigned log2_width = static_cast<unsigned>(std::countr_zero(width));
+  const uint64_t raw = context.read_register(operation.instruction.operands[1].reg.value);
+  const auto bit_offset = static_cast<int64_t>(sign_extend(raw, width));
+  const auto byte_offset = static_cast<uint64_t>(bit_offset >> log2_width) * operation.memory_size;
+  const uint64_t offset = (context.offset(operation.address) + byte_offset) & operation.address.mask;
+
+  const bool write = operation.writes_memory;
+  const unsigned size = operation.memory_size;
+  const uint64_t linear = EIDOLON_TRY(
+      context.linear(operation.address.segment, offset, size, write ? Access::kWrite : Access::kRead));
+  EIDOLON_TRY(context.check_access(linear, size, size, write));
+  uint8_t* host = context.cpu.mmu.tlb().lookup(linear, size, write, context.cpu.data_view());
+  if (host == nullptr && (linear & 0xfff) + size <= x86::kPageSize)
+    host = EIDOLON_TRY(reach(context, operation, linear));
+  BounceBuffer buffer;
+  const bool bounced = host == nullptr;
+  if (bounced) {
+    host = buffer.at(linear);
+    if (write) EIDOLON_TRY(cpu::probe_write_linear(context.cpu, linear, size, context.cpu.data_view()));
+    EIDOLON_TRY(cpu::read_linear(context.cpu, linear, host, size, context.cpu.data_view()));
+  }
+  // SAFETY: an address, not a pointer into an object: the stub's instruction adds byte_offset and accesses
+  // `host`.
+  const uint64_t base = reinterpret_cast<uintptr_t>(host) - byte_offset;
+  EIDOLON_TRY(context.native.run(operation, reinterpret_cast<void*>(base), offset));
+  if (bounced && write)
+    EIDOLON_TRY(cpu::write_linear(context.cpu, linear, host, size, context.cpu.data_view()));
+  context.advance();
+  return {};
+}
+
+}  // namespace eidolon::engine::step

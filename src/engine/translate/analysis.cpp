@@ -1,0 +1,180 @@
+#include "engine/translate/analysis.h"
+
+#include "base/bits.h"
+#include "isa/catalogue.h"
+
+namespace eidolon::engine::translate {
+
+namespace {
+
+isa::CodeSize code_size(Mode mode) { return mode.long_code() ? isa::CodeSize::k64 : isa::CodeSize::k32; }
+
+bool is_conditional(ZydisMnemonic m) {
+  switch (m) {
+    case ZYDIS_MNEMONIC_JB:
+    case ZYDIS_MNEMONIC_JBE:
+    case ZYDIS_MNEMONIC_JL:
+    case ZYDIS_MNEMONIC_JLE:
+    case ZYDIS_MNEMONIC_JNB:
+    case ZYDIS_MNEMONIC_JNBE:
+    case ZYDIS_MNEMONIC_JNL:
+    case ZYDIS_MNEMONIC_JNLE:
+    case ZYDIS_MNEMONIC_JNO:
+    case ZYDIS_MNEMONIC_JNP:
+    case ZYDIS_MNEMONIC_JNS:
+    case ZYDIS_MNEMONIC_JNZ:
+    case ZYDIS_MNEMONIC_JO:
+    case ZYDIS_MNEMONIC_JP:
+    case ZYDIS_MNEMONIC_JS:
+    case ZYDIS_MNEMONIC_JZ:
+      return true;
+    default:
+      return false;
+  }
+}
+
+/// Forms of push, pop and leave that emission knows: full-width registers and immediates.
+bool is_known_stack(const isa::Instruction& in, Mode mode) {
+  const unsigned width = mode.long_code() ? 64 : 32;
+  if (in.zydis.operand_width != width || in.zydis.stack_width != width) return false;
+  switch (in.mnemonic()) {
+    case ZYDIS_MNEMONIC_PUSH:
+      return in.operands[0].type == ZYDIS_OPERAND_TYPE_REGISTER ||
+             in.operands[0].type == ZYDIS_OPERAND_TYPE_IMMEDIATE;
+    case ZYDIS_MNEMONIC_POP:
+      return in.operands[0].type == ZYDIS_OPERAND_TYPE_REGISTER;
+    case ZYDIS_MNEMONIC_LEAVE:
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool is_known_memory(const isa::Instruction& in, Mode mode) {
+  const ZydisDecodedOperand* operand = isa::memory_operand(in);
+  if (operand == nullptr) return true;
+  if (in.zydis.address_width == 16) return false;
+  if (operand->mem.type != ZYDIS_MEMOP_TYPE_MEM && operand->mem.type != ZYDIS_MEMOP_TYPE_AGEN) return false;
+  if (operand->mem.segment == ZYDIS_REGISTER_FS && !mode.fs_unlimited()) return false;
+  if (operand->mem.segment == ZYDIS_REGISTER_GS && !mode.gs_unlimited()) return false;
+  const unsigned bytes = isa::memory_bytes(in);
+  return bytes >= 1 && bytes <= 64;
+}
+
+}  // namespace
+
+bool is_known_branch(const isa::Instruction& in) {
+  if (in.klass != isa::Class::kControlFlow) return false;
+  const unsigned width = in.code_size == isa::CodeSize::k64 ? 64 : 32;
+  if (in.zydis.operand_width != width) return false;
+  if (is_conditional(in.mnemonic())) return true;
+  switch (in.mnemonic()) {
+    case ZYDIS_MNEMONIC_JMP:
+    case ZYDIS_MNEMONIC_CALL: {
+      const ZydisDecodedOperand& to = in.operands[0];
+      return to.type == ZYDIS_OPERAND_TYPE_IMMEDIATE || to.type == ZYDIS_OPERAND_TYPE_REGISTER ||
+             to.type == ZYDIS_OPERAND_TYPE_MEMORY;
+    }
+    case ZYDIS_MNEMONIC_RET:
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool Analysis::must_step(const isa::Instruction& in) const {
+  switch (in.klass) {
+    case isa::Class::kInnocuous:
+      if (!mode_.allows(isa::required_state(in.zydis))) return true;
+      // Without CET, endbr and the like are no operations, and the host's shadow stack is not the guest's.
+      if (in.mnemonic() == ZYDIS_MNEMONIC_LEA) return in.zydis.address_width == 16;
+      if (!isa::memory_operand_is_accessed(in))
+        return isa::has_explicit_memory(in) && isa::is_cache_line_flush(in);
+      return !is_known_memory(in, mode_);
+    case isa::Class::kControlFlow:
+      return !is_known_branch(in) || !is_known_memory(in, mode_);
+    case isa::Class::kStack:
+      return !is_known_stack(in, mode_);
+    default:
+      return true;
+  }
+}
+
+bool Analysis::run(std::span<const uint8_t> page, uint32_t start, uint64_t rip, Mode mode) {
+  page_ = page;
+  start_ = start;
+  rip_ = rip;
+  mode_ = mode;
+  count_ = 0;
+  length_ = 0;
+  peeked_ = {};
+  while (count_ < kMaxInstructions) {
+    DecodedInstruction& d = instructions_[count_];
+    const auto rest = page_.subspan(start_ + length_);
+    if (rest.empty()) break;
+    const auto status = decoder_.decode(code_size(mode), rest, d.instruction);
+    if (status == isa::DecodeStatus::kNeedMore) break;
+    d.offset = length_;
+    d.step = true;
+    if (status == isa::DecodeStatus::kOk) {
+      d.step = must_step(d.instruction);
+      length_ = static_cast<uint16_t>(length_ + d.instruction.length());
+      d.use = isa::register_use(d.instruction);
+    } else {
+      d.instruction.zydis.length = 1;
+      length_ = static_cast<uint16_t>(length_ + 1);
+      d.use = {};
+    }
+    ++count_;
+    if (d.step || d.instruction.klass == isa::Class::kControlFlow) break;
+  }
+  if (count_ == 0) return false;
+
+  uint32_t live = flags_live_at_end();
+  for (size_t i = count_; i-- > 0;) {
+    DecodedInstruction& d = instructions_[i];
+    d.flags_live_out = live;
+    live = d.step ? kArithmetic : (d.use.flags_read | (live & ~d.use.flags_killed)) & kArithmetic;
+    d.flags_live_in = live;
+  }
+  return true;
+}
+
+uint32_t Analysis::flags_live_at_end() {
+  const DecodedInstruction& last = instructions_[count_ - 1];
+  if (last.step) return kArithmetic;
+  const uint64_t next = rip_ + length_;
+  if (last.instruction.klass != isa::Class::kControlFlow) return peek_flags(next, peeked_[0]);
+  const ZydisDecodedOperand& to = last.instruction.operands[0];
+  if (last.instruction.mnemonic() == ZYDIS_MNEMONIC_RET || to.type != ZYDIS_OPERAND_TYPE_IMMEDIATE)
+    return kArithmetic;
+  uint64_t target = next + static_cast<uint64_t>(to.imm.value.s);
+  if (!mode_.long_code()) target &= 0xffffffff;
+  uint32_t live = peek_flags(target, peeked_[0]);
+  if (is_conditional(last.instruction.mnemonic())) live |= peek_flags(next, peeked_[1]);
+  return live;
+}
+
+// What the code at `rip`, if it is on this page, does to the flags before it leaves straight line or could be
+// seen from outside. Bytes looked at become a dependency of the block.
+uint32_t Analysis::peek_flags(uint64_t rip, Watch& watch) {
+  const uint64_t page_start = rip_ - start_;
+  if (rip - page_start >= page_.size()) return kArithmetic;
+  uint32_t live = 0;
+  uint32_t undecided = kArithmetic;
+  auto at = static_cast<uint32_t>(rip - page_start);
+  watch.begin = at;
+  for (unsigned i = 0; i < 6 && undecided != 0; ++i) {
+    const auto rest = page_.subspan(at);
+    if (rest.empty() || decoder_.decode(code_size(mode_), rest, peek_) != isa::DecodeStatus::kOk) break;
+    if (must_step(peek_) || peek_.klass == isa::Class::kControlFlow) break;
+    const isa::RegisterUse use = isa::register_use(peek_);
+    live |= use.flags_read & undecided;
+    undecided &= ~use.flags_killed & ~live;
+    at += peek_.length();
+  }
+  watch.end = at;
+  return live | undecided;
+}
+
+}  // namespace eidolon::engine::translate

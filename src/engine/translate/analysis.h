@@ -1,0 +1,66 @@
+// Decoding of one block, and the liveness of its flags: what the emission of its code is based on.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "engine/translate/block.h"
+#include "isa/decoder.h"
+#include "isa/liveness.h"
+
+namespace eidolon::engine::translate {
+
+inline constexpr uint32_t kArithmetic = x86::kFlagsArithmetic;
+
+struct DecodedInstruction {
+  isa::Instruction instruction;
+  isa::RegisterUse use;
+  uint16_t offset;         ///< from the start of the block
+  uint32_t flags_live_in;  ///< arithmetic flags that this or a later instruction may read
+  uint32_t flags_live_out;
+  bool step;  ///< ends the block: has to be stepped
+};
+
+class Analysis {
+ public:
+  static constexpr unsigned kMaxInstructions = 64;
+
+  Analysis() : instructions_(kMaxInstructions) {}
+
+  /// Decodes from `rip`, at offset `start` of its page. Returns false if not even one instruction lies wholly
+  /// in the page (it must be stepped).
+  bool run(std::span<const uint8_t> page, uint32_t start, uint64_t rip, Mode mode);
+
+  [[nodiscard]] std::span<const DecodedInstruction> instructions() const {
+    return {instructions_.data(), count_};
+  }
+  [[nodiscard]] std::span<const uint8_t> bytes(const DecodedInstruction& d) const {
+    return page_.subspan(start_ + d.offset, d.instruction.length());
+  }
+  [[nodiscard]] uint16_t length() const { return length_; }
+  /// Offsets in the page that were looked at beyond the block, for the liveness of flags.
+  [[nodiscard]] const std::array<Watch, 2>& peeked() const { return peeked_; }
+
+ private:
+  [[nodiscard]] bool must_step(const isa::Instruction& instruction) const;
+  [[nodiscard]] uint32_t flags_live_at_end();
+  [[nodiscard]] uint32_t peek_flags(uint64_t rip, Watch& watch);
+
+  isa::Decoder decoder_;
+  std::vector<DecodedInstruction> instructions_;
+  isa::Instruction peek_;
+  size_t count_ = 0;
+  std::span<const uint8_t> page_;
+  uint32_t start_ = 0;
+  uint64_t rip_ = 0;
+  uint16_t length_ = 0;
+  Mode mode_;
+  std::array<Watch, 2> peeked_{};
+};
+
+/// Whether the instruction is one that a block ends with and that emission knows: near jump, jcc, call, ret.
+[[nodiscard]] bool is_known_branch(const isa::Instruction& instruction);
+
+}  // namespace eidolon::engine::translate

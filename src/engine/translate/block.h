@@ -1,0 +1,76 @@
+// A translated block, and the sites where its code may leave for the monitor.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "engine/translate/mode.h"
+
+namespace eidolon::engine::translate {
+
+struct Block;
+
+/// Bytes outside a block that its code was made to rely on: a range of guest-physical addresses.
+struct Watch {
+  uint64_t begin = 0, end = 0;
+};
+
+enum class SiteKind : uint8_t {
+  kJump,      ///< direct jump to `target`, not linked yet
+  kIndirect,  ///< indirect jump that the jump cache did not know; the target is in Frame::address
+  kMemory,    ///< the virtual TLB missed; the linear address is in Frame::address
+  kStep,      ///< the instruction at the site has to be stepped
+  kEvent,     ///< an event is pending at the head of the block
+  kPage,      ///< the head of the block does not know that its page is still mapped
+};
+
+inline constexpr uint32_t kNone = ~uint32_t{0};
+
+/// A place in a block's code from which the monitor is entered, with what it takes to find the guest's exact
+/// state.
+struct Site {
+  Block* block;
+  uint64_t target;             ///< kJump: linear address
+  uint32_t patch = kNone;      ///< kJump: offset of the rel32 that goes to the stub until it is linked
+  uint32_t stub = kNone;       ///< kJump: offset of the stub
+  uint32_t resume = kNone;     ///< kMemory: where to try again; kEvent and kPage: where to go on
+  uint32_t next_link = kNone;  ///< kJump: the next site that is linked to the same block
+  Block* linked = nullptr;     ///< kJump: the block that `patch` goes to
+  uint16_t guest_offset = 0;   ///< of the guest instruction, from the block's start
+  uint16_t in_slot = 0;        ///< bit n: guest register n is in State::gpr, not in the host's register
+  SiteKind kind = SiteKind::kStep;
+  uint8_t size = 0;          ///< kMemory: bytes
+  bool write = false;        ///< kMemory
+  bool flags_saved = false;  ///< guest flags are in Frame::saved_flags, not in the host's flags
+};
+
+/// Where one guest instruction's code starts, for faults that the host processor raises in it.
+struct FaultPoint {
+  Block* block;
+  uint32_t host_end;  ///< offset just behind the code of the instruction
+  uint16_t guest_offset;
+  uint16_t in_slot;
+  bool flags_saved;
+};
+
+struct Block {
+  uint64_t rip;       ///< linear address (translated code has CS base 0)
+  uint64_t physical;  ///< guest-physical address of the first byte
+  Mode mode;
+  bool valid = true;
+  bool flags_live_in = true;
+  uint16_t length = 0;  ///< guest bytes
+  uint32_t page_id = 0;
+  uint32_t entry_checked = 0;  ///< asks whether the page is mapped, then events
+  uint32_t entry_events = 0;   ///< asks for events only: jumps backward within the page
+  uint32_t entry_body = 0;     ///< jumps forward within the page
+  uint32_t end = 0;            ///< offset behind its code
+  uint32_t first_site = 0, site_count = 0;
+  std::array<Watch, 2> watches{};
+  uint32_t incoming = kNone;  ///< list of kJump sites linked to this block
+  uint32_t instructions = 0;
+  Block* next_in_bucket = nullptr;
+  Block* next_in_page = nullptr;
+};
+
+}  // namespace eidolon::engine::translate

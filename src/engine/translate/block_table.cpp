@@ -1,0 +1,66 @@
+#include "engine/translate/block_table.h"
+
+#include <algorithm>
+
+namespace eidolon::engine::translate {
+
+using x86::kPageShift;
+
+Block& BlockTable::create(uint64_t rip, memory::GuestPhysical physical, Mode mode) {
+  Block& block = blocks_.emplace_back();
+  block.rip = rip;
+  block.physical = physical;
+  block.mode = mode;
+  block.page_id = page_id(rip, physical, mode);
+  return block;
+}
+
+void BlockTable::publish(Block& block) {
+  Block*& bucket_head = buckets_[bucket(block.rip, block.physical)];
+  block.next_in_bucket = bucket_head;
+  bucket_head = &block;
+  Block*& page_head = pages_[block.physical >> kPageShift];
+  block.next_in_page = page_head;
+  page_head = &block;
+}
+
+namespace {
+void unchain(Block** link, const Block& block, Block* Block::*next) {
+  while (*link != nullptr && *link != &block) link = &((*link)->*next);
+  if (*link != nullptr) *link = block.*next;
+}
+}  // namespace
+
+void BlockTable::remove(Block& block) {
+  unchain(&buckets_[bucket(block.rip, block.physical)], block, &Block::next_in_bucket);
+  const auto page = pages_.find(block.physical >> kPageShift);
+  if (page == pages_.end()) return;
+  unchain(&page->second, block, &Block::next_in_page);
+  if (page->second == nullptr) pages_.erase(page);
+}
+
+Block* BlockTable::on_page(memory::GuestPhysical physical) const {
+  const auto page = pages_.find(physical >> kPageShift);
+  return page == pages_.end() ? nullptr : page->second;
+}
+
+std::vector<memory::GuestPhysical> BlockTable::pages() const {
+  std::vector<memory::GuestPhysical> result;
+  result.reserve(pages_.size());
+  for (const auto& [page, head] : pages_) result.push_back(page << kPageShift);
+  return result;
+}
+
+uint32_t BlockTable::page_id(uint64_t rip, memory::GuestPhysical physical, Mode mode) {
+  const PageKey key{rip >> kPageShift, physical >> kPageShift, mode.value()};
+  return page_ids_.try_emplace(key, static_cast<uint32_t>(page_ids_.size() + 1)).first->second;
+}
+
+void BlockTable::clear() {
+  std::fill(buckets_.begin(), buckets_.end(), nullptr);
+  blocks_.clear();
+  pages_.clear();
+  page_ids_.clear();
+}
+
+}  // namespace eidolon::engine::translate

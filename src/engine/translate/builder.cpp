@@ -1,0 +1,190 @@
+#include "engine/translate/builder.h"
+
+#include "base/assert.h"
+#include "isa/rewrite.h"
+
+namespace eidolon::engine::translate {
+
+using namespace Xbyak::util;
+
+void Builder::build(Block& block, const Analysis& analysis) {
+  block_ = &block;
+  analysis_ = &analysis;
+  stubs_.clear();
+  in_slot_ = slot_valid_ = block.mode.long_code() ? 0 : 0xff00;
+  flags_saved_ = false;
+  const auto instructions = analysis.instructions();
+  block.length = analysis.length();
+  block.instructions = static_cast<uint32_t>(instructions.size());
+  block.flags_live_in = instructions[0].flags_live_in != 0;
+  block.first_site = static_cast<uint32_t>(sites_.size());
+  for (size_t i = 0; i < block.watches.size(); ++i) {
+    const memory::GuestPhysical page = block.physical & ~x86::kPageMask;
+    const Watch& offsets = analysis.peeked()[i];
+    block.watches[i] = {page + offsets.begin, page + offsets.end};
+  }
+
+  emit_head();
+  bool ended = false;
+  for (index_ = 0; index_ < instructions.size(); ++index_) {
+    const DecodedInstruction& d = instructions[index_];
+    if (d.step) {
+      leave(add_site(SiteKind::kStep, &d));
+      ended = true;
+      break;
+    }
+    emit_instruction(index_);
+    if (d.instruction.klass == isa::Class::kControlFlow) ended = true;
+  }
+  if (!ended) {
+    settle();
+    emit_jump(instructions.back(), truncate(block.rip + block.length));
+  }
+  emit_stubs();
+  block.end = e_.at();
+  block.site_count = static_cast<uint32_t>(sites_.size()) - block.first_site;
+}
+
+// The three entries of a block: checked, events, body.
+void Builder::emit_head() {
+  const bool live = block_->flags_live_in;
+  const auto put_flags_aside = [&] {
+    if (!live) return;
+    e_.store(layout_.gpr(x86::kRax), x86::kRax);
+    e_.lahf();
+    e_.seto(al);
+  };
+  const auto put_flags_back = [&] {
+    if (!live) return;
+    e_.add(al, 0x7f);
+    e_.sahf();
+    e_.load(x86::kRax, layout_.gpr(x86::kRax));
+  };
+  const auto check = [&](SiteKind kind) {
+    Stub stub{.patch = e_.jump_if(kConditionNe), .site = add_site(kind, nullptr)};
+    stub.flags_in_ax = live;
+    stubs_.push_back(stub);
+    return stub.site;
+  };
+
+  block_->entry_checked = e_.at();
+  put_flags_aside();
+  const uint64_t slot =
+      ((block_->rip >> x86::kPageShift) ^ (uint64_t{block_->mode.value()} * 0x9e5)) % Frame::kPageIds;
+  e_.gs();
+  e_.cmp(dword[size_t{layout_.page_ids()} + slot * 4], block_->page_id);
+  const uint32_t page_site = check(SiteKind::kPage);
+  put_flags_back();
+
+  block_->entry_events = e_.at();
+  put_flags_aside();
+  e_.gs();
+  e_.cmp(dword[size_t{layout_.events()}], 0);
+  const uint32_t event_site = check(SiteKind::kEvent);
+  put_flags_back();
+
+  block_->entry_body = e_.at();
+  sites_[page_site].resume = block_->entry_events;
+  sites_[event_site].resume = block_->entry_body;
+}
+
+void Builder::emit_instruction(size_t index) {
+  const DecodedInstruction& d = analysis_->instructions()[index];
+  switch (d.instruction.klass) {
+    case isa::Class::kControlFlow:
+      emit_branch(d);
+      return;
+    case isa::Class::kStack:
+      if (d.instruction.mnemonic() == ZYDIS_MNEMONIC_PUSH) return emit_push(d);
+      if (d.instruction.mnemonic() == ZYDIS_MNEMONIC_POP) return emit_pop(d);
+      return emit_leave(d);
+    default:
+      break;
+  }
+  if (d.instruction.mnemonic() == ZYDIS_MNEMONIC_LEA) return emit_lea(d);
+  if (isa::memory_operand_is_accessed(d.instruction)) return emit_memory(d);
+  if (isa::has_explicit_memory(d.instruction)) return;  // a hint: nop, prefetch
+  emit_plain(d);
+}
+
+void Builder::emit_plain(const DecodedInstruction& d) {
+  const ZydisMnemonic mnemonic = d.instruction.mnemonic();
+  if (mnemonic == ZYDIS_MNEMONIC_NOP) return;
+  if (mnemonic == ZYDIS_MNEMONIC_CLD || mnemonic == ZYDIS_MNEMONIC_STD) return emit_direction(d);
+  isa::HostBytes host;
+  if (!isa::rewrite_plain(d.instruction, analysis_->bytes(d), host)) {
+    leave(add_site(SiteKind::kStep, &d));
+    return;
+  }
+  emit_native(d, host.span());
+}
+
+// The guest's DF lives in State::rflags only: the monitor's C++ wants the host's clear, and string
+// instructions are stepped.
+void Builder::emit_direction(const DecodedInstruction& d) {
+  save_flags_if_live(d);
+  e_.gs();
+  if (d.instruction.mnemonic() == ZYDIS_MNEMONIC_STD)
+    e_.or_(dword[size_t{layout_.rflags()}], static_cast<uint32_t>(x86::kFlagDf));
+  else
+    e_.and_(dword[size_t{layout_.rflags()}], ~static_cast<uint32_t>(x86::kFlagDf));
+}
+
+// The guest's own instruction, with its registers and flags in place around it.
+void Builder::emit_native(const DecodedInstruction& d, std::span<const uint8_t> host_bytes) {
+  prepare_flags(d);
+  const auto partly_written = static_cast<uint16_t>(d.use.gpr_written & ~d.use.gpr_killed);
+  need(d.use.gpr_read | partly_written);
+  // A register that is replaced must not be noted as replaced before the instruction has succeeded: a fault
+  // in it finds the old value in the slot.
+  e_.bytes(host_bytes);
+  note_fault_point(d);
+  replaced(d.use.gpr_killed);
+  changed(partly_written);
+  flags_changed(d);
+}
+
+uint32_t Builder::add_site(SiteKind kind, const DecodedInstruction* d) {
+  Site site{};
+  site.block = block_;
+  site.kind = kind;
+  site.guest_offset = d == nullptr ? 0 : d->offset;
+  site.in_slot = in_slot_;
+  site.flags_saved = flags_saved_;
+  sites_.push_back(site);
+  return static_cast<uint32_t>(sites_.size() - 1);
+}
+
+void Builder::leave(uint32_t site) {
+  e_.store32(layout_.site(), site);
+  e_.jump(trampolines_.exit);
+}
+
+void Builder::note_fault_point(const DecodedInstruction& d) {
+  faults_.push_back({block_, e_.at(), d.offset, in_slot_, flags_saved_});
+}
+
+void Builder::emit_stubs() {
+  for (const Stub& stub : stubs_) {
+    Site& site = sites_[stub.site];
+    e_.patch_here(stub.patch);
+    if (site.kind == SiteKind::kJump) site.stub = e_.at();
+    if (stub.flags_in_ax) {
+      e_.add(al, 0x7f);
+      e_.sahf();
+      e_.load(x86::kRax, layout_.gpr(x86::kRax));
+    }
+    if (stub.address == Stub::Address::kRegister) {
+      e_.gs();
+      e_.xor_(Xbyak::Reg64(stub.address_register),
+              ptr[Xbyak::Reg64(stub.index_register) + size_t{stub.tag_displacement}]);
+      e_.store(layout_.address(), stub.address_register);
+    } else if (stub.address == Stub::Address::kConstant) {
+      e_.store32(layout_.address(), static_cast<uint32_t>(stub.constant));
+      e_.store32(layout_.address() + 4, static_cast<uint32_t>(stub.constant >> 32));
+    }
+    leave(stub.site);
+  }
+}
+
+}  // namespace eidolon::engine::translate

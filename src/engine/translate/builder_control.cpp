@@ -1,0 +1,213 @@
+// Stack instructions and branches: the memory access through the virtual TLB, then the ends of a block.
+#include "engine/translate/builder.h"
+
+namespace eidolon::engine::translate {
+
+using namespace Xbyak::util;
+
+namespace {
+Xbyak::Reg64 reg64(unsigned reg) { return Xbyak::Reg64(static_cast<int>(reg)); }
+Xbyak::Reg32 reg32(unsigned reg) { return Xbyak::Reg32(static_cast<int>(reg)); }
+constexpr uint16_t kRspBit = 1u << x86::kRsp;
+
+bool is_sign_extended_32(uint64_t value) {
+  return value == static_cast<uint64_t>(static_cast<int64_t>(static_cast<int32_t>(value)));
+}
+}  // namespace
+
+void Builder::emit_push(const DecodedInstruction& d) {
+  const ZydisDecodedOperand& operand = d.instruction.operands[0];
+  const auto width = static_cast<int>(stack_width());
+  const bool immediate = operand.type == ZYDIS_OPERAND_TYPE_IMMEDIATE;
+  const unsigned source = immediate ? 0 : static_cast<unsigned>(isa::gpr_index(operand.reg.value));
+  const uint16_t sources = immediate ? 0 : register_bit(source);
+  need(sources | kRspBit);
+  const unsigned to = host_address_of_stack(d, x86::kRsp, -width, stack_width(), true, sources);
+  need(sources);
+  const auto value = static_cast<uint32_t>(operand.imm.value.s);
+  if (width == 8)
+    immediate ? e_.mov(qword[reg64(to)], value) : e_.mov(qword[reg64(to)], reg64(source));
+  else
+    immediate ? e_.mov(dword[reg64(to)], value) : e_.mov(dword[reg64(to)], reg32(source));
+  if (width == 8)
+    e_.lea(rsp, ptr[rsp - width]);
+  else
+    e_.lea(esp, ptr[rsp - width]);
+  changed(kRspBit);
+}
+
+void Builder::emit_pop(const DecodedInstruction& d) {
+  const auto width = static_cast<int>(stack_width());
+  const auto to = static_cast<unsigned>(isa::gpr_index(d.instruction.operands[0].reg.value));
+  need(kRspBit);
+  const unsigned from = host_address_of_stack(d, x86::kRsp, 0, stack_width(), false, register_bit(to));
+  if (to != x86::kRsp) {
+    if (width == 8)
+      e_.lea(rsp, ptr[rsp + width]);
+    else
+      e_.lea(esp, ptr[rsp + width]);
+    changed(kRspBit);
+  }
+  if (width == 8)
+    e_.mov(reg64(to), qword[reg64(from)]);
+  else
+    e_.mov(reg32(to), dword[reg64(from)]);
+  replaced(register_bit(to));
+}
+
+void Builder::emit_leave(const DecodedInstruction& d) {
+  const auto width = static_cast<int>(stack_width());
+  need(register_bit(x86::kRbp) | kRspBit);
+  const unsigned from = host_address_of_stack(d, x86::kRbp, 0, stack_width(), false, kRspBit);
+  if (width == 8) {
+    e_.lea(rsp, ptr[rbp + width]);
+    e_.mov(rbp, qword[reg64(from)]);
+  } else {
+    e_.lea(esp, ptr[rbp + width]);
+    e_.mov(ebp, dword[reg64(from)]);
+  }
+  replaced(register_bit(x86::kRbp) | kRspBit);
+}
+
+uint32_t Builder::jump_site(const DecodedInstruction* d, uint64_t target) {
+  const uint32_t index = add_site(SiteKind::kJump, d);
+  sites_[index].target = target;
+  return index;
+}
+
+/// Everything must be settled.
+void Builder::emit_jump(const DecodedInstruction& d, uint64_t target) {
+  const uint32_t site = jump_site(&d, target);
+  const uint32_t patch = e_.jump();
+  sites_[site].patch = patch;
+  stubs_.push_back({.patch = patch, .site = site});
+}
+
+void Builder::emit_jump_if(const DecodedInstruction& d, unsigned condition, uint64_t target) {
+  const uint32_t site = jump_site(&d, target);
+  const uint32_t patch = e_.jump_if(condition);
+  sites_[site].patch = patch;
+  stubs_.push_back({.patch = patch, .site = site});
+}
+
+/// The return address onto the stack; rsp is left for later.
+void Builder::emit_push_return(const DecodedInstruction& d) {
+  const auto width = static_cast<int>(stack_width());
+  const uint64_t value = rip_after(d);
+  need(kRspBit);
+  const unsigned to = host_address_of_stack(d, x86::kRsp, -width, stack_width(), true, 0);
+  if (width == 4) {
+    e_.mov(dword[reg64(to)], static_cast<uint32_t>(value));
+  } else if (is_sign_extended_32(value)) {
+    e_.mov(qword[reg64(to)], static_cast<uint32_t>(value));
+  } else {
+    const unsigned constant = scratch(register_bit(to));
+    e_.load_constant(constant, value);
+    e_.mov(qword[reg64(to)], reg64(constant));
+  }
+}
+
+void Builder::emit_branch(const DecodedInstruction& d) {
+  const ZydisDecodedOperand& to = d.instruction.operands[0];
+  const auto width = static_cast<int>(stack_width());
+  const ZydisMnemonic mnemonic = d.instruction.mnemonic();
+
+  if (mnemonic == ZYDIS_MNEMONIC_RET) {
+    const bool has_immediate =
+        d.instruction.zydis.operand_count > 0 && to.type == ZYDIS_OPERAND_TYPE_IMMEDIATE;
+    const int released = width + (has_immediate ? static_cast<int>(to.imm.value.u & 0xffff) : 0);
+    need(kRspBit);
+    const unsigned target =
+        host_address_of_stack(d, x86::kRsp, 0, stack_width(), false, register_bit(x86::kRax));
+    if (width == 8)
+      e_.mov(reg64(target), qword[reg64(target)]);
+    else
+      e_.mov(reg32(target), dword[reg64(target)]);
+    emit_indirect(d, target, released);
+    return;
+  }
+
+  const bool call = mnemonic == ZYDIS_MNEMONIC_CALL;
+  if (to.type == ZYDIS_OPERAND_TYPE_IMMEDIATE) {
+    const uint64_t target = truncate(rip_after(d) + static_cast<uint64_t>(to.imm.value.s));
+    if (call) {
+      emit_push_return(d);
+      settle();
+      if (width == 8)
+        e_.lea(rsp, ptr[rsp - width]);
+      else
+        e_.lea(esp, ptr[rsp - width]);
+      changed(kRspBit);
+      emit_jump(d, target);
+      return;
+    }
+    settle();
+    if (mnemonic != ZYDIS_MNEMONIC_JMP) {
+      emit_jump_if(d, d.instruction.zydis.opcode & 0xf, target);
+      emit_jump(d, rip_after(d));
+      return;
+    }
+    emit_jump(d, target);
+    return;
+  }
+
+  unsigned target = 0;
+  if (to.type == ZYDIS_OPERAND_TYPE_MEMORY) {
+    target = host_address(d, to, false, register_bit(x86::kRax));
+    if (width == 8)
+      e_.mov(reg64(target), qword[reg64(target)]);
+    else
+      e_.mov(reg32(target), dword[reg64(target)]);
+  } else {
+    const auto source = static_cast<unsigned>(isa::gpr_index(to.reg.value));
+    save_flags_if_live(d);
+    need(register_bit(source));
+    target = scratch(register_bit(source) | register_bit(x86::kRax));
+    e_.mov(reg64(target), reg64(source));
+    if (width == 4) e_.mov(reg32(target), reg32(target));
+  }
+  if (call) {
+    // The push may leave and come back: the target waits in memory.
+    e_.store(layout_.jump_target(), target);
+    emit_push_return(d);
+    target = scratch(register_bit(x86::kRax));
+    e_.load(target, layout_.jump_target());
+  }
+  emit_indirect(d, target, call ? -width : 0);
+}
+
+/// Jumps to the linear address in scratch register `target`, after adding `stack_change` to rsp. If the
+/// target is not in the jump cache, the whole instruction is stepped: nothing of the guest's state has
+/// changed by then.
+void Builder::emit_indirect(const DecodedInstruction& d, unsigned target, int stack_change) {
+  save_flags_if_live(d);
+  const unsigned entry = scratch(register_bit(target) | register_bit(x86::kRax));
+  // Frame::jump_slot: bits 14:4 of the address; times 2 they are the byte offset of the entry.
+  constexpr uint32_t kMask = (Frame::kJumpEntries - 1) << 4;
+  const auto field = [&](size_t offset) { return reg64(entry) * 2 + (layout_.jump_cache() + offset); };
+  e_.mov(reg32(entry), reg32(target));
+  e_.and_(reg32(entry), kMask);
+  e_.gs();
+  e_.cmp(reg64(target), ptr[field(offsetof(JumpEntry, rip))]);
+  const uint32_t wrong_target = e_.jump_if(kConditionNe);
+  e_.gs();
+  e_.cmp(dword[field(offsetof(JumpEntry, mode))], block_->mode.value());
+  const uint32_t wrong_mode = e_.jump_if(kConditionNe);
+  const uint32_t site = add_site(SiteKind::kIndirect, &d);
+  stubs_.push_back({.patch = wrong_target, .site = site});
+  stubs_.push_back({.patch = wrong_mode, .site = site});
+  e_.gs();
+  e_.mov(reg64(entry), ptr[field(offsetof(JumpEntry, code))]);
+  e_.store(layout_.jump_target(), entry);
+  settle();
+  if (stack_change != 0) {
+    if (block_->mode.long_code())
+      e_.lea(rsp, ptr[rsp + stack_change]);
+    else
+      e_.lea(esp, ptr[rsp + stack_change]);
+  }
+  e_.gs();
+  e_.jmp(ptr[size_t{layout_.jump_target()}]);
+}
+
+}  // namespace eidolon::engine::translate

@@ -1,0 +1,196 @@
+// Guest addresses to host addresses: the inline virtual TLB (mmu/virtual_tlb.h has the sequence).
+#include "engine/translate/builder.h"
+#include "isa/rewrite.h"
+
+namespace eidolon::engine::translate {
+
+using namespace Xbyak::util;
+
+namespace {
+constexpr int kEntryShift = x86::kPageShift - 5;  // entries of 32 bytes
+constexpr uint32_t kIndexMask = (mmu::VirtualTlb::kEntries - 1) << 5;
+
+Xbyak::Reg64 reg64(unsigned reg) { return Xbyak::Reg64(static_cast<int>(reg)); }
+Xbyak::Reg32 reg32(unsigned reg) { return Xbyak::Reg32(static_cast<int>(reg)); }
+
+bool has_constant_address(const ZydisDecodedOperand& operand) {
+  const bool rip = operand.mem.base == ZYDIS_REGISTER_RIP;
+  return (rip || operand.mem.base == ZYDIS_REGISTER_NONE) && operand.mem.index == ZYDIS_REGISTER_NONE &&
+         operand.mem.segment != ZYDIS_REGISTER_FS && operand.mem.segment != ZYDIS_REGISTER_GS;
+}
+}  // namespace
+
+uint16_t Builder::address_registers(const ZydisDecodedOperand& operand) const {
+  uint16_t registers = 0;
+  for (const ZydisRegister reg : {operand.mem.base, operand.mem.index})
+    if (const int index = isa::gpr_index(reg); index >= 0)
+      registers |= register_bit(static_cast<unsigned>(index));
+  return registers;
+}
+
+/// base + index * scale + displacement in the address size, without the segment. Leaves the flags alone. The
+/// registers that it reads must be in place.
+void Builder::emit_effective_address(unsigned to, const DecodedInstruction& d,
+                                     const ZydisDecodedOperand& operand) {
+  const int64_t displacement = operand.mem.disp.has_displacement ? operand.mem.disp.value : 0;
+  const bool wide = d.instruction.zydis.address_width == 64;
+  const int base = isa::gpr_index(operand.mem.base);
+  const int index = isa::gpr_index(operand.mem.index);
+  if (base < 0 && index < 0) {
+    uint64_t address = static_cast<uint64_t>(displacement);
+    if (operand.mem.base == ZYDIS_REGISTER_RIP || operand.mem.base == ZYDIS_REGISTER_EIP)
+      address += rip_after(d);
+    e_.load_constant(to, wide ? address : address & 0xffffffff);
+    return;
+  }
+  Xbyak::RegExp expression;
+  if (base >= 0) expression = expression + reg64(static_cast<unsigned>(base));
+  if (index >= 0) expression = expression + reg64(static_cast<unsigned>(index)) * operand.mem.scale;
+  expression = expression + static_cast<size_t>(displacement);
+  if (wide)
+    e_.lea(reg64(to), ptr[expression]);
+  else
+    e_.lea(reg32(to), ptr[expression]);
+}
+
+/// The host address of the operand, in a scratch register that is none of `avoid`.
+unsigned Builder::host_address(const DecodedInstruction& d, const ZydisDecodedOperand& operand, bool write,
+                               uint16_t avoid) {
+  const unsigned size = isa::memory_bytes(d.instruction);
+  if (has_constant_address(operand)) {
+    uint64_t linear = static_cast<uint64_t>(operand.mem.disp.has_displacement ? operand.mem.disp.value : 0);
+    if (operand.mem.base == ZYDIS_REGISTER_RIP) linear += rip_after(d);
+    if (d.instruction.zydis.address_width == 32) linear &= 0xffffffff;
+    const uint64_t page = linear & ~x86::kPageMask;
+    const bool encodable = page == static_cast<uint64_t>(static_cast<int64_t>(static_cast<int32_t>(page)));
+    if (encodable && (linear & x86::kPageMask) + size <= x86::kPageSize)
+      return look_up_constant(d, linear, size, write, avoid);
+  }
+  const uint16_t parts = address_registers(operand);
+  save_flags_if_live(d);
+  need(parts);
+  const unsigned address = scratch(avoid | parts);
+  const unsigned index = scratch(avoid | parts | register_bit(address));
+  const uint32_t restart = e_.at();
+  emit_effective_address(address, d, operand);
+  if (operand.mem.segment == ZYDIS_REGISTER_FS || operand.mem.segment == ZYDIS_REGISTER_GS) {
+    const auto segment = operand.mem.segment == ZYDIS_REGISTER_FS ? x86::kFs : x86::kGs;
+    e_.gs();
+    if (block_->mode.long_code())
+      e_.add(reg64(address), ptr[size_t{layout_.segment_base(segment)}]);
+    else
+      e_.add(reg32(address), dword[size_t{layout_.segment_base(segment)}]);
+  }
+  look_up(d, address, index, size, write, restart);
+  return address;
+}
+
+unsigned Builder::host_address_of_stack(const DecodedInstruction& d, unsigned base, int displacement,
+                                        unsigned size, bool write, uint16_t avoid) {
+  save_flags_if_live(d);
+  need(register_bit(base));
+  const unsigned address = scratch(avoid | register_bit(base));
+  const unsigned index = scratch(avoid | register_bit(base) | register_bit(address));
+  const uint32_t restart = e_.at();
+  if (block_->mode.long_code())
+    e_.lea(reg64(address), ptr[reg64(base) + displacement]);
+  else
+    e_.lea(reg32(address), ptr[reg64(base) + displacement]);
+  look_up(d, address, index, size, write, restart);
+  return address;
+}
+
+/// `address` holds a linear address and becomes the host address; `index` is for work. `restart` is where to
+/// try again after a miss: nothing between there and here may depend on either scratch register, nor store a
+/// guest register.
+void Builder::look_up(const DecodedInstruction& d, unsigned address, unsigned index, unsigned size,
+                      bool write, uint32_t restart) {
+  const mmu::View view = block_->mode.view();
+  const size_t tag = write ? offsetof(mmu::TlbEntry, write_tag) : offsetof(mmu::TlbEntry, read_tag);
+  const uint32_t tag_displacement = layout_.tlb(view, tag);
+  e_.mov(reg32(index), reg32(address));
+  e_.shr(reg32(index), kEntryShift);
+  e_.and_(reg32(index), kIndexMask);
+  e_.gs();
+  e_.xor_(reg64(address), ptr[reg64(index) + size_t{tag_displacement}]);
+  e_.cmp(reg64(address), static_cast<uint32_t>(x86::kPageSize - size));
+  Stub stub{.patch = e_.jump_if(kConditionA), .site = add_site(SiteKind::kMemory, &d)};
+  stub.address = Stub::Address::kRegister;
+  stub.address_register = static_cast<uint8_t>(address);
+  stub.index_register = static_cast<uint8_t>(index);
+  stub.tag_displacement = tag_displacement;
+  stubs_.push_back(stub);
+  Site& site = sites_[stub.site];
+  site.resume = restart;
+  site.size = static_cast<uint8_t>(size);
+  site.write = write;
+  e_.gs();
+  e_.add(reg64(address), ptr[reg64(index) + size_t{layout_.tlb(view, offsetof(mmu::TlbEntry, host))}]);
+}
+
+/// A linear address known now selects its TLB entry now.
+unsigned Builder::look_up_constant(const DecodedInstruction& d, uint64_t linear, unsigned size, bool write,
+                                   uint16_t avoid) {
+  save_flags_if_live(d);
+  const unsigned address = scratch(avoid);
+  const uint32_t restart = e_.at();
+  const mmu::View view = block_->mode.view();
+  const size_t entry = size_t{mmu::VirtualTlb::slot(linear)} * sizeof(mmu::TlbEntry);
+  const size_t tag = write ? offsetof(mmu::TlbEntry, write_tag) : offsetof(mmu::TlbEntry, read_tag);
+  e_.gs();
+  e_.cmp(qword[layout_.tlb(view, tag) + entry], static_cast<uint32_t>(linear & ~x86::kPageMask));
+  Stub stub{.patch = e_.jump_if(kConditionNe), .site = add_site(SiteKind::kMemory, &d)};
+  stub.address = Stub::Address::kConstant;
+  stub.constant = linear;
+  stubs_.push_back(stub);
+  Site& site = sites_[stub.site];
+  site.resume = restart;
+  site.size = static_cast<uint8_t>(size);
+  site.write = write;
+  e_.load(address, static_cast<uint32_t>(layout_.tlb(view, offsetof(mmu::TlbEntry, host)) + entry));
+  if (const auto offset = static_cast<uint32_t>(linear & x86::kPageMask); offset != 0)
+    e_.lea(reg64(address), ptr[reg64(address) + offset]);
+  return address;
+}
+
+/// The guest's instruction with its memory operand at the host address.
+void Builder::emit_memory(const DecodedInstruction& d) {
+  const ZydisDecodedOperand& operand = *isa::memory_operand(d.instruction);
+  const bool write = (operand.actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0;
+  // Registers of the instruction are avoided, also those that it replaces: a fault must find their old
+  // values. rax is what restoring flags needs. A high-byte register forbids the REX prefix that an upper
+  // register needs.
+  uint16_t avoid = d.use.gpr_read | d.use.gpr_written;
+  if (flags_saved_ || d.flags_live_in != 0) avoid |= register_bit(x86::kRax);
+  if (d.use.uses_high_byte) avoid |= 0xff00;
+  const unsigned address = host_address(d, operand, write, avoid);
+  isa::HostBytes host;
+  if (!isa::rewrite_base(d.instruction, analysis_->bytes(d), address, host)) {
+    leave(add_site(SiteKind::kStep, &d));
+    return;
+  }
+  emit_native(d, host.span());
+}
+
+void Builder::emit_lea(const DecodedInstruction& d) {
+  const ZydisDecodedOperand& operand = d.instruction.operands[1];
+  const int to = isa::gpr_index(d.instruction.operands[0].reg.value);
+  const unsigned width = d.instruction.zydis.operand_width;
+  if (width == 16) {
+    // Only the low half changes: by way of a scratch register.
+    const uint16_t parts = address_registers(operand);
+    need(parts | register_bit(static_cast<unsigned>(to)));
+    const unsigned address = scratch(parts | register_bit(static_cast<unsigned>(to)));
+    emit_effective_address(address, d, operand);
+    e_.mov(Xbyak::Reg16(to), Xbyak::Reg16(static_cast<int>(address)));
+    changed(register_bit(static_cast<unsigned>(to)));
+    return;
+  }
+  need(address_registers(operand));
+  emit_effective_address(static_cast<unsigned>(to), d, operand);
+  if (width == 32 && d.instruction.zydis.address_width == 64)
+    e_.mov(reg32(static_cast<unsigned>(to)), reg32(static_cast<unsigned>(to)));
+  replaced(register_bit(static_cast<unsigned>(to)));
+}
+
+}  // namespace eidolon::engine::translate

@@ -1,0 +1,36 @@
+#include "engine/translate/code_cache.h"
+
+#include <sys/mman.h>
+
+#include <cerrno>
+#include <cstring>
+
+namespace eidolon::engine::translate {
+
+Result<std::unique_ptr<CodeCache>> CodeCache::create(size_t size) {
+  std::unique_ptr<CodeCache> cache(new CodeCache);
+  cache->size_ = size;
+  cache->memfd_ = FileDescriptor(memfd_create("eidolon-code", MFD_CLOEXEC));
+  if (!cache->memfd_.valid() || ftruncate(cache->memfd_.get(), static_cast<off_t>(size)) != 0)
+    return fail("cannot make a code cache of {} MiB: {}", size >> 20, std::strerror(errno));
+  void* writable = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, cache->memfd_.get(), 0);
+  void* executable = mmap(nullptr, size, PROT_READ | PROT_EXEC, MAP_SHARED, cache->memfd_.get(), 0);
+  if (writable != MAP_FAILED) cache->writable_ = static_cast<uint8_t*>(writable);
+  if (executable != MAP_FAILED) cache->executable_ = static_cast<uint8_t*>(executable);
+  if (writable == MAP_FAILED || executable == MAP_FAILED)
+    return fail("cannot map executable memory ({}); a security policy may forbid it: run with --engine step",
+                std::strerror(errno));
+  return cache;
+}
+
+CodeCache::~CodeCache() {
+  if (writable_ != nullptr) munmap(writable_, size_);
+  if (executable_ != nullptr) munmap(executable_, size_);
+}
+
+void CodeCache::patch_jump(uint32_t at, uint32_t target) {
+  const auto displacement = static_cast<int32_t>(target - (at + 4));
+  std::memcpy(writable_ + at, &displacement, sizeof displacement);
+}
+
+}  // namespace eidolon::engine::translate

@@ -1,0 +1,45 @@
+// The code cache: one memfd mapped twice, writable and executable, never both. Code is emitted front to back;
+// when it is full, everything is dropped at once and the next block starts afresh.
+//
+// Positions are offsets from the start. Jumps within the cache are relative, so they are the same in both
+// mappings.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "base/file.h"
+#include "base/result.h"
+
+namespace eidolon::engine::translate {
+
+class CodeCache {
+ public:
+  static Result<std::unique_ptr<CodeCache>> create(size_t size);
+  ~CodeCache();
+  CodeCache(const CodeCache&) = delete;
+  CodeCache& operator=(const CodeCache&) = delete;
+
+  [[nodiscard]] uint8_t* writable() const { return writable_; }
+  [[nodiscard]] size_t size() const { return size_; }
+  [[nodiscard]] uint64_t executable(uint32_t offset) const {
+    return reinterpret_cast<uint64_t>(executable_) + offset;
+  }
+  [[nodiscard]] bool contains(uint64_t host_pc) const {
+    return host_pc - reinterpret_cast<uint64_t>(executable_) < size_;
+  }
+  [[nodiscard]] uint32_t offset_of(uint64_t host_pc) const {
+    return static_cast<uint32_t>(host_pc - reinterpret_cast<uint64_t>(executable_));
+  }
+  /// Lets the rel32 at `at` point to `target`.
+  void patch_jump(uint32_t at, uint32_t target);
+
+ private:
+  CodeCache() = default;
+  FileDescriptor memfd_;
+  uint8_t* writable_ = nullptr;
+  uint8_t* executable_ = nullptr;
+  size_t size_ = 0;
+};
+
+}  // namespace eidolon::engine::translate

@@ -1,0 +1,119 @@
+// The assembler of the translator: Xbyak over the code cache, with operands in the per-processor area, which
+// the GS segment reaches. Positions are offsets from the start of the cache.
+#pragma once
+
+#define XBYAK_NO_OP_NAMES
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wold-style-cast"
+#pragma GCC diagnostic ignored "-Wshadow"
+#pragma GCC diagnostic ignored "-Wcast-qual"
+#pragma GCC diagnostic ignored "-Wextra"
+#include <xbyak/xbyak.h>
+#pragma GCC diagnostic pop
+
+#include <cstddef>
+#include <span>
+
+#include "cpu/cpu.h"
+#include "engine/translate/frame.h"
+
+namespace eidolon::engine::translate {
+
+/// Displacements from the GS base (the address of the Cpu).
+class Layout {
+ public:
+  explicit Layout(cpu::Cpu& cpu) : cpu_(cpu), frame_(frame_of(cpu)) {}
+
+  [[nodiscard]] uint32_t gpr(unsigned index) const { return of(&cpu_.state.gpr[index]); }
+  [[nodiscard]] uint32_t rflags() const { return of(&cpu_.state.rflags); }
+  [[nodiscard]] uint32_t segment_base(x86::Segment s) const { return of(&cpu_.state.segment[s].base); }
+  [[nodiscard]] uint32_t tsc_offset() const { return of(&cpu_.state.tsc_offset); }
+  [[nodiscard]] uint32_t events() const { return of(cpu_.events.word()); }
+  [[nodiscard]] uint32_t tlb(mmu::View view, size_t field) const {
+    return of(cpu_.mmu.tlb().table(view)) + static_cast<uint32_t>(field);
+  }
+  [[nodiscard]] uint32_t host_gpr(unsigned index) const { return of(&frame_.host_gpr[index]); }
+  [[nodiscard]] uint32_t flags() const { return of(&frame_.flags); }
+  [[nodiscard]] uint32_t monitor_rsp() const { return of(&frame_.monitor_rsp); }
+  [[nodiscard]] uint32_t resume() const { return of(&frame_.resume); }
+  [[nodiscard]] uint32_t address() const { return of(&frame_.address); }
+  [[nodiscard]] uint32_t site() const { return of(&frame_.site); }
+  [[nodiscard]] uint32_t saved_flags() const { return of(&frame_.saved_flags); }
+  [[nodiscard]] uint32_t jump_target() const { return of(&frame_.jump_target); }
+  [[nodiscard]] uint32_t jump_cache() const { return of(frame_.jump_cache.data()); }
+  [[nodiscard]] uint32_t page_ids() const { return of(frame_.page_ids.data()); }
+
+ private:
+  [[nodiscard]] uint32_t of(const void* at) const {
+    return static_cast<uint32_t>(static_cast<const char*>(at) - reinterpret_cast<const char*>(&cpu_));
+  }
+  cpu::Cpu& cpu_;
+  Frame& frame_;
+};
+
+class Emitter : public Xbyak::CodeGenerator {
+ public:
+  Emitter(uint8_t* writable, size_t size) : CodeGenerator(size, writable) {}
+
+  [[nodiscard]] uint32_t at() const { return static_cast<uint32_t>(getSize()); }
+  void rewind(uint32_t offset) { setSize(offset); }
+  void gs() { db(0x65); }
+
+  // 64-bit moves between a register (0..15) and the per-processor area. None touches the flags.
+  void load(unsigned reg, uint32_t displacement) {
+    gs();
+    mov(Xbyak::Reg64(static_cast<int>(reg)), ptr[size_t{displacement}]);
+  }
+  void store(uint32_t displacement, unsigned reg) {
+    gs();
+    mov(ptr[size_t{displacement}], Xbyak::Reg64(static_cast<int>(reg)));
+  }
+  void store32(uint32_t displacement, uint32_t value) {
+    gs();
+    mov(dword[size_t{displacement}], value);
+  }
+  /// The shortest move of a constant that leaves the flags alone.
+  void load_constant(unsigned reg, uint64_t value) {
+    const auto index = static_cast<int>(reg);
+    if (value == static_cast<uint32_t>(value)) {
+      mov(Xbyak::Reg32(index), static_cast<uint32_t>(value));
+    } else if (value == static_cast<uint64_t>(static_cast<int64_t>(static_cast<int32_t>(value)))) {
+      db(reg >= 8 ? 0x49 : 0x48);  // mov r/m64, imm32 sign-extended
+      db(0xc7);
+      db(0xc0 | (reg & 7));
+      dd(static_cast<uint32_t>(value));
+    } else {
+      db(reg >= 8 ? 0x49 : 0x48);
+      db(0xb8 | (reg & 7));
+      dq(value);
+    }
+  }
+  void bytes(std::span<const uint8_t> code) { db(code.data(), code.size()); }
+
+  /// jmp rel32; returns where the rel32 is.
+  uint32_t jump(uint32_t target = 0) {
+    db(0xe9);
+    return rel32(target);
+  }
+  /// jcc rel32 with the condition code of the opcode's low four bits.
+  uint32_t jump_if(unsigned condition, uint32_t target = 0) {
+    db(0x0f);
+    db(0x80 | condition);
+    return rel32(target);
+  }
+  void patch_here(uint32_t rel32_at) {
+    const uint32_t displacement = at() - (rel32_at + 4);
+    rewrite(rel32_at, displacement, 4);
+  }
+
+ private:
+  uint32_t rel32(uint32_t target) {
+    const uint32_t position = at();
+    dd(target - (position + 4));
+    return position;
+  }
+};
+
+inline constexpr unsigned kConditionB = 2, kConditionNe = 5, kConditionA = 7;
+
+}  // namespace eidolon::engine::translate

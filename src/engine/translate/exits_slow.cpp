@@ -1,0 +1,127 @@
+// The exits that save the guest's x87 and vector state and then may do anything.
+#include "engine/events.h"
+#include "engine/translate/extended_state.h"
+#include "engine/translate/impl.h"
+
+#include <algorithm>
+
+namespace eidolon::engine {
+
+using namespace translate;
+
+uint64_t TranslateEngine::Impl::leave_slowly(const Site& site) {
+  save_extended_state();
+  uint64_t host = 0;
+  if (frame_.host_fault_pc != 0) {
+    host = on_host_fault();
+  } else {
+    const Block& block = *site.block;
+    const bool at_instruction = site.kind != SiteKind::kJump;
+    const uint64_t rip = at_instruction ? block.rip + site.guest_offset : site.target;
+    recover(block.mode.long_code() ? rip : rip & 0xffffffff, site.in_slot, site.flags_saved);
+    switch (site.kind) {
+      case SiteKind::kJump:
+        host = on_jump(frame_.site);
+        break;
+      case SiteKind::kIndirect:
+        ++statistics_.indirect_misses;
+        host = step_and_go_on(true);
+        break;
+      case SiteKind::kMemory:
+        ++statistics_.slow_accesses;
+        host = step_and_go_on(false);
+        break;
+      case SiteKind::kStep:
+        host = step_and_go_on(false);
+        break;
+      case SiteKind::kPage:
+        host = on_page(site);
+        break;
+      case SiteKind::kEvent:
+        ++statistics_.events;
+        break;  // back to run()
+    }
+  }
+  if (host != 0) {
+    load_registers();
+    load_extended_state();
+  }
+  return host;
+}
+
+/// A direct jump that is not linked: finds its block and links it. The jump itself has been made.
+uint64_t TranslateEngine::Impl::on_jump(uint32_t site_index) {
+  const uint64_t flushes = statistics_.flushes;
+  Block* target = find_block();
+  if (target == nullptr) return 0;
+  if (statistics_.flushes == flushes && sites_[site_index].block->valid) link(site_index, *target);
+  return cache_->executable(target->entry_body);
+}
+
+/// The head of a block does not know its page. If the page is still where it was, it does now.
+uint64_t TranslateEngine::Impl::on_page(const Site&) {
+  ++statistics_.page_checks;
+  Block* block = find_block();
+  return block == nullptr ? 0 : cache_->executable(block->entry_events);
+}
+
+/// Steps the instruction at State::rip with all that belongs to it, and goes on with the next block.
+uint64_t TranslateEngine::Impl::step_and_go_on(bool remember_target) {
+  ++statistics_.steps;
+  step_.step();
+  if (needs_service(cpu_)) return 0;
+  Block* block = find_block();
+  if (block == nullptr) return 0;
+  if (remember_target) {
+    frame_.jump_cache[Frame::jump_slot(block->rip)] = {block->rip, cache_->executable(block->entry_checked),
+                                                       block->mode.value()};
+  }
+  return cache_->executable(block->entry_body);
+}
+
+/// The host processor raised an exception in generated code: the guest's, at a known instruction. Stepping
+/// that instruction raises it again, where it becomes an architectural one.
+uint64_t TranslateEngine::Impl::on_host_fault() {
+  ++statistics_.host_faults;
+  const uint32_t at = cache_->offset_of(frame_.host_fault_pc);
+  frame_.host_fault_pc = 0;
+  // Fault points lie in the order of their code.
+  const auto point = std::ranges::upper_bound(faults_, at, {}, &FaultPoint::host_end);
+  const Block& block = *point->block;
+  const uint64_t rip = block.rip + point->guest_offset;
+  recover(block.mode.long_code() ? rip : rip & 0xffffffff, point->in_slot, point->flags_saved);
+  return step_and_go_on(false);
+}
+
+/// Runs in the signal handler: leaves through the exit trampoline, as a site would.
+bool TranslateEngine::Impl::host_fault(void* cookie, HostFault& fault) {
+  auto& engine = *static_cast<Impl*>(cookie);
+  if (!engine.in_generated_code_) return false;
+  auto* registers = fault.context->uc_mcontext.gregs;
+  const auto pc = static_cast<uint64_t>(registers[REG_RIP]);
+  const uint32_t at = engine.cache_->offset_of(pc);
+  // A page fault would be guest memory that the host cannot supply; a fault in a trampoline would be our bug.
+  if (fault.vector == x86::kPageFault || at < engine.trampolines_.end) return false;
+  engine.frame_.host_fault_pc = pc;
+  // SAFETY: the exit trampoline expects just this: the guest's registers, and the GS base that never changed.
+  registers[REG_RIP] = static_cast<greg_t>(engine.cache_->executable(engine.trampolines_.exit));
+  registers[REG_EFL] &= ~static_cast<greg_t>(x86::kFlagTf | x86::kFlagRf);
+  return true;
+}
+
+/// From the registers that generated code left with to the guest's state.
+void TranslateEngine::Impl::recover(uint64_t rip, uint16_t in_slot, bool flags_saved) {
+  cpu::State& state = cpu_.state;
+  for (unsigned reg = 0; reg < 16; ++reg)
+    if (!(in_slot & register_bit(reg))) state.gpr[reg] = frame_.host_gpr[reg];
+  const uint64_t flags = flags_saved ? frame_.saved_flags : frame_.flags;
+  state.rflags = (state.rflags & ~x86::kFlagsArithmetic) | flags_to_rflags(flags);
+  state.rip = rip;
+}
+
+void TranslateEngine::Impl::load_registers() {
+  frame_.host_gpr = cpu_.state.gpr;
+  frame_.flags = flags_from_rflags(cpu_.state.rflags);
+}
+
+}  // namespace eidolon::engine

@@ -1,0 +1,28 @@
+#include "engine/translate/extended_state.h"
+
+#include <cstring>
+
+namespace eidolon::engine::translate {
+
+namespace {
+constexpr unsigned kFopOffset = 6, kFipOffset = 8, kMxcsrOffset = 24, kHeaderOffset = 512;
+}
+
+void sanitize_image(cpu::XsaveImage& image, uint64_t mask) {
+  uint8_t* bytes = image.bytes.data();
+  uint32_t mxcsr;
+  std::memcpy(&mxcsr, bytes + kMxcsrOffset, sizeof mxcsr);
+  mxcsr &= 0xffff;
+  std::memcpy(bytes + kMxcsrOffset, &mxcsr, sizeof mxcsr);
+  uint64_t header[8] = {};  // XSTATE_BV, XCOMP_BV, reserved
+  std::memcpy(header, bytes + kHeaderOffset, sizeof header[0]);
+  header[0] &= mask;
+  std::memcpy(bytes + kHeaderOffset, header, sizeof header);
+}
+
+void hide_host_pointers(cpu::XsaveImage& image) {
+  std::memset(image.bytes.data() + kFipOffset, 0, 16);  // FIP and FDP
+  static_assert(kFopOffset < kFipOffset);
+}
+
+}  // namespace eidolon::engine::translate

@@ -1,0 +1,62 @@
+// What generated code keeps per processor, in Cpu::engine_area: reached, like State and the virtual TLB, by
+// displacement from the GS base, which holds the address of the Cpu.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "cpu/cpu.h"
+
+namespace eidolon::engine::translate {
+
+/// A predicted target of indirect jumps: the linear address, the mode it was met in, and the checked entry of
+/// its block.
+struct alignas(32) JumpEntry {
+  uint64_t rip;
+  uint64_t code;
+  uint32_t mode;
+  static constexpr uint32_t kEmpty = 0xffffffff;  ///< a mode that is none
+};
+static_assert(sizeof(JumpEntry) == 32);
+
+struct Frame {
+  static constexpr unsigned kJumpEntriesLog2 = 11;
+  static constexpr unsigned kJumpEntries = 1u << kJumpEntriesLog2;
+  static constexpr unsigned kPageIds = 2048;
+
+  // How generated code and the monitor hand over.
+  std::array<uint64_t, 16> host_gpr;  ///< the host's registers when generated code left, or to enter with
+  uint64_t flags;                     ///< as LAHF and SETO AL leave them in AX
+  uint64_t monitor_rsp;
+  uint64_t resume;         ///< host address to enter at
+  uint64_t address;        ///< linear address of a missed access; target of an indirect jump
+  uint32_t site;           ///< index of the Site that left
+  uint32_t saved_flags;    ///< guest flags that a block put aside, in the format of `flags`
+  uint64_t jump_target;    ///< host address of an indirect jump under way
+  uint64_t host_fault_pc;  ///< host address of the instruction that faulted; else 0
+  uint64_t host_fault_vector;
+  void* engine;  ///< the TranslateEngine, for the exit handler
+
+  [[nodiscard]] static constexpr unsigned jump_slot(uint64_t rip) { return rip >> 4 & (kJumpEntries - 1); }
+
+  std::array<JumpEntry, kJumpEntries> jump_cache;
+  /// Which (linear page, physical page, mode) is known to be mapped: by hash of linear page and mode, the
+  /// page ID.
+  std::array<uint32_t, kPageIds> page_ids;
+};
+static_assert(sizeof(Frame) <= cpu::Cpu::kEngineAreaSize);
+
+[[nodiscard]] inline Frame& frame_of(cpu::Cpu& cpu) {
+  return *reinterpret_cast<Frame*>(cpu.engine_area.data());
+}
+
+/// LAHF/SETO format to the arithmetic bits of RFLAGS and back.
+[[nodiscard]] constexpr uint64_t flags_to_rflags(uint64_t flags) {
+  return (flags >> 8 & (x86::kFlagSf | x86::kFlagZf | x86::kFlagAf | x86::kFlagPf | x86::kFlagCf)) |
+         ((flags & 1) ? x86::kFlagOf : 0);
+}
+[[nodiscard]] constexpr uint64_t flags_from_rflags(uint64_t rflags) {
+  return (rflags & 0xd5) << 8 | 0x200 | ((rflags & x86::kFlagOf) ? 1 : 0);
+}
+
+}  // namespace eidolon::engine::translate

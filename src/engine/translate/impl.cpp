@@ -1,0 +1,156 @@
+#include "engine/translate/impl.h"
+
+#include "base/assert.h"
+#include "engine/events.h"
+#include "engine/translate/extended_state.h"
+
+#include <asm/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+namespace eidolon::engine {
+
+using namespace translate;
+
+namespace {
+/// Room that one block's code needs at the very most.
+constexpr uint32_t kBlockReserve = 64 << 10;
+
+void set_gs_base(const void* base) {
+  // A system call, but only once per run(): glibc does not use GS, so it stays.
+  syscall(SYS_arch_prctl, ARCH_SET_GS, base);
+}
+}  // namespace
+
+Result<std::unique_ptr<TranslateEngine>> TranslateEngine::create(cpu::Cpu& cpu, const Options& options) {
+  auto cache = CodeCache::create(options.cache_bytes);
+  if (!cache) return std::unexpected(cache.error());
+  return std::unique_ptr<TranslateEngine>(
+      new TranslateEngine(std::make_unique<Impl>(cpu, std::move(*cache))));
+}
+
+TranslateEngine::TranslateEngine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+TranslateEngine::~TranslateEngine() = default;
+Stop TranslateEngine::run() { return impl_->run(); }
+const Statistics& TranslateEngine::statistics() const { return impl_->statistics(); }
+
+TranslateEngine::Impl::Impl(cpu::Cpu& cpu, std::unique_ptr<CodeCache> cache)
+    : cpu_(cpu),
+      frame_(frame_of(cpu)),
+      step_(cpu),
+      cache_(std::move(cache)),
+      emitter_(cache_->writable(), cache_->size()),
+      layout_(cpu),
+      trampolines_(emit_trampolines(emitter_, layout_, frame_, exit_handler)),
+      builder_(emitter_, layout_, trampolines_, sites_, faults_),
+      extended_mask_(guest_components()) {
+  frame_.engine = this;
+  const auto* begin = reinterpret_cast<const void*>(cache_->executable(0));
+  const auto* end = reinterpret_cast<const void*>(cache_->executable(static_cast<uint32_t>(cache_->size())));
+  const bool registered = register_fault_range(begin, end, host_fault, this).has_value();
+  EIDOLON_ASSERT(registered);
+  cpu_.memory.set_code_observer(this);
+  flush();
+}
+
+TranslateEngine::Impl::~Impl() {
+  flush();
+  cpu_.memory.set_code_observer(nullptr);
+  unregister_fault_range(reinterpret_cast<const void*>(cache_->executable(0)));
+}
+
+Stop TranslateEngine::Impl::run() {
+  prepare_thread_for_faults();
+  set_gs_base(&cpu_);
+  for (;;) {
+    if (needs_service(cpu_)) {
+      if (const auto stop = service_events(cpu_)) return *stop;
+      // An event that has to wait for one more instruction (interrupt shadow) must not be polled into a
+      // standstill.
+      if (cpu_.events.pending() != 0) {
+        step_.step();
+        continue;
+      }
+    }
+    Block* block = find_block();
+    if (block == nullptr) {
+      ++statistics_.steps_untranslatable;
+      step_.step();
+      continue;
+    }
+    enter(cache_->executable(block->entry_body));
+  }
+}
+
+/// The block at State::rip, translated now if need be; null if its first instruction has to be stepped.
+TranslateEngine::Impl::Block* TranslateEngine::Impl::find_block() {
+  ++statistics_.dispatches;
+  follow_mappings();
+  const auto mode = Mode::of(cpu_);
+  const uint64_t rip = cpu_.state.rip;
+  if (!mode || (mode->long_code() ? !cpu::is_canonical(rip) : rip > 0xffffffff)) return nullptr;
+  const mmu::View view = mode->user() ? mmu::View::kUser : mmu::View::kSupervisor;
+  const auto resolved = cpu_.mmu.resolve(cpu_.state.control, rip, mmu::Access::kExecute, view);
+  if (!resolved || resolved->host == nullptr) return nullptr;
+  Block* block = blocks_.find(rip, resolved->physical, *mode);
+  if (block == nullptr) block = translate_block(resolved->physical, *mode);
+  if (block == nullptr) return nullptr;
+  const uint64_t slot = ((rip >> x86::kPageShift) ^ (uint64_t{mode->value()} * 0x9e5)) % Frame::kPageIds;
+  frame_.page_ids[slot] = block->page_id;
+  return block;
+}
+
+TranslateEngine::Impl::Block* TranslateEngine::Impl::translate_block(memory::GuestPhysical physical,
+                                                                     Mode mode) {
+  if (flush_wanted_ || cache_->size() - emitter_.at() < kBlockReserve) flush();
+  const memory::GuestPhysical page = physical & ~x86::kPageMask;
+  const uint8_t* host = cpu_.memory.host(page, x86::kPageSize);
+  if (host == nullptr) return nullptr;
+  // From here on stores to the page are seen: bytes that change while they are being read drop the block
+  // again.
+  cpu_.memory.mark_code(page);
+  cpu_.mmu.tlb().protect_physical(page);
+
+  const uint64_t rip = cpu_.state.rip;
+  const auto start = static_cast<uint32_t>(physical & x86::kPageMask);
+  if (!analysis_.run({host, x86::kPageSize}, start, rip, mode)) {
+    if (blocks_.on_page(page) == nullptr) cpu_.memory.clear_code(page);
+    return nullptr;
+  }
+  Block& block = blocks_.create(rip, physical, mode);
+  builder_.build(block, analysis_);
+  blocks_.publish(block);
+  ++statistics_.blocks;
+  statistics_.instructions += block.instructions;
+  return &block;
+}
+
+/// Enters generated code; returns when the exit handler has put the whole state into cpu_.state.
+void TranslateEngine::Impl::enter(uint64_t host_address) {
+  load_registers();
+  frame_.resume = host_address;
+  load_extended_state();
+  in_generated_code_ = true;
+  // SAFETY: `enter` is a routine of ours that keeps to the C calling convention (trampolines.h).
+  reinterpret_cast<void (*)()>(cache_->executable(trampolines_.enter))();
+  in_generated_code_ = false;
+}
+
+/// Forgets which pages are mapped where if the guest has changed any mapping since.
+void TranslateEngine::Impl::follow_mappings() {
+  if (mappings_seen_ == cpu_.mmu.generation()) return;
+  mappings_seen_ = cpu_.mmu.generation();
+  frame_.page_ids.fill(0);
+}
+
+void TranslateEngine::Impl::save_extended_state() {
+  save_extended(cpu_.state.fpu, extended_mask_);
+  hide_host_pointers(cpu_.state.fpu);
+}
+
+void TranslateEngine::Impl::load_extended_state() {
+  sanitize_image(cpu_.state.fpu, extended_mask_);
+  load_extended(cpu_.state.fpu, extended_mask_);
+}
+
+}  // namespace eidolon::engine

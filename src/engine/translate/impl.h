@@ -1,0 +1,81 @@
+// The translator's inside. impl.cpp: running and translating. exits.cpp: what happens when generated code
+// leaves. invalidation.cpp: blocks that go away.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "cpu/linear.h"
+#include "engine/host_fault.h"
+#include "engine/step/step_engine.h"
+#include "engine/translate/analysis.h"
+#include "engine/translate/block_table.h"
+#include "engine/translate/builder.h"
+#include "engine/translate/code_cache.h"
+#include "engine/translate/translate_engine.h"
+
+namespace eidolon::engine {
+
+class TranslateEngine::Impl final : public memory::CodeObserver {
+ public:
+  Impl(cpu::Cpu& cpu, std::unique_ptr<translate::CodeCache> cache);
+  ~Impl() override;
+
+  Stop run();
+  [[nodiscard]] const translate::Statistics& statistics() const { return statistics_; }
+
+  void code_written(memory::GuestPhysical address, uint64_t length) override;
+
+ private:
+  using Block = translate::Block;
+  using Site = translate::Site;
+  using Frame = translate::Frame;
+  using Mode = translate::Mode;
+
+  // impl.cpp
+  [[nodiscard]] Block* find_block();
+  [[nodiscard]] Block* translate_block(memory::GuestPhysical physical, Mode mode);
+  void enter(uint64_t host_address);
+  void follow_mappings();
+  void save_extended_state();
+  void load_extended_state();
+
+  // exits.cpp
+  static uint64_t exit_handler(Frame* frame);
+  [[nodiscard]] uint64_t fill_tlb(const Site& site);
+  [[nodiscard]] uint64_t leave_slowly(const Site& site);
+  [[nodiscard]] uint64_t on_jump(uint32_t site_index);
+  [[nodiscard]] uint64_t on_page(const Site& site);
+  [[nodiscard]] uint64_t on_host_fault();
+  [[nodiscard]] uint64_t step_and_go_on(bool remember_target);
+  [[nodiscard]] uint64_t go_on();
+  void recover(uint64_t rip, uint16_t in_slot, bool flags_saved);
+  void load_registers();
+  static bool host_fault(void* cookie, HostFault& fault);
+
+  // invalidation.cpp
+  void link(uint32_t site_index, Block& target);
+  void unlink(uint32_t site_index);
+  void invalidate(Block& block);
+  void flush();
+
+  cpu::Cpu& cpu_;
+  Frame& frame_;
+  StepEngine step_;
+  std::unique_ptr<translate::CodeCache> cache_;
+  translate::Emitter emitter_;
+  translate::Layout layout_;
+  translate::Trampolines trampolines_;
+  translate::BlockTable blocks_;
+  std::vector<Site> sites_;
+  std::vector<translate::FaultPoint> faults_;
+  translate::Analysis analysis_;
+  translate::Builder builder_;
+  translate::Statistics statistics_;
+  uint64_t mappings_seen_ = 0;  ///< mmu generation that page_ids holds for
+  bool in_generated_code_ = false;
+  bool flush_wanted_ = false;
+  uint64_t extended_mask_;  ///< XSAVE components that are the guest's
+};
+
+}  // namespace eidolon::engine

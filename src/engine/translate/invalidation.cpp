@@ -1,0 +1,85 @@
+// Links between blocks, and blocks that go away.
+#include "engine/translate/impl.h"
+
+namespace eidolon::engine {
+
+using namespace translate;
+
+/// Lets the direct jump at the site go to `target` from now on: to the entry that asks what has to be asked.
+void TranslateEngine::Impl::link(uint32_t site_index, Block& target) {
+  Site& site = sites_[site_index];
+  if (site.linked != nullptr) return;
+  const uint64_t from = site.block->rip;
+  const bool same_page = (from ^ target.rip) >> x86::kPageShift == 0;
+  const bool backward = target.rip <= from + site.guest_offset;
+  const uint32_t entry = !same_page ? target.entry_checked
+                         : backward ? target.entry_events
+                                    : target.entry_body;
+  cache_->patch_jump(site.patch, entry);
+  site.linked = &target;
+  site.next_link = target.incoming;
+  target.incoming = site_index;
+  ++statistics_.links;
+}
+
+/// Back to the stub. The caller takes the site off its target's list.
+void TranslateEngine::Impl::unlink(uint32_t site_index) {
+  Site& site = sites_[site_index];
+  cache_->patch_jump(site.patch, site.stub);
+  site.linked = nullptr;
+  site.next_link = kNone;
+}
+
+/// Nothing reaches the block any more, but it may be under way: its code stays until the next flush.
+void TranslateEngine::Impl::invalidate(Block& block) {
+  if (!block.valid) return;
+  block.valid = false;
+  blocks_.remove(block);
+  for (uint32_t site = block.incoming; site != kNone;) {
+    const uint32_t next = sites_[site].next_link;
+    unlink(site);
+    site = next;
+  }
+  block.incoming = kNone;
+  for (uint32_t index = block.first_site; index < block.first_site + block.site_count; ++index) {
+    Site& site = sites_[index];
+    if (site.kind != SiteKind::kJump || site.linked == nullptr) continue;
+    uint32_t* link = &site.linked->incoming;
+    while (*link != kNone && *link != index) link = &sites_[*link].next_link;
+    if (*link == index) *link = site.next_link;
+    unlink(index);
+  }
+  JumpEntry& entry = frame_.jump_cache[Frame::jump_slot(block.rip)];
+  if (entry.code == cache_->executable(block.entry_checked)) entry.mode = JumpEntry::kEmpty;
+  ++statistics_.invalidated;
+}
+
+void TranslateEngine::Impl::code_written(memory::GuestPhysical address, uint64_t length) {
+  const memory::GuestPhysical end = address + length;
+  const auto touches = [&](memory::GuestPhysical from, memory::GuestPhysical to) {
+    return from < end && address < to;
+  };
+  for (Block* block = blocks_.on_page(address); block != nullptr;) {
+    Block* next = block->next_in_page;
+    bool hit = touches(block->physical, block->physical + block->length);
+    for (const Watch& watch : block->watches) hit = hit || touches(watch.begin, watch.end);
+    if (hit) invalidate(*block);
+    block = next;
+  }
+  if (blocks_.on_page(address) == nullptr) cpu_.memory.clear_code(address);
+}
+
+/// Drops every block. Not from within generated code: the callers are on their way to another block.
+void TranslateEngine::Impl::flush() {
+  for (const memory::GuestPhysical page : blocks_.pages()) cpu_.memory.clear_code(page);
+  blocks_.clear();
+  sites_.clear();
+  faults_.clear();
+  emitter_.rewind(trampolines_.end);
+  frame_.page_ids.fill(0);
+  frame_.jump_cache.fill({0, 0, JumpEntry::kEmpty});
+  flush_wanted_ = false;
+  ++statistics_.flushes;
+}
+
+}  // namespace eidolon::engine

@@ -1,0 +1,49 @@
+// The part of the processor's state that translations depend on, in 16 bits: blocks made in one mode run only
+// in that mode.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "cpu/cpu.h"
+#include "isa/catalogue.h"
+
+namespace eidolon::engine::translate {
+
+class Mode {
+ public:
+  constexpr explicit Mode(uint16_t value = 0) : value_(value) {}
+  /// The current mode, or nullopt if it has to be stepped: 16-bit code, segments that are not flat, TF,
+  /// breakpoints.
+  [[nodiscard]] static std::optional<Mode> of(const cpu::Cpu& cpu);
+
+  [[nodiscard]] constexpr uint16_t value() const { return value_; }
+  [[nodiscard]] constexpr bool long_code() const { return value_ & kLong; }
+  [[nodiscard]] constexpr bool user() const { return value_ & kUser; }
+  [[nodiscard]] mmu::View view() const;
+  [[nodiscard]] constexpr bool tsc_disabled() const { return value_ & kTscDisabled; }
+  /// 32-bit code: FS or GS spans the whole address space above its base (always true in 64-bit code).
+  [[nodiscard]] constexpr bool fs_unlimited() const { return value_ & (kLong | kFsUnlimited); }
+  [[nodiscard]] constexpr bool gs_unlimited() const { return value_ & (kLong | kGsUnlimited); }
+  /// Whether an instruction that needs `state` may run without a fault.
+  [[nodiscard]] bool allows(isa::ExtendedState state) const;
+
+  constexpr bool operator==(const Mode&) const = default;
+
+ private:
+  enum : uint16_t {
+    kLong = 1 << 0,
+    kUser = 1 << 1,
+    kAc = 1 << 2,
+    kX87 = 1 << 3,
+    kSse = 1 << 4,
+    kAvx = 1 << 5,
+    kAvx512 = 1 << 6,
+    kFsUnlimited = 1 << 7,
+    kGsUnlimited = 1 << 8,
+    kTscDisabled = 1 << 9,
+  };
+  uint16_t value_;
+};
+
+}  // namespace eidolon::engine::translate

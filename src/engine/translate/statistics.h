@@ -1,0 +1,25 @@
+// What the translator counts.
+#pragma once
+
+#include <cstdint>
+
+namespace eidolon::engine::translate {
+
+struct Statistics {
+  uint64_t blocks = 0;                ///< translated
+  uint64_t instructions = 0;          ///< translated
+  uint64_t invalidated = 0;           ///< blocks dropped because their bytes changed
+  uint64_t flushes = 0;               ///< of the whole cache
+  uint64_t links = 0;                 ///< direct jumps linked
+  uint64_t steps = 0;                 ///< instructions stepped, from translated code
+  uint64_t steps_untranslatable = 0;  ///< instructions stepped because the mode is not translated
+  uint64_t indirect_misses = 0;
+  uint64_t tlb_fills = 0;      ///< misses that a page walk answered
+  uint64_t slow_accesses = 0;  ///< accesses that had to be stepped: MMIO, page crossing, faults, code pages
+  uint64_t page_checks = 0;
+  uint64_t events = 0;
+  uint64_t host_faults = 0;
+  uint64_t dispatches = 0;  ///< block look-ups by the monitor
+};
+
+}  // namespace eidolon::engine::translate
