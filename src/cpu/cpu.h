@@ -2,6 +2,8 @@
 // are the single meaning of every sensitive instruction.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 
 #include "base/clock.h"
@@ -47,6 +49,11 @@ class Cpu {
   InterruptSource* interrupts;
   const unsigned index;  ///< number of the processor, from 0
   mmu::Mmu mmu;
+
+  /// Room for what an engine's generated code keeps per processor. It lies here so that state, virtual TLB
+  /// and this are all within reach of one segment base. The engine that runs the processor owns its meaning.
+  static constexpr size_t kEngineAreaSize = 128 << 10;
+  alignas(64) std::array<std::byte, kEngineAreaSize> engine_area{};
 
   /// The view of an explicit data access in the current mode.
   [[nodiscard]] mmu::View data_view() const {

@@ -72,14 +72,14 @@ void Builder::emit_head() {
   const uint64_t slot =
       ((block_->rip >> x86::kPageShift) ^ (uint64_t{block_->mode.value()} * 0x9e5)) % Frame::kPageIds;
   e_.gs();
-  e_.cmp(dword[size_t{layout_.page_ids()} + slot * 4], block_->page_id);
+  e_.cmp(dword[Xbyak::RegExp(layout_.page_ids()) + slot * 4], block_->page_id);
   const uint32_t page_site = check(SiteKind::kPage);
   put_flags_back();
 
   block_->entry_events = e_.at();
   put_flags_aside();
   e_.gs();
-  e_.cmp(dword[size_t{layout_.events()}], 0);
+  e_.cmp(dword[Xbyak::RegExp(layout_.events())], 0);
   const uint32_t event_site = check(SiteKind::kEvent);
   put_flags_back();
 
@@ -125,9 +125,9 @@ void Builder::emit_direction(const DecodedInstruction& d) {
   save_flags_if_live(d);
   e_.gs();
   if (d.instruction.mnemonic() == ZYDIS_MNEMONIC_STD)
-    e_.or_(dword[size_t{layout_.rflags()}], static_cast<uint32_t>(x86::kFlagDf));
+    e_.or_(dword[Xbyak::RegExp(layout_.rflags())], static_cast<uint32_t>(x86::kFlagDf));
   else
-    e_.and_(dword[size_t{layout_.rflags()}], ~static_cast<uint32_t>(x86::kFlagDf));
+    e_.and_(dword[Xbyak::RegExp(layout_.rflags())], ~static_cast<uint32_t>(x86::kFlagDf));
 }
 
 // The guest's own instruction, with its registers and flags in place around it.

@@ -24,11 +24,11 @@ void Builder::emit_push(const DecodedInstruction& d) {
   need(sources | kRspBit);
   const unsigned to = host_address_of_stack(d, x86::kRsp, -width, stack_width(), true, sources);
   need(sources);
-  const auto value = static_cast<uint32_t>(operand.imm.value.s);
+  const auto value = static_cast<uint64_t>(operand.imm.value.s);
   if (width == 8)
     immediate ? e_.mov(qword[reg64(to)], value) : e_.mov(qword[reg64(to)], reg64(source));
   else
-    immediate ? e_.mov(dword[reg64(to)], value) : e_.mov(dword[reg64(to)], reg32(source));
+    immediate ? e_.mov(dword[reg64(to)], value & 0xffffffff) : e_.mov(dword[reg64(to)], reg32(source));
   if (width == 8)
     e_.lea(rsp, ptr[rsp - width]);
   else
@@ -99,7 +99,7 @@ void Builder::emit_push_return(const DecodedInstruction& d) {
   if (width == 4) {
     e_.mov(dword[reg64(to)], static_cast<uint32_t>(value));
   } else if (is_sign_extended_32(value)) {
-    e_.mov(qword[reg64(to)], static_cast<uint32_t>(value));
+    e_.mov(qword[reg64(to)], value);
   } else {
     const unsigned constant = scratch(register_bit(to));
     e_.load_constant(constant, value);
@@ -207,7 +207,7 @@ void Builder::emit_indirect(const DecodedInstruction& d, unsigned target, int st
       e_.lea(esp, ptr[rsp + stack_change]);
   }
   e_.gs();
-  e_.jmp(ptr[size_t{layout_.jump_target()}]);
+  e_.jmp(ptr[Xbyak::RegExp(layout_.jump_target())]);
 }
 
 }  // namespace eidolon::engine::translate

@@ -77,9 +77,9 @@ unsigned Builder::host_address(const DecodedInstruction& d, const ZydisDecodedOp
     const auto segment = operand.mem.segment == ZYDIS_REGISTER_FS ? x86::kFs : x86::kGs;
     e_.gs();
     if (block_->mode.long_code())
-      e_.add(reg64(address), ptr[size_t{layout_.segment_base(segment)}]);
+      e_.add(reg64(address), ptr[Xbyak::RegExp(layout_.segment_base(segment))]);
     else
-      e_.add(reg32(address), dword[size_t{layout_.segment_base(segment)}]);
+      e_.add(reg32(address), dword[Xbyak::RegExp(layout_.segment_base(segment))]);
   }
   look_up(d, address, index, size, write, restart);
   return address;
@@ -138,7 +138,8 @@ unsigned Builder::look_up_constant(const DecodedInstruction& d, uint64_t linear,
   const size_t entry = size_t{mmu::VirtualTlb::slot(linear)} * sizeof(mmu::TlbEntry);
   const size_t tag = write ? offsetof(mmu::TlbEntry, write_tag) : offsetof(mmu::TlbEntry, read_tag);
   e_.gs();
-  e_.cmp(qword[layout_.tlb(view, tag) + entry], static_cast<uint32_t>(linear & ~x86::kPageMask));
+  e_.cmp(qword[Xbyak::RegExp(layout_.tlb(view, tag) + entry)],
+         static_cast<uint32_t>(linear & ~x86::kPageMask));
   Stub stub{.patch = e_.jump_if(kConditionNe), .site = add_site(SiteKind::kMemory, &d)};
   stub.address = Stub::Address::kConstant;
   stub.constant = linear;

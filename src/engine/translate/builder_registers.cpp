@@ -76,7 +76,7 @@ void Builder::save_flags_if_live(const DecodedInstruction& d) {
   e_.seto(al);
   e_.movzx(eax, ax);
   e_.gs();
-  e_.mov(dword[size_t{layout_.saved_flags()}], eax);
+  e_.mov(dword[Xbyak::RegExp(layout_.saved_flags())], eax);
   flags_saved_ = true;
 }
 
@@ -85,7 +85,7 @@ void Builder::restore_flags() {
   if (!flags_saved_) return;
   free_register(x86::kRax);
   e_.gs();
-  e_.mov(eax, dword[size_t{layout_.saved_flags()}]);
+  e_.mov(eax, dword[Xbyak::RegExp(layout_.saved_flags())]);
   e_.add(al, 0x7f);
   e_.sahf();
   flags_saved_ = false;

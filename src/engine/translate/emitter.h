@@ -62,15 +62,15 @@ class Emitter : public Xbyak::CodeGenerator {
   // 64-bit moves between a register (0..15) and the per-processor area. None touches the flags.
   void load(unsigned reg, uint32_t displacement) {
     gs();
-    mov(Xbyak::Reg64(static_cast<int>(reg)), ptr[size_t{displacement}]);
+    mov(Xbyak::Reg64(static_cast<int>(reg)), ptr[Xbyak::RegExp(displacement)]);
   }
   void store(uint32_t displacement, unsigned reg) {
     gs();
-    mov(ptr[size_t{displacement}], Xbyak::Reg64(static_cast<int>(reg)));
+    mov(ptr[Xbyak::RegExp(displacement)], Xbyak::Reg64(static_cast<int>(reg)));
   }
   void store32(uint32_t displacement, uint32_t value) {
     gs();
-    mov(dword[size_t{displacement}], value);
+    mov(dword[Xbyak::RegExp(displacement)], value);
   }
   /// The shortest move of a constant that leaves the flags alone.
   void load_constant(unsigned reg, uint64_t value) {

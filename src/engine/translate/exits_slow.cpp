@@ -69,6 +69,7 @@ uint64_t TranslateEngine::Impl::on_page(const Site&) {
 uint64_t TranslateEngine::Impl::step_and_go_on(bool remember_target) {
   ++statistics_.steps;
   step_.step();
+  recall_deferred();
   if (needs_service(cpu_)) return 0;
   Block* block = find_block();
   if (block == nullptr) return 0;

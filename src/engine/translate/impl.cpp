@@ -63,10 +63,11 @@ Stop TranslateEngine::Impl::run() {
   prepare_thread_for_faults();
   set_gs_base(&cpu_);
   for (;;) {
+    recall_deferred();
     if (needs_service(cpu_)) {
       if (const auto stop = service_events(cpu_)) return *stop;
-      // An event that has to wait for one more instruction (interrupt shadow) must not be polled into a
-      // standstill.
+      defer_undeliverable();
+      // What has to wait for one more instruction (interrupt shadow) must not be polled into a standstill.
       if (cpu_.events.pending() != 0) {
         step_.step();
         continue;
@@ -123,6 +124,28 @@ TranslateEngine::Impl::Block* TranslateEngine::Impl::translate_block(memory::Gue
   ++statistics_.blocks;
   statistics_.instructions += block.instructions;
   return &block;
+}
+
+/// Takes interrupts that IF or a running NMI handler keep out from the events that generated code polls.
+void TranslateEngine::Impl::defer_undeliverable() {
+  uint32_t closed = 0;
+  if ((cpu_.state.rflags & x86::kFlagIf) == 0) closed |= cpu::kEventInterrupt;
+  if (cpu_.state.nmi_blocked) closed |= cpu::kEventNmi;
+  if (closed != 0) deferred_events_ |= cpu_.events.take(closed);
+}
+
+/// Gives them back once they may be delivered, or the processor is about to sleep. Only stepped instructions
+/// open what was closed, so this is asked after each of them.
+void TranslateEngine::Impl::recall_deferred() {
+  if (deferred_events_ == 0) [[likely]]
+    return;
+  const bool running = cpu_.state.activity == cpu::Activity::kRunning;
+  uint32_t open = deferred_events_;
+  if (running && (cpu_.state.rflags & x86::kFlagIf) == 0) open &= ~uint32_t{cpu::kEventInterrupt};
+  if (running && cpu_.state.nmi_blocked) open &= ~uint32_t{cpu::kEventNmi};
+  if (open == 0) return;
+  deferred_events_ &= ~open;
+  cpu_.events.raise(open);
 }
 
 /// Enters generated code; returns when the exit handler has put the whole state into cpu_.state.

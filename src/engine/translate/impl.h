@@ -37,6 +37,8 @@ class TranslateEngine::Impl final : public memory::CodeObserver {
   [[nodiscard]] Block* translate_block(memory::GuestPhysical physical, Mode mode);
   void enter(uint64_t host_address);
   void follow_mappings();
+  void defer_undeliverable();
+  void recall_deferred();
   void save_extended_state();
   void load_extended_state();
 
@@ -72,7 +74,8 @@ class TranslateEngine::Impl final : public memory::CodeObserver {
   translate::Analysis analysis_;
   translate::Builder builder_;
   translate::Statistics statistics_;
-  uint64_t mappings_seen_ = 0;  ///< mmu generation that page_ids holds for
+  uint64_t mappings_seen_ = 0;    ///< mmu generation that page_ids holds for
+  uint32_t deferred_events_ = 0;  ///< taken from the processor's flags because they cannot be delivered yet
   bool in_generated_code_ = false;
   bool flush_wanted_ = false;
   uint64_t extended_mask_;  ///< XSAVE components that are the guest's

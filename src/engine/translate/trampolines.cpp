@@ -14,7 +14,7 @@ void emit_load_guest(Emitter& e, const Layout& layout) {
   e.sahf();
   for (unsigned reg = 0; reg < 16; ++reg) e.load(reg, layout.host_gpr(reg));
   e.gs();
-  e.jmp(e.ptr[size_t{layout.resume()}]);
+  e.jmp(e.ptr[Xbyak::RegExp(layout.resume())]);
 }
 
 }  // namespace

@@ -1,0 +1,96 @@
+// A processor with 32 MiB of RAM in 64-bit mode, identity-mapped by 2 MiB pages except for one 4 KiB-mapped
+// window, on which small programs run to a write of port 0xf4.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "engine/step/step_engine.h"
+#include "engine/translate/translate_engine.h"
+
+namespace eidolon::engine {
+
+class BareMachine {
+ public:
+  static constexpr uint64_t kRam = 32 << 20;
+  static constexpr uint64_t kCode = 0x100000;
+  static constexpr uint64_t kStack = 0x200000;
+  static constexpr uint64_t kData = 0x300000;
+  static constexpr uint64_t kTables = 0x10000;
+
+  explicit BareMachine(bool translate)
+      : memory_(*memory::GuestMemory::create(kRam)),
+        model_(*cpu::CpuidModel::create("host")),
+        stopper_(*this) {
+    EXPECT_TRUE(memory_->add_region(0, kRam, memory::RegionKind::kRam));
+    EXPECT_TRUE(ports_.attach(0xf4, 1, stopper_, "stop"));
+    cpu_ = std::make_unique<cpu::Cpu>(cpu::Surroundings{*memory_, ports_, mmio_, model_});
+    enter_long_mode();
+    if (translate)
+      engine_ = std::move(*TranslateEngine::create(*cpu_));
+    else
+      engine_ = std::make_unique<StepEngine>(*cpu_);
+  }
+
+  cpu::State& state() { return cpu_->state; }
+  cpu::Cpu& cpu() { return *cpu_; }
+  memory::GuestMemory& memory() { return *memory_; }
+  Engine& engine() { return *engine_; }
+
+  /// Appends `out 0xf4, al` and runs from kCode.
+  Stop run(std::vector<uint8_t> code) {
+    code.insert(code.end(), {0xe6, 0xf4, 0xeb, 0xfe});
+    EXPECT_TRUE(memory_->write(kCode, code.data(), code.size()));
+    state().rip = kCode;
+    return engine_->run();
+  }
+
+ private:
+  struct Stopper final : memory::IoHandler {
+    explicit Stopper(BareMachine& machine) : machine_(machine) {}
+    uint64_t io_read(uint64_t, unsigned) override { return 0xff; }
+    void io_write(uint64_t, unsigned, uint64_t) override { machine_.cpu_->events.raise(cpu::kEventStop); }
+    BareMachine& machine_;
+  };
+
+  void enter_long_mode() {
+    using namespace x86;
+    const auto put = [&](uint64_t at, uint64_t value) {
+      EXPECT_TRUE(memory_->write(at, &value, sizeof value));
+    };
+    put(kTables, (kTables + 0x1000) | 7);
+    put(kTables + 0x1000, (kTables + 0x2000) | 7);
+    for (uint64_t i = 0; i < kRam >> 21; ++i) put(kTables + 0x2000 + i * 8, i << 21 | 0x87);
+    cpu::State& s = state();
+    s.reset();
+    s.control = {.cr0 = kCr0Pe | kCr0Pg | kCr0Wp | kCr0Ne | kCr0Et,
+                 .cr3 = kTables,
+                 .cr4 = kCr4Pae | kCr4OsFxsr | kCr4OsXmmExcpt | (model_.supported_cr4() & kCr4OsXsave),
+                 .efer = kEferLme | kEferLma | kEferNxe | kEferSce,
+                 .pdpte = {}};
+    s.xcr0 = model_.supported_xcr0();
+    constexpr uint32_t kData32 =
+        kAttrPresent | kAttrCodeOrData | kAttrWritable | kAttrAccessed | kAttrBig | kAttrGranular;
+    for (auto& segment : s.segment)
+      segment = {.selector = 16, .attributes = kData32, .limit = 0xffffffff, .base = 0};
+    s.segment[kCs] = {.selector = 8,
+                      .attributes = kAttrPresent | kAttrCodeOrData | kAttrCode | kAttrReadable | kAttrLong |
+                                    kAttrAccessed | kAttrGranular,
+                      .limit = 0xffffffff,
+                      .base = 0};
+    s.gpr[kRsp] = kStack;
+    s.idtr = {.base = 0, .limit = 0};
+  }
+
+  std::unique_ptr<memory::GuestMemory> memory_;
+  memory::IoBus ports_, mmio_;
+  cpu::CpuidModel model_;
+  Stopper stopper_;
+  std::unique_ptr<cpu::Cpu> cpu_;
+  std::unique_ptr<Engine> engine_;
+};
+
+}  // namespace eidolon::engine
