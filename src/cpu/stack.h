@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "cpu/cpu.h"
+#include "cpu/segmentation.h"
 
 namespace eidolon::cpu {
 
@@ -12,9 +12,22 @@ namespace eidolon::cpu {
 class Stack {
  public:
   explicit Stack(Cpu& cpu);
+  /// A stack that is not loaded yet: the one of an inner level, or of a handler. `error` is that of the #SS
+  /// which an access outside of it raises.
+  struct Other {
+    SegmentRegister segment;
+    uint64_t pointer;
+    bool long_code;  ///< it will be used in 64-bit mode
+    mmu::View view;
+    uint32_t error;
+  };
+  Stack(Cpu& cpu, const Other& other);
+
   /// `size` is 2, 4 or 8 bytes.
   [[nodiscard]] Outcome<> push(uint64_t value, unsigned size);
   [[nodiscard]] Outcome<uint64_t> pop(unsigned size);
+  /// What lies `distance` bytes above the top (parameters of a call gate).
+  [[nodiscard]] Outcome<uint64_t> peek(uint64_t distance, unsigned size);
   /// Moves past `bytes` without access (RET n).
   void skip(uint64_t bytes);
   [[nodiscard]] uint64_t pointer() const { return pointer_; }
@@ -22,9 +35,17 @@ class Stack {
   void commit();
 
  private:
+  [[nodiscard]] Outcome<uint64_t> address(uint64_t offset, unsigned size, mmu::Access access) const;
+
   Cpu& cpu_;
+  SegmentRegister segment_;
+  SegmentCheck check_;
+  mmu::View view_;
   uint64_t mask_;
   uint64_t pointer_;
 };
+
+/// Writes `pointer` to RSP as a stack of width `mask` does: 16-bit stacks keep the upper bits.
+void set_stack_pointer(State& state, uint64_t pointer, uint64_t mask);
 
 }  // namespace eidolon::cpu

@@ -1,0 +1,151 @@
+#include "cpu/gate_interrupt.h"
+
+#include "base/try.h"
+#include "cpu/task.h"
+#include "cpu/task_stack.h"
+#include "cpu/transfer_code.h"
+
+namespace eidolon::cpu {
+
+namespace {
+
+struct Gate {
+  unsigned type;
+  uint16_t selector;
+  uint64_t offset;
+  unsigned ist;
+  unsigned size;  ///< of what is pushed: 2, 4 or 8 bytes
+};
+
+[[nodiscard]] uint32_t gate_error(uint8_t vector) { return vector * 8u | x86::kErrorIdt; }
+
+[[nodiscard]] bool is_idt_gate(unsigned type, bool long_mode) {
+  switch (type) {
+    case x86::kInterruptGate32:
+    case x86::kTrapGate32:
+      return true;
+    case x86::kInterruptGate16:
+    case x86::kTrapGate16:
+    case x86::kTaskGate:
+      return !long_mode;
+    default:
+      return false;
+  }
+}
+
+[[nodiscard]] bool is_16_bit(unsigned type) {
+  return type == x86::kInterruptGate16 || type == x86::kTrapGate16;
+}
+[[nodiscard]] bool is_interrupt_gate(const Gate& gate) {
+  return gate.type == x86::kInterruptGate16 || gate.type == x86::kInterruptGate32;
+}
+
+Outcome<Gate> read_gate(Cpu& cpu, const GateEvent& event) {
+  const State& state = cpu.state;
+  const bool long_mode = state.long_mode();
+  const unsigned size = long_mode ? 16 : 8;
+  const uint32_t offset = event.vector * size;
+  if (offset + size - 1 > state.idtr.limit) return raise_gp(gate_error(event.vector));
+  const x86::Descriptor d{EIDOLON_TRY(read_system<uint64_t>(cpu, state.idtr.base + offset))};
+  uint64_t upper = 0;
+  if (long_mode) upper = EIDOLON_TRY(read_system<uint32_t>(cpu, state.idtr.base + offset + 8));
+
+  if (!d.is_system() || !is_idt_gate(d.type(), long_mode)) return raise_gp(gate_error(event.vector));
+  if (event.check_dpl && d.dpl() < state.cpl()) return raise_gp(gate_error(event.vector));
+  if (!d.present()) return raise(x86::kSegmentNotPresent, gate_error(event.vector));
+  Gate gate{d.type(), d.gate_selector(), d.gate_offset() | upper << 32, 0, 4};
+  if (long_mode) {
+    gate.size = 8;
+    gate.ist = d.gate_ist();
+  } else if (is_16_bit(gate.type)) {
+    gate.size = 2;
+    gate.offset &= 0xffff;
+  }
+  return gate;
+}
+
+/// The handler's code segment; its level is in `cpl`.
+Outcome<CodeSegment> read_handler(Cpu& cpu, const Gate& gate, unsigned& cpl) {
+  const State& state = cpu.state;
+  const CodeSegment code = EIDOLON_TRY(read_code_segment(cpu, gate.selector));
+  if (code.descriptor.dpl() > state.cpl()) return raise_gp(code.error());
+  if (state.long_mode() && !code.is_long(state)) return raise_gp(code.error());
+  EIDOLON_TRY(check_present(code));
+  cpl = code.conforming() ? state.cpl() : code.descriptor.dpl();
+  if (state.virtual_8086() && cpl != 0) return raise_gp(code.error());
+  return code;
+}
+
+/// The stack that the handler starts on.
+Outcome<Stack::Other> handler_stack(Cpu& cpu, const Gate& gate, unsigned cpl) {
+  const State& state = cpu.state;
+  const bool switches = cpl < state.cpl();
+  if (!state.long_mode()) {
+    if (switches) return as_other(EIDOLON_TRY(inner_stack(cpu, cpl)), false);
+    return Stack::Other{state.segment[x86::kSs], state.gpr[x86::kRsp], false, stack_view(cpl), 0};
+  }
+  Stack::Other stack{state.segment[x86::kSs], state.gpr[x86::kRsp], true, stack_view(cpl), 0};
+  if (switches) stack.segment = null_segment(static_cast<uint16_t>(cpl), cpl);
+  if (gate.ist != 0) {
+    stack.pointer = EIDOLON_TRY(interrupt_stack(cpu, gate.ist));
+  } else if (switches) {
+    stack.pointer = EIDOLON_TRY(inner_stack(cpu, cpl)).pointer;
+  }
+  stack.pointer &= ~uint64_t{15};
+  return stack;
+}
+
+/// The frame of the handler. A change of level, and 64-bit mode always, saves SS:RSP too; virtual-8086 mode
+/// the data segments before them.
+Outcome<> push_frame(const State& state, Stack& stack, const Gate& gate, bool with_stack,
+                     const GateEvent& event) {
+  const unsigned size = gate.size;
+  if (state.virtual_8086()) {
+    for (const x86::Segment segment : {x86::kGs, x86::kFs, x86::kDs, x86::kEs})
+      EIDOLON_TRY(stack.push(state.segment[segment].selector, size));
+  }
+  if (with_stack) {
+    EIDOLON_TRY(stack.push(state.segment[x86::kSs].selector, size));
+    EIDOLON_TRY(stack.push(state.gpr[x86::kRsp], size));
+  }
+  const uint64_t resume = event.set_resume_flag ? x86::kFlagRf : 0;
+  EIDOLON_TRY(stack.push(state.rflags | resume, size));
+  EIDOLON_TRY(stack.push(state.segment[x86::kCs].selector, size));
+  EIDOLON_TRY(stack.push(state.rip, size));
+  if (event.error) EIDOLON_TRY(stack.push(*event.error, size));
+  return {};
+}
+
+Outcome<> enter_handler(Cpu& cpu, const Gate& gate, const GateEvent& event) {
+  State& state = cpu.state;
+  unsigned cpl = 0;
+  const CodeSegment code = EIDOLON_TRY(read_handler(cpu, gate, cpl));
+  const bool switches = cpl < state.cpl();
+  const Stack::Other target = EIDOLON_TRY(handler_stack(cpu, gate, cpl));
+  EIDOLON_TRY(check_code_offset(state, code, gate.offset));
+  Stack stack(cpu, target);
+  EIDOLON_TRY(push_frame(state, stack, gate, switches || state.long_mode(), event));
+  EIDOLON_TRY(mark_accessed(cpu, code.selector, code.descriptor));
+
+  if (state.virtual_8086()) {
+    for (const x86::Segment segment : {x86::kGs, x86::kFs, x86::kDs, x86::kEs})
+      state.segment[segment] = null_segment(0);
+  }
+  uint64_t cleared = x86::kFlagTf | x86::kFlagNt | x86::kFlagVm | x86::kFlagRf;
+  if (is_interrupt_gate(gate)) cleared |= x86::kFlagIf;
+  replace_flags(state, 0, cleared);
+  state.segment[x86::kSs] = target.segment;
+  stack.commit();
+  enter_code(state, code, cpl, gate.offset);
+  return {};
+}
+
+}  // namespace
+
+Outcome<> enter_through_idt(Cpu& cpu, const GateEvent& event) {
+  const Gate gate = EIDOLON_TRY(read_gate(cpu, event));
+  if (gate.type != x86::kTaskGate) return enter_handler(cpu, gate, event);
+  return task_interrupt(cpu, gate.selector, event.set_resume_flag, event.error);
+}
+
+}  // namespace eidolon::cpu
