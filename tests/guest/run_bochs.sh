@@ -23,7 +23,7 @@ error: action=report
 info: action=ignore
 clock: sync=none
 config_interface: textconfig
-display_library: ${BOCHS_DISPLAY:-nogui}
+display_library: ${BOCHS_DISPLAY:-rfb, options="timeout=0"}
 EOF
 bad=0
 for name in "$@"; do
@@ -35,21 +35,21 @@ for name in "$@"; do
   echo c | bochs -q -f "$work/bochsrc" >"$work/console" 2>&1 &
   pid=$!
   waited=0
-  while [ $waited -lt "${BOCHS_SECONDS:-60}" ] && kill -0 $pid 2>/dev/null && ! grep -qs '^DONE ' "$work/serial"; do
+  while [ $waited -lt "${BOCHS_SECONDS:-60}" ] && kill -0 $pid 2>/dev/null && ! grep -aqs '^DONE ' "$work/serial"; do
     sleep 1
     waited=$((waited + 1))
   done
   kill $pid 2>/dev/null
   wait $pid 2>/dev/null
   failed=$(sed -n 's/^FAIL \([^ ]*\).*/\1/p' "$work/serial" 2>/dev/null | grep -vx -f "$here/known_bochs.txt")
-  done_line=$(grep '^DONE ' "$work/serial" 2>/dev/null)
+  done_line=$(grep -a '^DONE ' "$work/serial" 2>/dev/null)
   ok=yes
   { [ -z "$failed" ] && [ -n "$done_line" ]; } || ok=no
-  echo "$ok $name: ${done_line:-no DONE line}, skipped $(grep -c '^SKIP ' "$work/serial"), $waited s"
+  echo "$ok $name: ${done_line:-no DONE line}, skipped $(grep -ac '^SKIP ' "$work/serial"), $waited s"
   if [ $ok = no ] || [ -n "$VERBOSE" ]; then
     [ $ok = yes ] || bad=1
-    grep -v '^PASS ' "$work/serial" | sed 's/^/    /' | head -70
-    grep '^PASS ' "$work/serial" | tail -1
+    grep -av '^PASS ' "$work/serial" | sed 's/^/    /' | head -70
+    grep -a '^PASS ' "$work/serial" | tail -1
     [ -n "$done_line" ] || { tail -12 "$work/log"; tail -3 "$work/console"; }
   fi
 done

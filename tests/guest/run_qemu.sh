@@ -13,7 +13,7 @@ for name in "$@"; do
   want=$(sed -n "s/^$name //p" "$dir/guest_programs.txt")
   out=$(timeout 30 qemu-system-x86_64 -kernel "$dir/$name.elf" -append "greetings from the host" \
     -device isa-debug-exit,iobase=0xf4,iosize=1 -serial stdio -display none -no-reboot -monitor none \
-    -accel "${GUEST_ACCEL:-tcg}" -cpu "${GUEST_CPU:-max}" -m 64 ${GUEST_MACHINE:+-machine $GUEST_MACHINE} </dev/null 2>&1)
+    -accel "${GUEST_ACCEL:-tcg}" -cpu "${GUEST_CPU:-max,vendor=GenuineIntel}" -m 64 ${GUEST_MACHINE:+-machine $GUEST_MACHINE} </dev/null 2>&1)
   status=$?
   printf '%s\n' "$out" >>"$log"
   failed=$(printf '%s\n' "$out" | sed -n 's/^FAIL \([^ ]*\).*/\1/p' | grep -vx -f "$here/known_qemu.txt")

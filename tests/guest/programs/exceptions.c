@@ -77,7 +77,9 @@ static void canonical(void) {
   EXPECT_FAULT("gp/load-non-canonical", kGP, 0, "movq (%0), %%rax", : "r"(kNonCanonical) : "rax");
   EXPECT_FAULT("gp/store-non-canonical", kGP, 0, "movq %%rax, (%0)", : "r"(kNonCanonical));
   EXPECT_FAULT("gp/load-crosses-into-the-hole", kGP, 0, "movq -4(%0), %%rax", : "r"(kNonCanonical) : "rax");
-  CATCH(asm volatile("movq %%rbp, %%rbx\n\tmovq %0, %%rbp\n\t" MARK "movq (%%rbp), %%rax" : : "r"(kNonCanonical)
+  CATCH(asm volatile("movq %%rbp, %%rbx\n\tmovq %0, %%rbp\n\t" MARK "movq (%%rbp), %%rax"
+                     :
+                     : "r"(kNonCanonical)
                      : "rax", "rbx"));
   check_caught("ss/rbp-non-canonical", kSS, 0);
   idt[kSS].ist = 2;
@@ -99,7 +101,8 @@ static void control_registers(void) {
   if (oracle_fails("gp/control-registers-and-ltr-null")) return;
   EXPECT_FAULT("gp/cr0-pg-without-pe", kGP, 0, "mov %0, %%cr0", : "r"(0x80000010ull));
   EXPECT_FAULT("gp/cr0-high-bits", kGP, 0, "mov %0, %%cr0", : "r"(read_cr0() | 1ull << 40));
-  EXPECT_FAULT("gp/cr0-nw-without-cd", kGP, 0, "mov %0, %%cr0", : "r"((read_cr0() | 1u << 29) & ~(1ull << 30)));
+  EXPECT_FAULT("gp/cr0-nw-without-cd", kGP, 0, "mov %0, %%cr0",
+               : "r"((read_cr0() | 1u << 29) & ~(1ull << 30)));
   EXPECT_FAULT("gp/cr4-without-pae", kGP, 0, "mov %0, %%cr4", : "r"(read_cr4() & ~(Word)kCr4Pae));
   EXPECT_FAULT("gp/cr4-reserved", kGP, 0, "mov %0, %%cr4", : "r"(read_cr4() | 1ull << 40));
   EXPECT_FAULT("gp/cr8-reserved", kGP, 0, "mov %0, %%cr8", : "r"(0x10ull));
@@ -110,9 +113,11 @@ static void control_registers(void) {
 
 static void general(void) {
   EXPECT_FAULT("gp/popf-is-fine-but-16-bytes", kGP, 0,
-               ".byte 0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x90", :);
+               ".byte 0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x90",
+               :);
   EXPECT_OK("gp/15-bytes-are-fine",
-            ".byte 0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x90", :);
+            ".byte 0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x90",
+            :);
   EXPECT_FAULT("gp/ltr-busy", kGP, kTssSel, "ltr %w0", : "r"(kTssSel));
   EXPECT_FAULT("gp/lldt-of-data", kGP, kDs, "lldt %w0", : "r"(kDs));
 }
@@ -146,8 +151,9 @@ USER_CODE static void user_unaligned(void) {
   asm volatile("pushfq\n\torl $0x40000, (%%rsp)\n\tpopfq\n\tmovl 1(%0), %%eax" ::"r"(user_words) : "rax");
 }
 USER_CODE static void user_aligned(void) {
-  asm volatile("pushfq\n\torl $0x40000, (%%rsp)\n\tpopfq\n\tmovl 4(%0), %%eax\n\tmovb 1(%0), %%al" ::"r"(user_words)
-               : "rax");
+  asm volatile(
+      "pushfq\n\torl $0x40000, (%%rsp)\n\tpopfq\n\tmovl 4(%0), %%eax\n\tmovb 1(%0), %%al" ::"r"(user_words)
+      : "rax");
 }
 
 static void expect_user(const char* name, void (*fn)(void), int vector, Word error) {
@@ -159,7 +165,8 @@ static void ring3(void) {
   expect_user("user/returns", user_nothing, 0x80, 0);
   check_eq("user/cs", caught.frame.cs, kUserCs64);
   check_eq("user/ss", caught.frame.ss, kUserDs);
-  check("user/rsp", caught.frame.sp > (Word)user_stack && caught.frame.sp <= (Word)user_stack + sizeof user_stack);
+  check("user/rsp",
+        caught.frame.sp > (Word)user_stack && caught.frame.sp <= (Word)user_stack + sizeof user_stack);
   expect_user("user/ud2", user_ud, kUD, 0);
   check_eq("user/ud2-rip", caught.frame.ip - (Word)user_ud, 0);
   expect_user("user/hlt", user_hlt, kGP, 0);

@@ -1,11 +1,13 @@
 /* What the boot loader handed over: Multiboot magic, memory sizes, command line, memory map, modules
- * (Multiboot Specification 0.6.96, 3.3). The text depends on how the machine was started; the checks do not. */
+ * (Multiboot Specification 0.6.96, 3.3). The text depends on how the machine was started; the checks do not.
+ */
 #include "runtime.h"
 
 const char program_name[] = "hello";
 
 struct Multiboot {
-  u32 flags, mem_lower, mem_upper, boot_device, cmdline, mods_count, mods_addr, syms[4], mmap_length, mmap_addr;
+  u32 flags, mem_lower, mem_upper, boot_device, cmdline, mods_count, mods_addr, syms[4], mmap_length,
+      mmap_addr;
   u32 drives_length, drives_addr, config_table, boot_loader_name;
 };
 struct Module {

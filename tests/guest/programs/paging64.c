@@ -26,13 +26,26 @@ static u32 attempt(enum Access kind, u64 va) {
     if (smap) asm volatile("clac");
   }
   switch (kind) {
-    case kRead: CATCH(asm volatile("movq (%0), %%rax" ::"r"(va) : "rax", "memory")); break;
-    case kWrite: CATCH(asm volatile("movq %1, (%0)" ::"r"(va), "r"(0xC3C3C3C3C3C3C3C3ull) : "memory")); break;
-    case kFetch: CATCH(asm volatile("call *%0" ::"r"(va) : "memory")); break;
-    case kUserRead: run_user(user_read); break;
-    case kUserWrite: run_user(user_write); break;
-    case kUserFetch: run_user(user_fetch); break;
-    default: break;
+    case kRead:
+      CATCH(asm volatile("movq (%0), %%rax" ::"r"(va) : "rax", "memory"));
+      break;
+    case kWrite:
+      CATCH(asm volatile("movq %1, (%0)" ::"r"(va), "r"(0xC3C3C3C3C3C3C3C3ull) : "memory"));
+      break;
+    case kFetch:
+      CATCH(asm volatile("call *%0" ::"r"(va) : "memory"));
+      break;
+    case kUserRead:
+      run_user(user_read);
+      break;
+    case kUserWrite:
+      run_user(user_write);
+      break;
+    case kUserFetch:
+      run_user(user_fetch);
+      break;
+    default:
+      break;
   }
   if (caught.vector == (kind >= kUserRead ? 0x80 : -1)) return kGood;
   if (caught.vector == kPF && caught.cr2 == va) return (u32)caught.frame.error;
@@ -140,9 +153,9 @@ static void accessed_dirty(const char* group, int level) {
   u64 base = kBase + (u64)(level + 16) * (1ull << 39);
   u64 va = base + offset_in_page(level), pa = (u64)page_a - offset_in_page(level);
   u64* e = map(boot_pml4, va, pa, level, kW);
-#define AD(what, bits)                                \
-  name_of(name, group, what, 0);                      \
-  check_eq(name, *(volatile u64*)e & (kA | kD), bits)
+#define AD(what, bits)           \
+  name_of(name, group, what, 0); \
+  check_eq(name, *(volatile u64*)e&(kA | kD), bits)
   AD("fresh", 0);
   attempt(kRead, va);
   AD("read-sets-accessed", kA);
@@ -200,9 +213,11 @@ static void smep_smap(void) {
   CATCH(asm volatile("stac\n\tmovq (%1), %0\n\tmovq %0, (%1)\n\tclac" : "=&r"(value) : "r"(user) : "memory"));
   check_caught("smap/stac-allows", -1, 0);
   check_eq("smap/value", value, 0xC3C3C3C3C3C3C3C3ull);
-  CATCH(asm volatile("stac\n\tmovq (%0), %%rax\n\tclac\n\t" MARK "movq (%0), %%rax" ::"r"(user) : "rax", "memory"));
+  CATCH(asm volatile("stac\n\tmovq (%0), %%rax\n\tclac\n\t" MARK "movq (%0), %%rax" ::"r"(user)
+                     : "rax", "memory"));
   check_caught("smap/clac-forbids-again", kPF, 1);
-  CATCH(asm volatile("pushfq\n\torl $0x40000, (%%rsp)\n\tpopfq\n\tmovq (%0), %%rax" ::"r"(user) : "rax", "memory"));
+  CATCH(asm volatile("pushfq\n\torl $0x40000, (%%rsp)\n\tpopfq\n\tmovq (%0), %%rax" ::"r"(user)
+                     : "rax", "memory"));
   check_caught("smap/popf-ac-allows", -1, 0);
   asm volatile("clac");
   CATCH(asm volatile("stac\n\t" MARK "movq (%0), %%rax" ::"r"(user + 8192) : "rax", "memory"));

@@ -12,15 +12,47 @@ typedef uint64_t u64;
 
 enum { kDE, kDB, kNMI, kBP, kOF, kBR, kUD, kNM, kDF, kTS = 10, kNP, kSS, kGP, kPF, kMF = 16, kAC, kMC, kXM };
 
-enum { kCf = 1, kPf = 4, kAf = 0x10, kZf = 0x40, kSf = 0x80, kTf = 0x100, kIf = 0x200, kDf = 0x400, kOf = 0x800 };
-enum { kIopl3 = 0x3000, kNt = 0x4000, kRf = 0x10000, kVm = 0x20000, kAcFlag = 0x40000, kVif = 0x80000,
-       kVip = 0x100000, kId = 0x200000 };
+enum {
+  kCf = 1,
+  kPf = 4,
+  kAf = 0x10,
+  kZf = 0x40,
+  kSf = 0x80,
+  kTf = 0x100,
+  kIf = 0x200,
+  kDf = 0x400,
+  kOf = 0x800
+};
+enum {
+  kIopl3 = 0x3000,
+  kNt = 0x4000,
+  kRf = 0x10000,
+  kVm = 0x20000,
+  kAcFlag = 0x40000,
+  kVif = 0x80000,
+  kVip = 0x100000,
+  kId = 0x200000
+};
 
 enum { kCr0Pe = 1, kCr0Mp = 2, kCr0Em = 4, kCr0Ts = 8, kCr0Ne = 0x20, kCr0Wp = 0x10000, kCr0Am = 0x40000 };
 #define kCr0Pg 0x80000000u
-enum { kCr4Vme = 1, kCr4Pvi = 2, kCr4Tsd = 4, kCr4De = 8, kCr4Pse = 0x10, kCr4Pae = 0x20, kCr4Pge = 0x80,
-       kCr4Osfxsr = 0x200, kCr4Osxmmexcpt = 0x400, kCr4Umip = 0x800, kCr4Fsgsbase = 0x10000,
-       kCr4Pcide = 0x20000, kCr4Osxsave = 0x40000, kCr4Smep = 0x100000, kCr4Smap = 0x200000 };
+enum {
+  kCr4Vme = 1,
+  kCr4Pvi = 2,
+  kCr4Tsd = 4,
+  kCr4De = 8,
+  kCr4Pse = 0x10,
+  kCr4Pae = 0x20,
+  kCr4Pge = 0x80,
+  kCr4Osfxsr = 0x200,
+  kCr4Osxmmexcpt = 0x400,
+  kCr4Umip = 0x800,
+  kCr4Fsgsbase = 0x10000,
+  kCr4Pcide = 0x20000,
+  kCr4Osxsave = 0x40000,
+  kCr4Smep = 0x100000,
+  kCr4Smap = 0x200000
+};
 
 #define kMsrTsc 0x10
 #define kMsrApicBase 0x1B
@@ -39,8 +71,16 @@ enum { kCr4Vme = 1, kCr4Pvi = 2, kCr4Tsd = 4, kCr4De = 8, kCr4Pse = 0x10, kCr4Pa
 #define kMsrTscAux 0xC0000103u
 
 /* Selectors of the runtime's GDT (runtime.c). SYSRET and SYSEXIT dictate the order of the user ones. */
-enum { kCs = 0x08, kDs = 0x10, kUserCs32 = 0x18 | 3, kUserDs = 0x20 | 3, kUserCs64 = 0x28 | 3,
-       kCs32 = 0x38, kTssSel = 0x40, kFreeSel = 0x50 };
+enum {
+  kCs = 0x08,
+  kDs = 0x10,
+  kUserCs32 = 0x18 | 3,
+  kUserDs = 0x20 | 3,
+  kUserCs64 = 0x28 | 3,
+  kCs32 = 0x38,
+  kTssSel = 0x40,
+  kFreeSel = 0x50
+};
 #ifdef __x86_64__
 enum { kUserCs = kUserCs64 };
 #else
@@ -60,12 +100,12 @@ static inline u32 inl(u16 port) {
   return v;
 }
 
-#define CONTROL_REGISTER(n)                                                                         \
-  static inline Word read_cr##n(void) {                                                             \
-    Word v;                                                                                         \
-    asm volatile("mov %%cr" #n ", %0" : "=r"(v)::"memory");                                         \
-    return v;                                                                                       \
-  }                                                                                                 \
+#define CONTROL_REGISTER(n)                                 \
+  static inline Word read_cr##n(void) {                     \
+    Word v;                                                 \
+    asm volatile("mov %%cr" #n ", %0" : "=r"(v)::"memory"); \
+    return v;                                               \
+  }                                                         \
   static inline void write_cr##n(Word v) { asm volatile("mov %0, %%cr" #n ::"r"(v) : "memory"); }
 CONTROL_REGISTER(0)
 CONTROL_REGISTER(2)
@@ -74,12 +114,12 @@ CONTROL_REGISTER(4)
 #ifdef __x86_64__
 CONTROL_REGISTER(8)
 #endif
-#define DEBUG_REGISTER(n)                                                                           \
-  static inline Word read_dr##n(void) {                                                             \
-    Word v;                                                                                         \
-    asm volatile("mov %%db" #n ", %0" : "=r"(v)::"memory");                                         \
-    return v;                                                                                       \
-  }                                                                                                 \
+#define DEBUG_REGISTER(n)                                   \
+  static inline Word read_dr##n(void) {                     \
+    Word v;                                                 \
+    asm volatile("mov %%db" #n ", %0" : "=r"(v)::"memory"); \
+    return v;                                               \
+  }                                                         \
   static inline void write_dr##n(Word v) { asm volatile("mov %0, %%db" #n ::"r"(v) : "memory"); }
 DEBUG_REGISTER(0)
 DEBUG_REGISTER(1)

@@ -19,8 +19,8 @@ enum { kErrP = 1, kErrW = 2, kErrU = 4, kErrRsvd = 8, kErrI = 0x10 };
 
 /* A zeroed page out of a pool of 256. */
 u64* new_page(void);
-/* The entry for `va` at `level` (1: 4 KiB, 2: 2 MiB, 3: 1 GiB) under a PML4; tables on the way are made if they
- * are missing, with all rights, so that the leaf alone decides. */
+/* The entry for `va` at `level` (1: 4 KiB, 2: 2 MiB, 3: 1 GiB) under a PML4; tables on the way are made if
+ * they are missing, with all rights, so that the leaf alone decides. */
 u64* entry_of(u64* pml4, u64 va, int level);
 /* Maps one page and invalidates it; returns its entry. */
 u64* map(u64* pml4, u64 va, u64 pa, int level, u64 flags);

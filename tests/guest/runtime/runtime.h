@@ -1,5 +1,6 @@
 /* The runtime of the guest programs: reports on the first serial port, checks, and traps that a check can
- * expect. A program defines `program_name` and `program()`; `finish()` ends it through the debug-exit port. */
+ * expect. A program defines `program_name` and `program()`; `finish()` ends it through the debug-exit port.
+ */
 #pragma once
 #include "cpu.h"
 
@@ -50,20 +51,21 @@ extern volatile struct Caught caught;
 extern volatile Word probe_ip; /* where the trap is expected, or 0 */
 extern volatile int catch_armed;
 
-/* A handler sees a trap first; true means handled, the interrupted code goes on with the frame as it is now. */
+/* A handler sees a trap first; true means handled, the interrupted code goes on with the frame as it is now.
+ */
 typedef bool (*Handler)(struct Frame*);
 void set_handler(int vector, Handler handler);
 
 int catch_begin(void) __attribute__((returns_twice));
 static inline void catch_end(void) { catch_armed = 0; }
 /* Runs statements; the vector of the trap that ended them, or -1. Details are then in `caught`. */
-#define CATCH(...)              \
-  ({                            \
-    if (catch_begin() == 0) {   \
-      __VA_ARGS__;              \
-      catch_end();              \
-    }                           \
-    caught.vector;              \
+#define CATCH(...)            \
+  ({                          \
+    if (catch_begin() == 0) { \
+      __VA_ARGS__;            \
+      catch_end();            \
+    }                         \
+    caught.vector;            \
   })
 
 #ifdef __x86_64__
@@ -77,20 +79,20 @@ static inline void catch_end(void) { catch_armed = 0; }
 /* Reports whether the last CATCH ended with this vector, error code and, if marked, instruction. */
 void check_caught(const char* name, int vector, Word error);
 /* A fault (saved ip at the instruction) or a trap (after it); further arguments: asm inputs and clobbers. */
-#define EXPECT_FAULT(name, vec, err, insn, ...)                   \
-  do {                                                            \
-    CATCH(asm volatile(MARK insn : __VA_ARGS__));                 \
-    check_caught(name, vec, err);                                 \
+#define EXPECT_FAULT(name, vec, err, insn, ...)   \
+  do {                                            \
+    CATCH(asm volatile(MARK insn : __VA_ARGS__)); \
+    check_caught(name, vec, err);                 \
   } while (0)
-#define EXPECT_TRAP(name, vec, err, insn, ...)                    \
-  do {                                                            \
-    CATCH(asm volatile(MARK_AFTER(insn) : __VA_ARGS__));          \
-    check_caught(name, vec, err);                                 \
+#define EXPECT_TRAP(name, vec, err, insn, ...)           \
+  do {                                                   \
+    CATCH(asm volatile(MARK_AFTER(insn) : __VA_ARGS__)); \
+    check_caught(name, vec, err);                        \
   } while (0)
-#define EXPECT_OK(name, insn, ...)                                \
-  do {                                                            \
-    CATCH(asm volatile(MARK insn : __VA_ARGS__));                 \
-    check_caught(name, -1, 0);                                    \
+#define EXPECT_OK(name, insn, ...)                \
+  do {                                            \
+    CATCH(asm volatile(MARK insn : __VA_ARGS__)); \
+    check_caught(name, -1, 0);                    \
   } while (0)
 
 /* ---- ring 3 ---- */

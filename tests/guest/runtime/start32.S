@@ -1,6 +1,6 @@
 /* Start of a 32-bit guest program: Multiboot leaves it in flat protected mode without paging, it takes its
  * own descriptor tables and stack and stays there. */
-#include "start.h"
+#include "start.inc"
 MULTIBOOT_HEADER
 
   .section .text.start, "ax"

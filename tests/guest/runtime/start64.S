@@ -1,7 +1,7 @@
 /* Start of a 64-bit guest program: Multiboot entry in 32-bit protected mode, an identity map of the first
  * 4 GiB in 2 MiB pages, then long mode (SDM volume 3, 10.8.5). The 2 MiB at kUserBase are the only user
  * page: the linker script puts everything that runs in ring 3 there. */
-#include "start.h"
+#include "start.inc"
 MULTIBOOT_HEADER
 
   .section .text.start, "ax"
