@@ -52,6 +52,7 @@ uint32_t CpuidModel::compacted_size(uint64_t xcr0) const {
 CpuidResult CpuidModel::query(uint32_t leaf, uint32_t subleaf, uint64_t cr4, uint64_t xcr0,
                               uint32_t apic_id) const {
   namespace id = x86::cpuid;
+  if (leaves_.empty()) return {};
   // Intel's processors answer for the highest basic leaf when asked beyond it; AMD's with zeros.
   const uint32_t highest = leaves_.front().result.eax;
   const bool beyond = leaf > highest && (leaf < id::kHypervisor || leaf > id::kHypervisor + 0xffff) &&

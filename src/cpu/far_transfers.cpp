@@ -36,10 +36,10 @@ Outcome<FarPointer> far_operand(const Operation& op) {
 
 /// software_interrupt wants RIP past the instruction; a fault goes back to it, unless a task switch on the
 /// way has already given the new task's.
-Outcome<> interrupt(Operation& op, uint8_t vector, bool check_dpl) {
+Outcome<> interrupt(Operation& op, uint8_t vector, InterruptInstruction instruction) {
   const uint64_t rip = op.state.rip;
   op.state.rip = op.next_rip();
-  auto done = software_interrupt(op.cpu, vector, check_dpl);
+  auto done = software_interrupt(op.cpu, vector, instruction);
   if (!done && !done.error().trap) op.state.rip = rip;
   return done;
 }
@@ -68,13 +68,14 @@ Outcome<> ret(Operation& op) {
 Outcome<> iret(Operation& op) { return interrupt_return(op.cpu, op.operand_size(), op.next_rip()); }
 
 Outcome<> int_n(Operation& op) {
-  return interrupt(op, static_cast<uint8_t>(op.operand(0).imm.value.u), true);
+  return interrupt(op, static_cast<uint8_t>(op.operand(0).imm.value.u), InterruptInstruction::kIntN);
 }
-Outcome<> int1(Operation& op) { return interrupt(op, x86::kDebug, false); }
-Outcome<> int3(Operation& op) { return interrupt(op, x86::kBreakpoint, true); }
+Outcome<> int1(Operation& op) { return interrupt(op, x86::kDebug, InterruptInstruction::kInt1); }
+Outcome<> int3(Operation& op) { return interrupt(op, x86::kBreakpoint, InterruptInstruction::kInt3); }
 
 Outcome<> into(Operation& op) {
-  if ((op.state.rflags & x86::kFlagOf) != 0) return interrupt(op, x86::kOverflow, true);
+  if ((op.state.rflags & x86::kFlagOf) != 0)
+    return interrupt(op, x86::kOverflow, InterruptInstruction::kInto);
   op.state.rip = op.next_rip();
   return {};
 }

@@ -69,8 +69,20 @@ void set_x87(XsaveImage& fpu, const uint8_t* from) {
   fpu.set_in_use(fpu.in_use() | x86::kXcr0X87);
 }
 
+unsigned top_of_stack(const uint8_t* legacy) { return load<uint16_t>(legacy, kFsw) >> 11 & 7u; }
+
+void rotate_registers(uint8_t* legacy, unsigned old_top, unsigned new_top) {
+  std::array<uint8_t, kXmm - kSt> before;
+  std::memcpy(before.data(), legacy + kSt, before.size());
+  for (unsigned i = 0; i < 8; ++i) {
+    const unsigned from = (new_top + i - old_top) & 7;
+    std::memcpy(legacy + kSt + 16 * i, before.data() + 16 * from, 16);
+  }
+}
+
 void initialize_x87_control(XsaveImage& fpu) {
   materialize_x87(fpu);
+  rotate_registers(fpu.bytes.data(), top_of_stack(fpu.bytes.data()), 0);
   std::memset(fpu.bytes.data(), 0, kMxcsr);
   store(fpu.bytes.data(), kFcw, kInitialFcw);
 }

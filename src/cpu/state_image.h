@@ -53,7 +53,12 @@ void store(uint8_t* bytes, unsigned offset, T value) {
 /// Takes the x87 part of `from` (bytes 0 to 23 and the registers), as a processor would hold it: reserved
 /// bits dropped, ES and B recomputed, pointers forgotten.
 void set_x87(XsaveImage& fpu, const uint8_t* from);
-/// FNINIT without touching the registers' contents.
+/// The top of the stack: which physical register ST(0) is.
+[[nodiscard]] unsigned top_of_stack(const uint8_t* legacy);
+/// Reorders the registers of an image, which stand in stack order, for another top of the stack: the physical
+/// registers keep their contents.
+void rotate_registers(uint8_t* legacy, unsigned old_top, unsigned new_top);
+/// FNINIT: the registers keep their contents.
 void initialize_x87_control(XsaveImage& fpu);
 /// Makes FSW.ES and FSW.B follow from the flags and masks.
 void update_error_summary(XsaveImage& fpu);

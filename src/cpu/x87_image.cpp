@@ -28,7 +28,7 @@ constexpr unsigned kWords = 7;  ///< FCW, FSW, FTW and four of pointers, in word
 
 /// The full tag word from the abridged one. Tags are by physical register, the image is by stack position.
 [[nodiscard]] uint16_t full_tags(const Legacy& legacy) {
-  const unsigned top = load<uint16_t>(legacy.data(), kFsw) >> 11 & 7u;
+  const unsigned top = top_of_stack(legacy.data());
   const unsigned abridged = legacy[kFtw];
   unsigned tags = 0;
   for (unsigned physical = 0; physical < 8; ++physical) {
@@ -90,7 +90,9 @@ Outcome<> fldenv(Operation& op) {
   uint8_t bytes[kLongestImage];
   EIDOLON_TRY(op.read_memory(op.operand(0), bytes, environment_size(op)));
   Legacy legacy = guest_legacy(op.state.fpu);
+  const unsigned old_top = top_of_stack(legacy.data());
   read_environment(bytes, is_wide(op), legacy);
+  rotate_registers(legacy.data(), old_top, top_of_stack(legacy.data()));
   set_x87(op.state.fpu, legacy.data());
   return {};
 }

@@ -4,7 +4,6 @@
 
 #include <gtest/gtest.h>
 
-#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <span>
@@ -140,7 +139,7 @@ class CpuTest : public ::testing::Test {
   }
 
   /// Executes one instruction of a sensitive class.
-  Outcome<> run(std::initializer_list<int> bytes) {
+  Outcome<> run(const std::vector<int>& bytes) {
     std::vector<uint8_t> code(bytes.begin(), bytes.end());
     isa::Instruction instruction;
     const isa::DecodeStatus status = decoder_.decode(code_size(state), code, instruction);
