@@ -85,8 +85,13 @@ Outcome<> run_call(Context& context, const Operation& operation) {
       target.type == ZYDIS_OPERAND_TYPE_IMMEDIATE
           ? relative_target(context, operation)
           : truncate(context, operation, EIDOLON_TRY(context.read_operand(operation, target)));
-  EIDOLON_TRY(context.check_target(address));
+  // As processors do it: the return address is stored even if the target then faults.
+  const uint64_t pointer = context.state.gpr[x86::kRsp];
   EIDOLON_TRY(context.push(context.next_rip, branch_size(context, operation)));
+  if (const auto good = context.check_target(address); !good) {
+    context.state.gpr[x86::kRsp] = pointer;
+    return good;
+  }
   context.state.rip = address;
   return {};
 }

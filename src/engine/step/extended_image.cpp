@@ -2,6 +2,7 @@
 
 #include <cpuid.h>
 
+#include <algorithm>
 #include <cstring>
 
 namespace eidolon::engine::step {
@@ -9,6 +10,7 @@ namespace eidolon::engine::step {
 namespace {
 
 constexpr unsigned kHeader = 512;
+constexpr unsigned kRegisters = 32;  ///< ST(0) to ST(7), 16 bytes each
 enum Component : unsigned { kX87, kSse, kAvx, kOpmask = 5, kZmmHigh, kHigh16Zmm };
 
 struct Place {
@@ -111,13 +113,16 @@ void write_mask(cpu::State& state, unsigned number, uint64_t value) {
   write_part(state, kOpmask, number * 8, &value, sizeof value);
 }
 
+// The image holds ST(0) first; MM0 is physical register 0, which is ST(0) once TOP is 0.
 uint64_t read_mmx(cpu::State& state, unsigned number) {
   materialize_x87(state);
   uint8_t* bytes = state.fpu.bytes.data();
-  bytes[3] = static_cast<uint8_t>(bytes[3] & ~0x38);  // FSW.TOP
-  bytes[4] = 0xff;                                    // abridged tag word: all valid
+  const unsigned top = bytes[3] >> 3 & 7;
+  std::rotate(bytes + kRegisters, bytes + kRegisters + (8 - top) % 8 * 16, bytes + kRegisters + 128);
+  bytes[3] = static_cast<uint8_t>(bytes[3] & ~0x38);
+  bytes[4] = 0xff;  // abridged tag word: all valid
   uint64_t value;
-  std::memcpy(&value, bytes + 32 + number * 16, sizeof value);
+  std::memcpy(&value, bytes + kRegisters + number * 16, sizeof value);
   return value;
 }
 

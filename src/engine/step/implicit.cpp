@@ -174,7 +174,8 @@ uint64_t selected_elements(const cpu::State& state, const IndexedAccess& access)
   return selected;
 }
 
-/// Clears the mask of the elements done. The AVX2 mask is a vector, and whole elements of it are cleared.
+/// Clears the mask of the elements done. The AVX2 mask is a vector, whose elements become all ones or all
+/// zeros.
 void clear_done(cpu::State& state, const IndexedAccess& access, uint64_t still_selected, uint64_t initially) {
   if (access.evex) {
     const uint64_t old = read_mask(state, access.mask);
@@ -183,8 +184,8 @@ void clear_done(cpu::State& state, const IndexedAccess& access, uint64_t still_s
   }
   VectorBytes mask = read_vector(state, access.mask);
   for (unsigned i = 0; i < access.count; ++i) {
-    if ((initially & ~still_selected) >> i & 1)
-      std::memset(mask.data() + i * access.data_size, 0, access.data_size);
+    const bool selected = still_selected >> i & 1;
+    std::memset(mask.data() + i * access.data_size, selected ? 0xff : 0, access.data_size);
   }
   write_vector(state, access.mask, mask);
 }
@@ -229,10 +230,8 @@ Outcome<> run_indexed(Context& context, const Operation& operation) {
       }
     }
     if (!done) {
-      if (left != selected) {
-        clear_done(state, access, left, selected);
-        if (!access.scatter) write_vector(state, access.vector, data);
-      }
+      clear_done(state, access, left, selected);
+      if (!access.scatter && left != selected) write_vector(state, access.vector, data);
       return done;
     }
     left &= ~(uint64_t{1} << i);

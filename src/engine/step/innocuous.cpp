@@ -3,6 +3,7 @@
 // and operands that cross a page. A locked operand that crosses a page is not atomic.
 #include <array>
 #include <bit>
+#include <memory>
 
 #include "engine/step/context.h"
 #include "engine/step/masked.h"
@@ -22,6 +23,9 @@ struct alignas(64) BounceBuffer {
   [[nodiscard]] uint8_t* at(uint64_t linear) { return bytes.data() + (linear & 63); }
 };
 
+/// FSW.ES: the x87 store before it stored nothing.
+bool x87_exception_pending(const cpu::State& state) { return (state.fpu.bytes[2] & 0x80) != 0; }
+
 Outcome<> run_bounced(Context& context, const Operation& operation, uint64_t linear, uint64_t offset) {
   cpu::Cpu& cpu = context.cpu;
   const mmu::View view = cpu.data_view();
@@ -32,6 +36,7 @@ Outcome<> run_bounced(Context& context, const Operation& operation, uint64_t lin
   if (operation.writes_memory) EIDOLON_TRY(cpu::probe_write_linear(cpu, linear, size, view));
   if (operation.reads_memory) EIDOLON_TRY(cpu::read_linear(cpu, linear, operand, size, view));
   EIDOLON_TRY(context.native.run(operation, operand, offset));
+  if (operation.extended == isa::ExtendedState::kX87 && x87_exception_pending(context.state)) return {};
   if (operation.writes_memory) EIDOLON_TRY(cpu::write_linear(cpu, linear, operand, size, view));
   return {};
 }
@@ -51,7 +56,7 @@ Outcome<uint8_t*> reach(Context& context, const Operation& operation, uint64_t l
   return cpu.memory.host(resolved->physical, operation.memory_size);
 }
 
-Outcome<> run_slowly(Context& context, const Operation& operation, uint64_t linear, uint64_t offset) {
+Outcome<> run_anywhere(Context& context, const Operation& operation, uint64_t linear, uint64_t offset) {
   if (operation.masked) return run_masked(context, operation, linear, offset);
   if ((linear & 0xfff) + operation.memory_size <= x86::kPageSize) {
     if (uint8_t* host = EIDOLON_TRY(reach(context, operation, linear)))
@@ -65,6 +70,34 @@ unsigned alignment_of(const Operation& operation) {
   const unsigned size = operation.memory_size;
   if (size == 10) return 8;
   return size <= 8 && (size & (size - 1)) == 0 ? size : 1;
+}
+
+/// Whether something else than the address may be wrong with an instruction: a missing feature, alignment, a
+/// pending x87 exception.
+bool may_fault_earlier(const Operation& operation) {
+  return operation.extended != isa::ExtendedState::kNone || operation.memory_size >= 16 ||
+         operation.instruction.zydis.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY;
+}
+
+/// What comes of an access that failed with `fault`: the host is asked, with a buffer for the operand, for
+/// those exceptions that come before translation.
+Outcome<> settle_fault(Context& context, const Operation& operation, uint64_t offset,
+                       const cpu::Fault& fault) {
+  if (!may_fault_earlier(operation) || operation.memory_size > 128) return std::unexpected(fault);
+  BounceBuffer buffer;
+  const auto before = std::make_unique<cpu::State>(context.state);
+  const Outcome<> tried = context.native.run(operation, buffer.at(offset), offset);
+  // An x87 store that raises an unmasked exception stores nothing, so it does not fault on its operand
+  // either.
+  const bool stores_nothing = operation.extended == isa::ExtendedState::kX87 && operation.writes_memory &&
+                              tried && x87_exception_pending(context.state);
+  if (stores_nothing) return {};
+  context.state = *before;
+  if (tried) return std::unexpected(fault);
+  const uint8_t vector = tried.error().vector;
+  const bool earlier =
+      vector == x86::kInvalidOpcode || vector == x86::kGeneralProtection || vector == x86::kX87Fault;
+  return earlier ? tried : std::unexpected(fault);
 }
 
 Outcome<> run_at(Context& context, const Operation& operation, uint64_t offset) {
@@ -81,7 +114,7 @@ Outcome<> run_at(Context& context, const Operation& operation, uint64_t offset) 
   uint8_t* host = context.cpu.mmu.tlb().lookup(linear, size, write, context.cpu.data_view());
   if (host != nullptr) [[likely]]
     return context.native.run(operation, host, offset);
-  return run_slowly(context, operation, linear, offset);
+  return run_anywhere(context, operation, linear, offset);
 }
 
 }  // namespace
@@ -97,7 +130,15 @@ Outcome<> run_plain(Context& context, const Operation& operation) {
 Outcome<> run_memory(Context& context, const Operation& operation) {
   if (operation.extended != isa::ExtendedState::kNone)
     EIDOLON_TRY(check_extended_state(context.state, operation));
-  EIDOLON_TRY(run_at(context, operation, context.offset(operation.address)));
+  const uint64_t offset = context.offset(operation.address);
+  const Outcome<> done = run_at(context, operation, offset);
+  if (!done) [[unlikely]] {
+    const uint8_t vector = done.error().vector;
+    const bool address =
+        vector == x86::kPageFault || vector == x86::kStackFault || vector == x86::kGeneralProtection;
+    if (!address) return done;
+    EIDOLON_TRY(settle_fault(context, operation, offset, done.error()));
+  }
   context.advance();
   return {};
 }

@@ -90,11 +90,13 @@ Outcome<> run_bound(Context& context, const Operation& operation) {
   const unsigned size = operation.instruction.zydis.operand_width / 8u;
   const x86::Segment segment = operation.address.segment;
   const uint64_t offset = context.offset(operation.address);
-  const uint64_t lower = EIDOLON_TRY(context.load(segment, offset, size));
-  const uint64_t upper = EIDOLON_TRY(context.load(segment, (offset + size) & operation.address.mask, size));
-  const uint64_t index = context.read_register(operation.instruction.operands[0].reg.value);
   const auto number = [size](uint64_t value) { return static_cast<int64_t>(sign_extend(value, size * 8)); };
-  if (number(index) < number(lower) || number(index) > number(upper)) return cpu::raise(x86::kBoundRange);
+  const int64_t index = number(context.read_register(operation.instruction.operands[0].reg.value));
+  const int64_t lower = number(EIDOLON_TRY(context.load(segment, offset, size)));
+  if (index < lower) return cpu::raise(x86::kBoundRange);
+  const int64_t upper =
+      number(EIDOLON_TRY(context.load(segment, (offset + size) & operation.address.mask, size)));
+  if (index > upper) return cpu::raise(x86::kBoundRange);
   context.advance();
   return {};
 }

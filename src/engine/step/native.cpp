@@ -15,6 +15,7 @@ namespace {
 
 constexpr unsigned kMxcsrOffset = 24;
 constexpr unsigned kHeaderOffset = 512;
+constexpr unsigned kFopOffset = 6;
 constexpr unsigned kFipOffset = 8;
 constexpr unsigned kFdpOffset = 16;
 constexpr uint64_t kGuestComponents = x86::kXcr0X87 | x86::kXcr0Sse | x86::kXcr0Avx | x86::kXcr0Avx512;
@@ -71,15 +72,27 @@ void NativeRunner::sanitize_image() {
   std::memcpy(image + kHeaderOffset, header, sizeof header);
 }
 
-void NativeRunner::hide_host_pointers(const void* memory, uint64_t offset) {
+void NativeRunner::hide_host_pointers(const Operation& operation, const void* memory, uint64_t offset) {
   uint8_t* image = state_.fpu.bytes.data();
-  uintptr_t instruction_pointer;
+  uintptr_t instruction_pointer, data_pointer;
   std::memcpy(&instruction_pointer, image + kFipOffset, sizeof instruction_pointer);
   const auto begin = reinterpret_cast<uintptr_t>(code_.begin());
   const auto end = reinterpret_cast<uintptr_t>(code_.end());
   if (instruction_pointer < begin || instruction_pointer >= end) return;
   std::memcpy(image + kFipOffset, &state_.rip, sizeof state_.rip);
-  if (memory != nullptr) std::memcpy(image + kFdpOffset, &offset, sizeof offset);
+
+  // Many processors note the operand and the opcode only for unmasked exceptions.
+  std::memcpy(&data_pointer, image + kFdpOffset, sizeof data_pointer);
+  if (memory == nullptr || data_pointer != reinterpret_cast<uintptr_t>(memory)) return;
+  std::memcpy(image + kFdpOffset, &offset, sizeof offset);
+  // The stub's ModRM byte has another address form.
+  const ZydisDecodedInstruction& zydis = operation.instruction.zydis;
+  const auto guest =
+      static_cast<uint16_t>((zydis.opcode & 7u) << 8 | operation.bytes[zydis.raw.modrm.offset]);
+  constexpr uint16_t kAddressForm = 0xc7;
+  uint16_t noted;
+  std::memcpy(&noted, image + kFopOffset, sizeof noted);
+  if (((noted ^ guest) & ~kAddressForm) == 0) std::memcpy(image + kFopOffset, &guest, sizeof guest);
 }
 
 cpu::Outcome<> NativeRunner::run(const Operation& operation, void* memory, uint64_t offset) {
@@ -92,7 +105,7 @@ cpu::Outcome<> NativeRunner::run(const Operation& operation, void* memory, uint6
   }
   sanitize_image();
   const bool faulted = eidolon_step_enter_fpu(&state_, memory, operation.stub, &frame_) != 0;
-  if (operation.extended == isa::ExtendedState::kX87) hide_host_pointers(memory, offset);
+  if (operation.extended == isa::ExtendedState::kX87) hide_host_pointers(operation, memory, offset);
   if (faulted) return guest_fault();
   return {};
 }

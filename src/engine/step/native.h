@@ -28,7 +28,7 @@ class NativeRunner {
  private:
   [[nodiscard]] static bool on_host_fault(void* cookie, HostFault& fault);
   void sanitize_image();
-  void hide_host_pointers(const void* memory, uint64_t offset);
+  void hide_host_pointers(const Operation& operation, const void* memory, uint64_t offset);
   [[nodiscard]] std::unexpected<cpu::Fault> guest_fault() const;
 
   cpu::State& state_;

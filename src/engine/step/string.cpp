@@ -106,8 +106,8 @@ Outcome<> load_one(Context& context, const Operation&, Cursor& cursor) {
 }
 
 Outcome<> compare_one(Context& context, const Operation&, Cursor& cursor) {
-  const uint64_t left = EIDOLON_TRY(cursor.load_source());
   const uint64_t right = EIDOLON_TRY(cursor.load_target());
+  const uint64_t left = EIDOLON_TRY(cursor.load_source());
   set_compare_flags(context.state, left, right, cursor.size);
   cursor.move_source(1);
   cursor.move_target(1);
@@ -202,6 +202,7 @@ Outcome<> run_string(Context& context, const Operation& operation) {
     context.advance();
     return {};
   }
+  const uint64_t flags = context.state.rflags;
   uint64_t bytes = 0;
   for (unsigned done = 0; cursor.count() != 0; ++done) {
     if (done >= kMaxIterations || bytes >= kMaxBytes) return {};
@@ -213,7 +214,10 @@ Outcome<> run_string(Context& context, const Operation& operation) {
         }
       }
     }
-    EIDOLON_TRY(kOne(context, operation, cursor));
+    if (const Outcome<> one = kOne(context, operation, cursor); !one) {
+      context.state.rflags = flags;  // SDM volume 2, REP: those before the instruction
+      return one;
+    }
     cursor.take_from_count(1);
     if constexpr (kCompares) {
       const bool equal = (context.state.rflags & x86::kFlagZf) != 0;

@@ -100,14 +100,15 @@ class StubWriter : public Xbyak::CodeGenerator {
 
   /// Every guest register is stored by now, so any may be scratch.
   void store_flags() {
-    if ((use_.flags_written & kArithmetic) == 0) return;
+    const uint32_t written = use_.flags_written & kArithmetic;
+    if (written == 0) return;
     const int first = scratch(kNone);
     const Reg64 computed = reg(first), merged = reg(scratch(first));
     pushfq();
     pop(computed);
     mov(merged.cvt32(), flags());
-    and_(computed.cvt32(), kArithmetic);
-    and_(merged.cvt32(), ~kArithmetic);
+    and_(computed.cvt32(), written);
+    and_(merged.cvt32(), ~written);
     or_(merged.cvt32(), computed.cvt32());
     mov(flags(), merged.cvt32());
   }

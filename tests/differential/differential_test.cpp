@@ -1,0 +1,198 @@
+// Every engine against the host processor, class by class, with fixed seeds.
+#include <gtest/gtest.h>
+
+#include <fmt/format.h>
+#include <cstring>
+
+#include "differential/case_generator.h"
+#include "differential/engine_runner.h"
+#include "differential/native_runner.h"
+#include "engine/step/extended_image.h"
+#include "engine/step/step_engine.h"
+#include "isa/catalogue.h"
+#include "x86/exceptions.h"
+
+namespace eidolon::differential {
+namespace {
+
+struct EngineUnderTest {
+  const char* name;
+  EngineRunner::MakeEngine make;
+};
+
+EngineRunner::Execute make_step(cpu::Cpu& cpu) {
+  auto engine = std::make_shared<engine::StepEngine>(cpu);
+  return [engine, &cpu](const Case& test) -> cpu::Outcome<> {
+    const uint64_t start = cpu.state.rip;
+    cpu::Outcome<> done = engine->execute_one();
+    while (done && test.repeated && cpu.state.rip == start) done = engine->execute_one();
+    return done;
+  };
+}
+
+struct Parameter {
+  EngineUnderTest engine;
+  isa::Class klass;
+  isa::CodeSize size;
+  unsigned cases;
+  const char* label;
+};
+
+/// Flags that the manual leaves undefined and that we compute ourselves: not compared.
+uint64_t unspecified_flags(const isa::Instruction& instruction) {
+  switch (instruction.mnemonic()) {
+    case ZYDIS_MNEMONIC_DAA:
+    case ZYDIS_MNEMONIC_DAS:
+    case ZYDIS_MNEMONIC_AAA:
+    case ZYDIS_MNEMONIC_AAS:
+    case ZYDIS_MNEMONIC_AAM:
+    case ZYDIS_MNEMONIC_AAD:
+      return instruction.zydis.cpu_flags->undefined;
+    default:
+      return 0;
+  }
+}
+
+std::string hex(std::span<const uint8_t> bytes) {
+  std::string text;
+  for (const uint8_t byte : bytes) text += fmt::format("{:02x} ", byte);
+  return text;
+}
+
+std::string disassemble(const Case& test, const isa::Instruction& instruction) {
+  ZydisFormatter formatter;
+  ZydisFormatterInit(&formatter, ZYDIS_FORMATTER_STYLE_INTEL);
+  char buffer[256] = "?";
+  ZydisFormatterFormatInstruction(&formatter, &instruction.zydis, instruction.operands,
+                                  instruction.zydis.operand_count_visible, buffer, sizeof buffer,
+                                  test.before.rip, nullptr);
+  return buffer;
+}
+
+cpu::State state_of(const Registers& registers) {
+  cpu::State state;
+  state.fpu = registers.fpu;
+  return state;
+}
+
+/// The first difference in words, or an empty string.
+std::string compare_extended(const Registers& host, const Registers& ours) {
+  const cpu::State a = state_of(host), b = state_of(ours);
+  uint64_t present_a, present_b;
+  std::memcpy(&present_a, host.fpu.bytes.data() + 512, 8);
+  std::memcpy(&present_b, ours.fpu.bytes.data() + 512, 8);
+  if ((present_a & present_b & 1) != 0) {
+    for (unsigned i = 0; i < 24; ++i) {
+      if (host.fpu.bytes[i] != ours.fpu.bytes[i])
+        return fmt::format("x87 byte {}: host {}ours {}", i, hex({host.fpu.bytes.data(), 24}),
+                           hex({ours.fpu.bytes.data(), 24}));
+    }
+    for (unsigned i = 0; i < 8; ++i) {
+      const unsigned at = 32 + 16 * i;
+      if (std::memcmp(&host.fpu.bytes[at], &ours.fpu.bytes[at], 10) != 0)
+        return fmt::format("st{}: host {}ours {}", i, hex({&host.fpu.bytes[at], 10}),
+                           hex({&ours.fpu.bytes[at], 10}));
+    }
+  } else if (((present_a ^ present_b) & 1) != 0) {
+    return "x87 initial in one and not in the other";
+  }
+  if (std::memcmp(&host.fpu.bytes[24], &ours.fpu.bytes[24], 4) != 0)
+    return fmt::format("MXCSR: host {}ours {}", hex({&host.fpu.bytes[24], 4}), hex({&ours.fpu.bytes[24], 4}));
+  for (unsigned i = 0; i < 32; ++i) {
+    const auto left = engine::step::read_vector(a, i), right = engine::step::read_vector(b, i);
+    if (left != right) return fmt::format("zmm{}: host {}ours {}", i, hex(left), hex(right));
+  }
+  for (unsigned i = 0; i < 8; ++i) {
+    const uint64_t left = engine::step::read_mask(a, i), right = engine::step::read_mask(b, i);
+    if (left != right) return fmt::format("k{}: host {:x} ours {:x}", i, left, right);
+  }
+  return {};
+}
+
+/// A POPA that faults half-way has loaded some registers on some processors; ours loads all or none.
+bool partial_registers(const isa::Instruction& instruction, const Result& host) {
+  const ZydisMnemonic mnemonic = instruction.mnemonic();
+  return host.vector >= 0 && (mnemonic == ZYDIS_MNEMONIC_POPA || mnemonic == ZYDIS_MNEMONIC_POPAD);
+}
+
+/// An MMX instruction that faults on its operand has changed TOP and the tags on this host, and not on all.
+bool partial_x87(const isa::Instruction& instruction, const Result& host) {
+  return host.vector >= 0 && isa::required_state(instruction.zydis) == isa::ExtendedState::kMmx;
+}
+
+std::string compare(const Case& test, const isa::Instruction& instruction, const Result& host,
+                    const Result& ours) {
+  if (host.vector != ours.vector)
+    return fmt::format("vector: host {} ours {} (errors {:x} {:x}, addresses {:x} {:x})", host.vector,
+                       ours.vector, host.error, ours.error, host.address, ours.address);
+  // The host has its kernel mapped in the upper half, and says so.
+  const uint64_t kernel = host.address >> 63 != 0 ? uint64_t{x86::kPfPresent} : 0;
+  if (((host.error ^ ours.error) & ~kernel) != 0)
+    return fmt::format("error code: host {:x} ours {:x}", host.error, ours.error);
+  if (host.address != ours.address)
+    return fmt::format("CR2: host {:x} ours {:x}", host.address, ours.address);
+  if (host.after.rip != ours.after.rip)
+    return fmt::format("rip: host {:x} ours {:x}", host.after.rip, ours.after.rip);
+  for (unsigned i = 0; i < x86::kGprCount; ++i) {
+    if (host.after.gpr[i] != ours.after.gpr[i] && !partial_registers(instruction, host))
+      return fmt::format("gpr {}: host {:x} ours {:x}, was {:x}", i, host.after.gpr[i], ours.after.gpr[i],
+                         test.before.gpr[i]);
+  }
+  const uint64_t flags = (host.after.flags ^ ours.after.flags) & ~unspecified_flags(instruction);
+  if (flags != 0)
+    return fmt::format("flags: host {:x} ours {:x}, was {:x}", host.after.flags, ours.after.flags,
+                       test.before.flags);
+  for (unsigned i = 0; i < kArenaSize; ++i) {
+    if (host.arena[i] != ours.arena[i])
+      return fmt::format("memory at {:x}: host {:02x} ours {:02x}", kArena + i, host.arena[i], ours.arena[i]);
+  }
+  if (partial_x87(instruction, host)) return {};
+  return compare_extended(host.after, ours.after);
+}
+
+class Differential : public ::testing::TestWithParam<Parameter> {};
+
+TEST_P(Differential, MatchesTheHostProcessor) {
+  const Parameter& parameter = GetParam();
+  NativeRunner host;
+  EngineRunner engine(parameter.engine.name, parameter.engine.make);
+  CaseGenerator generator(0xe1d0103, parameter.size);
+  auto test = std::make_unique<Case>();
+  auto expected = std::make_unique<Result>(), actual = std::make_unique<Result>();
+  isa::Instruction instruction;
+  unsigned faults = 0, differences = 0;
+  for (unsigned i = 0; i < parameter.cases; ++i) {
+    generator.next(parameter.klass, *test, instruction);
+    host.run(*test, *expected);
+    engine.run(*test, *actual);
+    faults += expected->vector >= 0;
+    const std::string difference = compare(*test, instruction, *expected, *actual);
+    if (difference.empty()) continue;
+    ADD_FAILURE() << "case " << i << ": " << disassemble(*test, instruction) << "  ["
+                  << hex({test->code.data(), test->code_length}) << "]: " << difference;
+    if (++differences == 40) break;
+  }
+  EXPECT_GT(faults, parameter.cases / 200) << "the cases hardly fault: they test too little";
+  EXPECT_LT(faults, parameter.cases * 9 / 10) << "nearly all cases fault: they test too little";
+}
+
+constexpr auto k32 = isa::CodeSize::k32;
+constexpr auto k64 = isa::CodeSize::k64;
+const EngineUnderTest kStep{"step", make_step};
+
+INSTANTIATE_TEST_SUITE_P(
+    Step, Differential,
+    ::testing::Values(Parameter{kStep, isa::Class::kInnocuous, k64, 30000, "Innocuous64"},
+                      Parameter{kStep, isa::Class::kInnocuous, k32, 15000, "Innocuous32"},
+                      Parameter{kStep, isa::Class::kControlFlow, k64, 5000, "Branches64"},
+                      Parameter{kStep, isa::Class::kControlFlow, k32, 5000, "Branches32"},
+                      Parameter{kStep, isa::Class::kStack, k64, 5000, "Stack64"},
+                      Parameter{kStep, isa::Class::kStack, k32, 5000, "Stack32"},
+                      Parameter{kStep, isa::Class::kString, k64, 5000, "Strings64"},
+                      Parameter{kStep, isa::Class::kString, k32, 5000, "Strings32"},
+                      Parameter{kStep, isa::Class::kImplicitMemory, k64, 5000, "Implicit64"},
+                      Parameter{kStep, isa::Class::kImplicitMemory, k32, 5000, "Implicit32"}),
+    [](const auto& parameter) { return std::string(parameter.param.label); });
+
+}  // namespace
+}  // namespace eidolon::differential
