@@ -1,0 +1,42 @@
+#include "boot/memory_layout.h"
+
+#include <algorithm>
+
+#include "base/try.h"
+#include "x86/paging.h"
+
+namespace eidolon::boot {
+
+using memory::RegionKind;
+
+Result<> add_ram(memory::GuestMemory& memory, uint64_t size) {
+  if (size < kMinimumRam)
+    return fail("{} KiB of memory is too little for a PC; give the guest at least {} MiB with --memory",
+                size >> 10, kMinimumRam >> 20);
+  if ((size & x86::kPageMask) != 0)
+    return fail("{} bytes of memory is not a whole number of pages; give --memory in MiB", size);
+  EIDOLON_TRY(memory.add_region(0, kLowRamEnd, RegionKind::kRam));
+  EIDOLON_TRY(memory.add_region(kFirmwareBase, kFirmwareEnd - kFirmwareBase, RegionKind::kRam));
+  EIDOLON_TRY(
+      memory.add_region(kHighRamBase, std::min(size, kMmioHoleBase) - kHighRamBase, RegionKind::kRam));
+  if (size > kMmioHoleBase)
+    EIDOLON_TRY(memory.add_region(kMmioHoleEnd, size - kMmioHoleBase, RegionKind::kRam));
+  return {};
+}
+
+std::vector<MapEntry> memory_map(const memory::GuestMemory& memory) {
+  std::vector<MapEntry> map;
+  for (const memory::Region& region : memory.regions()) {
+    const bool firmware = region.base >= kLowRamEnd && region.base < kFirmwareEnd;
+    const bool usable = region.kind == RegionKind::kRam && !firmware;
+    map.push_back({region.base, region.length, usable ? MapEntry::kUsable : MapEntry::kReserved});
+  }
+  return map;
+}
+
+uint64_t high_ram_end(const memory::GuestMemory& memory) {
+  const memory::Region* region = memory.find(kHighRamBase);
+  return region == nullptr ? kHighRamBase : region->base + region->length;
+}
+
+}  // namespace eidolon::boot

@@ -1,0 +1,61 @@
+// Where things are in the guest-physical address space: the map that the machine, the ACPI tables and the
+// loaders agree on. (The PC's classic map: low memory, the hole for video and ROM, the MMIO hole below 4
+// GiB.)
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "base/result.h"
+#include "memory/guest_memory.h"
+
+namespace eidolon::boot {
+
+inline constexpr uint64_t kLowRamEnd = 0xa0000;
+inline constexpr uint64_t kFirmwareBase = 0xe0000;  ///< RAM that holds the ACPI tables; reserved to the guest
+inline constexpr uint64_t kFirmwareEnd = 0x100000;
+inline constexpr uint64_t kHighRamBase = 0x100000;
+inline constexpr uint64_t kMmioHoleBase = 0xc0000000;  ///< RAM ends here at the latest, and goes on at 4 GiB
+inline constexpr uint64_t kMmioHoleEnd = 0x100000000;
+inline constexpr uint64_t kMinimumRam = 2 << 20;
+
+inline constexpr uint64_t kIoApicBase = 0xfec00000;
+inline constexpr uint64_t kHpetBase = 0xfed00000;
+inline constexpr uint64_t kLocalApicBase = 0xfee00000;
+
+inline constexpr uint16_t kPmEventPort = 0x600;    ///< PM1a_EVT, 4 bytes
+inline constexpr uint16_t kPmControlPort = 0x604;  ///< PM1a_CNT, 2 bytes
+inline constexpr uint16_t kPmTimerPort = 0x608;    ///< PM_TMR, 4 bytes
+inline constexpr uint16_t kResetPort = 0xcf9;
+inline constexpr uint8_t kResetValue = 6;
+inline constexpr uint8_t kSciIrq = 9;
+inline constexpr uint8_t kSleepTypeOff = 5;  ///< SLP_TYP of S5
+
+// Low memory during the hand-over to a kernel. The loaded kernel may not lie here.
+inline constexpr uint64_t kBootAreaBase = 0x1000;
+inline constexpr uint64_t kGdt = 0x1000;
+inline constexpr uint64_t kBootParams = 0x7000;  ///< boot_params, hvm_start_info or Multiboot information
+inline constexpr uint64_t kPageTables = 0x9000;  ///< PML4, PDPT and four page directories
+inline constexpr uint64_t kCommandLine = 0x20000;
+inline constexpr uint64_t kMaxCommandLine = 0xffff;  ///< bytes without the final NUL
+inline constexpr uint64_t kBootAreaEnd = 0x30000;
+
+/// Gives the machine `size` bytes of RAM: 0 to 640 KiB, the firmware's 128 KiB, and from 1 MiB on, so that
+/// RAM ends at `size` (the video hole is lost), or what is beyond 3 GiB goes on at 4 GiB.
+[[nodiscard]] Result<> add_ram(memory::GuestMemory& memory, uint64_t size);
+
+/// An address range as E820, PVH and Multiboot report it.
+struct MapEntry {
+  static constexpr uint32_t kUsable = 1;
+  static constexpr uint32_t kReserved = 2;
+  uint64_t base;
+  uint64_t length;
+  uint32_t type;
+};
+/// The map that is shown to the guest, sorted.
+[[nodiscard]] std::vector<MapEntry> memory_map(const memory::GuestMemory& memory);
+
+/// End of the usable RAM that begins at 1 MiB, or 1 MiB if there is none.
+[[nodiscard]] uint64_t high_ram_end(const memory::GuestMemory& memory);
+
+}  // namespace eidolon::boot
