@@ -2,6 +2,8 @@
 // flags), corrected where these leave something out or are sharper than the processors are.
 #include "isa/liveness.h"
 
+#include "x86/rflags.h"
+
 #include <array>
 
 #include "isa/catalogue.h"
@@ -135,12 +137,30 @@ FlagEffect flag_effect(const Instruction& instruction) {
   }
 }
 
+/// (V)PTEST and VTESTPx set CF and ZF and clear the rest (SDM volume 2); the decoder's table forgets the
+/// rest.
+bool writes_all_flags(ZydisMnemonic mnemonic) {
+  switch (mnemonic) {
+    case ZYDIS_MNEMONIC_PTEST:
+    case ZYDIS_MNEMONIC_VPTEST:
+    case ZYDIS_MNEMONIC_VTESTPS:
+    case ZYDIS_MNEMONIC_VTESTPD:
+      return true;
+    default:
+      return false;
+  }
+}
+
 void add_flags(const Instruction& instruction, RegisterUse& use) {
   const ZydisAccessedFlags* flags = instruction.zydis.cpu_flags;
   if (flags == nullptr) return;
   const uint32_t defined = flags->modified | flags->set_0 | flags->set_1;
   use.flags_read = flags->tested & kLiveFlags;
   use.flags_written = (defined | flags->undefined) & kLiveFlags;
+  if (writes_all_flags(instruction.mnemonic())) {
+    use.flags_written = use.flags_killed = x86::kFlagsArithmetic;
+    return;
+  }
   switch (flag_effect(instruction)) {
     case FlagEffect::kDefined:
       use.flags_killed = defined & ~flags->undefined;

@@ -50,6 +50,18 @@ bool is_known_stack(const isa::Instruction& in, Mode mode) {
   }
 }
 
+/// Names memory, but does nothing with it.
+bool is_hint(const isa::Instruction& in) {
+  switch (in.zydis.meta.category) {
+    case ZYDIS_CATEGORY_NOP:
+    case ZYDIS_CATEGORY_WIDENOP:
+    case ZYDIS_CATEGORY_PREFETCH:
+      return true;
+    default:
+      return false;
+  }
+}
+
 bool is_known_memory(const isa::Instruction& in, Mode mode) {
   const ZydisDecodedOperand* operand = isa::memory_operand(in);
   if (operand == nullptr) return true;
@@ -86,10 +98,8 @@ bool Analysis::must_step(const isa::Instruction& in) const {
   switch (in.klass) {
     case isa::Class::kInnocuous:
       if (!mode_.allows(isa::required_state(in.zydis))) return true;
-      // Without CET, endbr and the like are no operations, and the host's shadow stack is not the guest's.
       if (in.mnemonic() == ZYDIS_MNEMONIC_LEA) return in.zydis.address_width == 16;
-      if (!isa::memory_operand_is_accessed(in))
-        return isa::has_explicit_memory(in) && isa::is_cache_line_flush(in);
+      if (!isa::memory_operand_is_accessed(in)) return isa::has_explicit_memory(in) && !is_hint(in);
       return !is_known_memory(in, mode_);
     case isa::Class::kControlFlow:
       return !is_known_branch(in) || !is_known_memory(in, mode_);

@@ -117,12 +117,15 @@ void TranslateEngine::Impl::recover(uint64_t rip, uint16_t in_slot, bool flags_s
     if (!(in_slot & register_bit(reg))) state.gpr[reg] = frame_.host_gpr[reg];
   const uint64_t flags = flags_saved ? frame_.saved_flags : frame_.flags;
   state.rflags = (state.rflags & ~x86::kFlagsArithmetic) | flags_to_rflags(flags);
+  // RF lasts for one instruction, and one has completed since.
+  if (rip != entered_rip_) state.rflags &= ~x86::kFlagRf;
   state.rip = rip;
 }
 
 void TranslateEngine::Impl::load_registers() {
   frame_.host_gpr = cpu_.state.gpr;
   frame_.flags = flags_from_rflags(cpu_.state.rflags);
+  entered_rip_ = cpu_.state.rip;
 }
 
 }  // namespace eidolon::engine

@@ -1,11 +1,18 @@
 #include "engine/translate/extended_state.h"
 
+#include <cpuid.h>
+
 #include <cstring>
 
 namespace eidolon::engine::translate {
 
 namespace {
 constexpr unsigned kFopOffset = 6, kFipOffset = 8, kMxcsrOffset = 24, kHeaderOffset = 512;
+}
+
+bool host_has_xsaveopt() {
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  return __get_cpuid_count(0xd, 1, &eax, &ebx, &ecx, &edx) != 0 && (eax & 1) != 0;
 }
 
 void sanitize_image(cpu::XsaveImage& image, uint64_t mask) {

@@ -14,6 +14,8 @@ namespace eidolon::engine::translate {
   return (uint64_t{high} << 32 | low) & (x86::kXcr0X87 | x86::kXcr0Sse | x86::kXcr0Avx | x86::kXcr0Avx512);
 }
 
+[[nodiscard]] bool host_has_xsaveopt();
+
 /// Registers to `image`, then the state that C++ expects: default control words, empty x87 stack, upper
 /// halves clear.
 inline void save_extended(cpu::XsaveImage& image, uint64_t mask) {

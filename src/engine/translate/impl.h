@@ -2,7 +2,9 @@
 // leaves. invalidation.cpp: blocks that go away.
 #pragma once
 
+#include <array>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "cpu/linear.h"
@@ -34,6 +36,7 @@ class TranslateEngine::Impl final : public memory::CodeObserver {
 
   // impl.cpp
   [[nodiscard]] Block* find_block();
+  [[nodiscard]] std::optional<memory::GuestPhysical> fetch_address(uint64_t rip, bool user);
   [[nodiscard]] Block* translate_block(memory::GuestPhysical physical, Mode mode);
   void enter(uint64_t host_address);
   void follow_mappings();
@@ -74,10 +77,19 @@ class TranslateEngine::Impl final : public memory::CodeObserver {
   translate::Analysis analysis_;
   translate::Builder builder_;
   translate::Statistics statistics_;
+  /// Where code pages are mapped, as long as the mappings are those of `mappings_seen_`.
+  struct FetchEntry {
+    uint64_t page = ~uint64_t{0};  ///< linear page | user
+    memory::GuestPhysical physical = 0;
+  };
+  static constexpr unsigned kFetchEntries = 256;
+  std::array<FetchEntry, kFetchEntries> fetch_cache_{};
+  uint64_t entered_rip_ = 0;      ///< where generated code was last entered
   uint64_t mappings_seen_ = 0;    ///< mmu generation that page_ids holds for
   uint32_t deferred_events_ = 0;  ///< taken from the processor's flags because they cannot be delivered yet
   bool in_generated_code_ = false;
   bool flush_wanted_ = false;
+  const bool xsaveopt_;
   uint64_t extended_mask_;  ///< XSAVE components that are the guest's
 };
 
