@@ -23,16 +23,19 @@ x86::Segment segment_of(ZydisRegister reg) {
   }
 }
 
+static_assert(ZYDIS_REGISTER_R15W - ZYDIS_REGISTER_AX == 15);
+static_assert(ZYDIS_REGISTER_R15D - ZYDIS_REGISTER_EAX == 15);
+static_assert(ZYDIS_REGISTER_R15 - ZYDIS_REGISTER_RAX == 15);
+
+/// The contribution of a base or index register. Vector indices are the caller's: they count as 0 here.
 uint64_t address_register(const State& state, const isa::Instruction& instruction, ZydisRegister reg) {
-  if (reg == ZYDIS_REGISTER_NONE) return 0;
+  if (reg >= ZYDIS_REGISTER_RAX && reg <= ZYDIS_REGISTER_R15) return state.gpr[reg - ZYDIS_REGISTER_RAX];
+  if (reg >= ZYDIS_REGISTER_EAX && reg <= ZYDIS_REGISTER_R15D)
+    return state.gpr[reg - ZYDIS_REGISTER_EAX] & 0xffffffff;
+  if (reg >= ZYDIS_REGISTER_AX && reg <= ZYDIS_REGISTER_R15W)
+    return state.gpr[reg - ZYDIS_REGISTER_AX] & 0xffff;
   if (reg == ZYDIS_REGISTER_RIP || reg == ZYDIS_REGISTER_EIP) return state.rip + instruction.length();
-  const ZydisRegisterClass klass = ZydisRegisterGetClass(reg);
-  // Vector indices are the caller's: only the base counts here.
-  if (klass != ZYDIS_REGCLASS_GPR16 && klass != ZYDIS_REGCLASS_GPR32 && klass != ZYDIS_REGCLASS_GPR64)
-    return 0;
-  const uint64_t value = state.gpr[static_cast<unsigned>(ZydisRegisterGetId(reg)) & 15];
-  if (klass == ZYDIS_REGCLASS_GPR64) return value;
-  return value & (klass == ZYDIS_REGCLASS_GPR32 ? 0xffffffff : 0xffff);
+  return 0;
 }
 
 }  // namespace

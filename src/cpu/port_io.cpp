@@ -120,7 +120,7 @@ Outcome<> repeat(Operation& op, x86::Gpr index, Once once) {
 
 Outcome<> in(Operation& op) {
   const uint16_t port = port_of(op, 1);
-  const unsigned size = op.operand_size();
+  const unsigned size = op.operand(0).size / 8u;  // 4 even with REX.W
   EIDOLON_TRY(check_io_permission(op.cpu, port, size));
   write_gpr(op.state, x86::kRax, op.cpu.ports.read(port, size), size);
   if (breakpoints_enabled(op.state)) note_port_access(op.state, port, size);
@@ -129,7 +129,7 @@ Outcome<> in(Operation& op) {
 
 Outcome<> out(Operation& op) {
   const uint16_t port = port_of(op, 0);
-  const unsigned size = op.operand_size();
+  const unsigned size = op.operand(1).size / 8u;
   EIDOLON_TRY(check_io_permission(op.cpu, port, size));
   op.cpu.ports.write(port, size, op.state.gpr[x86::kRax] & mask_below(size * 8));
   if (breakpoints_enabled(op.state)) note_port_access(op.state, port, size);

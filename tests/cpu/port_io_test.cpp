@@ -39,6 +39,15 @@ TEST_F(Ports, WidthsAndRegisters) {
   EXPECT_EQ(state.gpr[kRax] & 0xff, 0xffu);
 }
 
+TEST_F(Ports, RexWMakesNoWiderAccess) {
+  long_mode();
+  state.gpr[kRdx] = 0x104;
+  ASSERT_TRUE(run({0x48, 0xed}));
+  ASSERT_TRUE(run({0x48, 0xef}));
+  EXPECT_EQ(device.reads, (std::vector<Access>{{4, 4, 0}}));
+  EXPECT_EQ(device.writes, (std::vector<Access>{{4, 4, 0x44332211}}));
+}
+
 TEST_F(Ports, PermissionBitmap) {
   protected_mode(3);
   permission_map(0x104);
