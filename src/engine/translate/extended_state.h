@@ -17,13 +17,16 @@ namespace eidolon::engine::translate {
 [[nodiscard]] bool host_has_xsaveopt();
 
 /// Registers to `image`, then the state that C++ expects: default control words, empty x87 stack, upper
-/// halves clear.
-inline void save_extended(cpu::XsaveImage& image, uint64_t mask) {
+/// halves clear. XSAVEOPT writes only what changed since the XRSTOR from the same image: after most exits nothing.
+inline void save_extended(cpu::XsaveImage& image, uint64_t mask, bool xsaveopt) {
   static constexpr uint32_t kMxcsr = 0x1f80;
+  const auto low = static_cast<uint32_t>(mask);
+  const auto high = static_cast<uint32_t>(mask >> 32);
   // SAFETY: `image` is 64-byte aligned and large enough for every component in `mask`.
-  asm volatile("xsave64 %0"
-               : "+m"(image)
-               : "a"(static_cast<uint32_t>(mask)), "d"(static_cast<uint32_t>(mask >> 32)));
+  if (xsaveopt)
+    asm volatile("xsaveopt64 %0" : "+m"(image) : "a"(low), "d"(high));
+  else
+    asm volatile("xsave64 %0" : "+m"(image) : "a"(low), "d"(high));
   asm volatile("fninit\n\tvzeroupper\n\tldmxcsr %0" : : "m"(kMxcsr));
 }
 

@@ -43,6 +43,7 @@ TranslateEngine::Impl::Impl(cpu::Cpu& cpu, std::unique_ptr<CodeCache> cache)
       layout_(cpu),
       trampolines_(emit_trampolines(emitter_, layout_, frame_, exit_handler)),
       builder_(emitter_, layout_, trampolines_, sites_, faults_),
+      xsaveopt_(host_has_xsaveopt()),
       extended_mask_(guest_components()) {
   frame_.engine = this;
   const auto* begin = reinterpret_cast<const void*>(cache_->executable(0));
