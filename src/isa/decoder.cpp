@@ -43,6 +43,21 @@ bool is_knights_corner(const ZydisDecodedInstruction& instruction) {
          extension == ZYDIS_ISA_EXT_KNCE || extension == ZYDIS_ISA_EXT_KNCV;
 }
 
+/// SIB.base = 5 with mod = 0 is a displacement and no base, whatever REX.B is (SDM volume 2, table 2-5);
+/// Zydis 4.0 takes it for r13 if REX.B is set.
+void remove_phantom_base(Instruction& instruction) {
+  const ZydisDecodedInstruction& zydis = instruction.zydis;
+  if (!(zydis.attributes & ZYDIS_ATTRIB_HAS_SIB) || zydis.raw.modrm.mod != 0 || zydis.raw.sib.base != 5)
+    return;
+  for (unsigned i = 0; i < zydis.operand_count_visible; ++i) {
+    ZydisDecodedOperand& operand = instruction.operands[i];
+    if (operand.type != ZYDIS_OPERAND_TYPE_MEMORY || operand.mem.base == ZYDIS_REGISTER_NONE) continue;
+    operand.mem.base = ZYDIS_REGISTER_NONE;
+    operand.mem.disp.has_displacement = ZYAN_TRUE;
+    operand.mem.disp.value = zydis.raw.disp.value;
+  }
+}
+
 }  // namespace
 
 // The stack width is that of the code size: an instruction whose stack access follows SS.B reads SS.B itself.
@@ -67,6 +82,7 @@ DecodeStatus Decoder::decode_brief(CodeSize size, std::span<const uint8_t> bytes
 void Decoder::decode_operands(const ZydisDecoderContext& context, Instruction& inout) const {
   ZydisDecoderDecodeOperands(&decoders_[static_cast<unsigned>(inout.code_size)], &context, &inout.zydis,
                              inout.operands, inout.zydis.operand_count);
+  remove_phantom_base(inout);
 }
 
 DecodeStatus Decoder::decode(CodeSize size, std::span<const uint8_t> bytes, Instruction& out) const {

@@ -97,6 +97,7 @@ cpu::Outcome<> run_undefined(Context& context, const Operation& operation);
 cpu::Outcome<> run_nothing(Context& context, const Operation& operation);
 cpu::Outcome<> run_direction_flag(Context& context, const Operation& operation);
 cpu::Outcome<> run_plain(Context& context, const Operation& operation);
+cpu::Outcome<> run_vector_zero(Context& context, const Operation& operation);
 cpu::Outcome<> run_memory(Context& context, const Operation& operation);
 cpu::Outcome<> run_line_flush(Context& context, const Operation& operation);
 cpu::Outcome<> run_lea(Context& context, const Operation& operation);

@@ -42,6 +42,9 @@ Handler choose_innocuous(const isa::Instruction& instruction) {
       return run_direction_flag;
     case ZYDIS_MNEMONIC_LEA:
       return run_lea;
+    case ZYDIS_MNEMONIC_VZEROALL:
+    case ZYDIS_MNEMONIC_VZEROUPPER:
+      return instruction.code_size == isa::CodeSize::k64 ? run_plain : run_vector_zero;
     default:
       break;
   }

@@ -182,7 +182,7 @@ void clear_done(cpu::State& state, const IndexedAccess& access, uint64_t still_s
     write_mask(state, access.mask, (old & ~initially) | still_selected);
     return;
   }
-  VectorBytes mask = read_vector(state, access.mask);
+  VectorBytes mask{};
   for (unsigned i = 0; i < access.count; ++i) {
     const bool selected = still_selected >> i & 1;
     std::memset(mask.data() + i * access.data_size, selected ? 0xff : 0, access.data_size);
@@ -242,6 +242,15 @@ Outcome<> run_indexed(Context& context, const Operation& operation) {
 }
 
 }  // namespace
+
+/// VZEROALL and VZEROUPPER outside 64-bit mode leave registers 8 to 15 alone.
+Outcome<> run_vector_zero(Context& context, const Operation& operation) {
+  std::array<VectorBytes, 8> kept;
+  for (unsigned i = 0; i < 8; ++i) kept[i] = read_vector(context.state, 8 + i);
+  EIDOLON_TRY(run_plain(context, operation));
+  for (unsigned i = 0; i < 8; ++i) write_vector(context.state, 8 + i, kept[i]);
+  return {};
+}
 
 Handler choose_implicit(const isa::Instruction& instruction) {
   if (isa::is_bit_string(instruction)) return run_bit_string;

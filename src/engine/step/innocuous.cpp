@@ -23,8 +23,15 @@ struct alignas(64) BounceBuffer {
   [[nodiscard]] uint8_t* at(uint64_t linear) { return bytes.data() + (linear & 63); }
 };
 
-/// FSW.ES: the x87 store before it stored nothing.
-bool x87_exception_pending(const cpu::State& state) { return (state.fpu.bytes[2] & 0x80) != 0; }
+/// An x87 store with an unmasked invalid operand, overflow or underflow stores nothing (SDM volume 1, 8.5).
+/// FBSTP looks at its operand first.
+bool x87_store_suppressed(const cpu::State& state, const Operation& operation) {
+  if (operation.extended != isa::ExtendedState::kX87 || !operation.writes_memory) return false;
+  if (operation.instruction.mnemonic() == ZYDIS_MNEMONIC_FBSTP) return false;
+  constexpr unsigned kInvalid = 1, kOverflow = 8, kUnderflow = 16;
+  const unsigned masked = state.fpu.bytes[0], raised = state.fpu.bytes[2];
+  return (raised & ~masked & (kInvalid | kOverflow | kUnderflow)) != 0;
+}
 
 Outcome<> run_bounced(Context& context, const Operation& operation, uint64_t linear, uint64_t offset) {
   cpu::Cpu& cpu = context.cpu;
@@ -36,7 +43,7 @@ Outcome<> run_bounced(Context& context, const Operation& operation, uint64_t lin
   if (operation.writes_memory) EIDOLON_TRY(cpu::probe_write_linear(cpu, linear, size, view));
   if (operation.reads_memory) EIDOLON_TRY(cpu::read_linear(cpu, linear, operand, size, view));
   EIDOLON_TRY(context.native.run(operation, operand, offset));
-  if (operation.extended == isa::ExtendedState::kX87 && x87_exception_pending(context.state)) return {};
+  if (x87_store_suppressed(context.state, operation)) return {};
   if (operation.writes_memory) EIDOLON_TRY(cpu::write_linear(cpu, linear, operand, size, view));
   return {};
 }
@@ -75,8 +82,9 @@ unsigned alignment_of(const Operation& operation) {
 /// Whether something else than the address may be wrong with an instruction: a missing feature, alignment, a
 /// pending x87 exception.
 bool may_fault_earlier(const Operation& operation) {
+  const ZydisDecodedInstruction& zydis = operation.instruction.zydis;
   return operation.extended != isa::ExtendedState::kNone || operation.memory_size >= 16 ||
-         operation.instruction.zydis.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY;
+         zydis.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY || zydis.opcode_map > ZYDIS_OPCODE_MAP_0F;
 }
 
 /// What comes of an access that failed with `fault`: the host is asked, with a buffer for the operand, for
@@ -87,11 +95,7 @@ Outcome<> settle_fault(Context& context, const Operation& operation, uint64_t of
   BounceBuffer buffer;
   const auto before = std::make_unique<cpu::State>(context.state);
   const Outcome<> tried = context.native.run(operation, buffer.at(offset), offset);
-  // An x87 store that raises an unmasked exception stores nothing, so it does not fault on its operand
-  // either.
-  const bool stores_nothing = operation.extended == isa::ExtendedState::kX87 && operation.writes_memory &&
-                              tried && x87_exception_pending(context.state);
-  if (stores_nothing) return {};
+  if (tried && x87_store_suppressed(context.state, operation)) return {};
   context.state = *before;
   if (tried) return std::unexpected(fault);
   const uint8_t vector = tried.error().vector;

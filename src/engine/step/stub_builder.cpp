@@ -74,7 +74,9 @@ class StubWriter : public Xbyak::CodeGenerator {
 
   /// Only the arithmetic flags: the host's TF, DF, NT and AC never are the guest's.
   void load_flags() {
-    const uint32_t needed = use_.flags_read | (use_.flags_written & ~use_.flags_killed);
+    // What is written in part or perhaps not at all is stored whole, so it has to be loaded.
+    const uint32_t kept = use_.flags_written != 0 ? kArithmetic & ~use_.flags_killed : 0;
+    const uint32_t needed = use_.flags_read | kept;
     if ((needed & kArithmetic) == 0) return;
     const Reg64 temporary = reg(scratch(kNone));
     mov(temporary.cvt32(), flags());
@@ -100,15 +102,14 @@ class StubWriter : public Xbyak::CodeGenerator {
 
   /// Every guest register is stored by now, so any may be scratch.
   void store_flags() {
-    const uint32_t written = use_.flags_written & kArithmetic;
-    if (written == 0) return;
+    if ((use_.flags_written & kArithmetic) == 0) return;
     const int first = scratch(kNone);
     const Reg64 computed = reg(first), merged = reg(scratch(first));
     pushfq();
     pop(computed);
     mov(merged.cvt32(), flags());
-    and_(computed.cvt32(), written);
-    and_(merged.cvt32(), ~written);
+    and_(computed.cvt32(), kArithmetic);
+    and_(merged.cvt32(), ~kArithmetic);
     or_(merged.cvt32(), computed.cvt32());
     mov(flags(), merged.cvt32());
   }
