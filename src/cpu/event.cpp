@@ -96,6 +96,15 @@ bool shut_down(Cpu& cpu) {
   return false;
 }
 
+/// After an event that a task gate took: the new task's debug trap comes before its first instruction. (After
+/// an instruction that switched tasks, the engine asks debug_trap.)
+bool deliver_task_trap(Cpu& cpu) {
+  constexpr uint64_t kTaskSwitchTrap = 1u << 15;  // BT of DR6
+  if ((cpu.state.pending_debug & kTaskSwitchTrap) == 0) return true;
+  cpu.state.pending_debug &= ~kTaskSwitchTrap;
+  return deliver_fault(cpu, {.vector = x86::kDebug, .address = kTaskSwitchTrap, .trap = true});
+}
+
 [[nodiscard]] GateEvent event_of(const Fault& fault) {
   GateEvent event{.vector = fault.vector, .set_resume_flag = sets_resume_flag(fault)};
   if (x86::pushes_error_code(fault.vector)) event.error = fault.error;
@@ -109,7 +118,7 @@ bool deliver_fault(Cpu& cpu, const Fault& fault) {
   while (true) {
     note_cause(cpu.state, current);
     const Outcome<> done = enter(cpu, event_of(current), true);
-    if (done) return true;
+    if (done) return deliver_task_trap(cpu);
     const Fault& next = done.error();
     if (current.vector == x86::kDoubleFault) return shut_down(cpu);
     current = becomes_double_fault(current.vector, next.vector) ? Fault{.vector = x86::kDoubleFault} : next;
@@ -120,7 +129,7 @@ bool deliver_interrupt(Cpu& cpu, uint8_t vector) {
   cpu.state.activity = Activity::kRunning;
   if (vector == x86::kNmi) cpu.state.nmi_blocked = true;
   const Outcome<> done = enter(cpu, {.vector = vector}, true);
-  return done || deliver_fault(cpu, done.error());
+  return done ? deliver_task_trap(cpu) : deliver_fault(cpu, done.error());
 }
 
 Outcome<> software_interrupt(Cpu& cpu, uint8_t vector, InterruptInstruction instruction) {

@@ -151,6 +151,19 @@ TEST_F(Task, DebugTrapBit) {
   EXPECT_EQ(state.dr7 & 3, 2u);
 }
 
+TEST_F(Task, DebugTrapOfAnInterruptTaskComesBeforeItsFirstInstruction) {
+  tasks();
+  put<uint16_t>(kNew + 100, 1);
+  idt_gate(0x30, x86::kTaskGate, kNewTss, 0);
+  idt_gate(x86::kDebug, x86::kInterruptGate32, kCode0, kHandler + 0x100);
+  ASSERT_TRUE(deliver_interrupt(*cpu, 0x30));
+  EXPECT_EQ(state.rip, kHandler + 0x100);
+  EXPECT_EQ(rsp(), kNewStack - 12);
+  EXPECT_EQ(stack<uint32_t>(0), kHandler);
+  EXPECT_EQ(state.dr6 & 0xf00f, 0x8000u);
+  EXPECT_EQ(state.pending_debug, 0u);
+}
+
 TEST_F(Task, SixteenBitTss) {
   tasks();
   descriptor(kNewTss, x86::kAttrPresent | x86::kTss16Available, kNew, 0x2b);
