@@ -4,6 +4,7 @@
 function(eidolon_layer name)
   cmake_parse_arguments(ARG "" "" "USES" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp ${CMAKE_CURRENT_SOURCE_DIR}/*.S)
+  list(FILTER sources EXCLUDE REGEX "/main\\.cpp$") # a program's, not the library's
   if(sources)
     add_library(eidolon_${name} STATIC ${sources})
     target_include_directories(eidolon_${name} PUBLIC ${PROJECT_SOURCE_DIR}/src)

@@ -18,7 +18,7 @@ namespace eidolon::backend {
 
 namespace {
 
-Result<FileDescriptor> open_output(const SerialTarget& target) {
+Result<FileDescriptor> open_descriptor(const SerialTarget& target) {
   const bool to_file = target.kind == SerialTarget::Kind::kFile;
   FileDescriptor fd(
       to_file ? ::open(target.path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666)
@@ -40,40 +40,38 @@ void say_help() {
 
 }  // namespace
 
-Console::Console(SignalWatch signals, FileDescriptor wake, bool interactive)
-    : signals_(std::move(signals)), wake_(std::move(wake)) {
-  if (!interactive) return;
+Console::Console(SerialTarget target, SignalWatch signals, FileDescriptor wake)
+    : target_(std::move(target)),
+      signals_(std::move(signals)),
+      wake_(std::move(wake)),
+      output_(std::make_unique<NullOutput>()) {
+  if (target_.kind != SerialTarget::Kind::kStdio) return;
   terminal_ = std::make_unique<Terminal>(STDIN_FILENO);
   input_ = std::make_unique<Input>(STDIN_FILENO, terminal_->is_terminal());
 }
 
 Console::~Console() = default;
 
-Result<std::unique_ptr<Console>> Console::open(const SerialTarget& target) {
-  using Kind = SerialTarget::Kind;
-  FileDescriptor output;
-  if (target.kind != Kind::kNull) output = EIDOLON_TRY(open_output(target));
+Result<std::unique_ptr<Console>> Console::create(SerialTarget target) {
   FileDescriptor wake(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!wake.valid())
     return fail("cannot make an event descriptor ({}); raise the limit on open files", strerror(errno));
   SignalWatch signals = EIDOLON_TRY(SignalWatch::create());
+  return std::unique_ptr<Console>(new Console(std::move(target), std::move(signals), std::move(wake)));
+}
 
-  std::unique_ptr<Console> console(
-      new Console(std::move(signals), std::move(wake), target.kind == Kind::kStdio));
-  if (target.kind == Kind::kNull) {
-    console->output_ = std::make_unique<NullOutput>();
-    return console;
-  }
-  // A file that fills up costs only the rest of the log; a reader that has gone ends an interactive machine.
-  const bool ends_machine = target.kind == Kind::kStdio;
-  console->output_ = std::make_unique<DescriptorOutput>(
-      std::move(output), [self = console.get(), ends_machine](const Error& error) {
-        say("eidolon: " + error.message);
-        if (!ends_machine) return;
-        self->output_gone_.store(true);
-        self->wake();
-      });
-  return console;
+Result<> Console::open_output() {
+  if (target_.kind == SerialTarget::Kind::kNull) return {};
+  FileDescriptor fd = EIDOLON_TRY(open_descriptor(target_));
+  output_ = std::make_unique<DescriptorOutput>(std::move(fd), [this](const Error& error) {
+    say("eidolon: " + error.message);
+    // A file that fills up costs only the rest of the log; a reader that has gone ends an interactive
+    // machine.
+    if (target_.kind != SerialTarget::Kind::kStdio) return;
+    output_gone_.store(true);
+    wake();
+  });
+  return {};
 }
 
 void Console::set_receiver(Input::Receiver receiver) {

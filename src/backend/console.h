@@ -28,11 +28,13 @@ class Console {
     int signal = 0;  ///< of kSignal
   };
 
-  /// Opens the target of the serial line. Call before any thread exists (SignalWatch). The terminal is left
-  /// alone until serve().
-  static Result<std::unique_ptr<Console>> open(const SerialTarget& target);
+  /// Call before any thread exists (SignalWatch), and before an engine that takes host faults (Terminal). The
+  /// terminal is left alone until serve().
+  static Result<std::unique_ptr<Console>> create(SerialTarget target);
   ~Console();
 
+  /// Opens the target of the serial line; a file is emptied. Until then output() drops everything.
+  Result<> open_output();
   [[nodiscard]] Output& output() { return *output_; }
   /// Who takes the user's input; an empty function while there is nobody.
   void set_receiver(Input::Receiver receiver);
@@ -45,10 +47,11 @@ class Console {
   void restore_terminal();
 
  private:
-  Console(SignalWatch signals, FileDescriptor wake, bool interactive);
+  Console(SerialTarget target, SignalWatch signals, FileDescriptor wake);
   [[nodiscard]] std::optional<Left> handle_signals();
   void stop_and_resume();
 
+  SerialTarget target_;
   SignalWatch signals_;
   FileDescriptor wake_;
   std::unique_ptr<Terminal> terminal_;  ///< null unless the serial line is on standard input

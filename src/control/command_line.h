@@ -1,0 +1,35 @@
+// The command line as a request. Nothing is opened or started here; what cannot be is one sentence.
+#pragma once
+
+#include <span>
+#include <string>
+#include <variant>
+
+#include "backend/serial_target.h"
+#include "machine/machine_config.h"
+
+namespace eidolon::control {
+
+struct RunRequest {
+  machine::MachineConfig machine;
+  backend::SerialTarget serial;
+  bool reboot = true;  ///< a reset starts the machine again; otherwise it ends the program
+};
+
+struct CheckRequest {
+  bool json = false;
+};
+
+/// Nothing more to do: help or the version was asked for, or the command line is wrong.
+struct Finished {
+  int status;
+  std::string output;  ///< for standard output
+  std::string error;   ///< for standard error, a sentence without "eidolon: "
+};
+
+using Request = std::variant<RunRequest, CheckRequest, Finished>;
+
+/// `arguments` without the program's name.
+[[nodiscard]] Request parse_command_line(std::span<const char* const> arguments);
+
+}  // namespace eidolon::control

@@ -1,0 +1,114 @@
+#include "control/run_command.h"
+
+#include <fmt/format.h>
+
+#include <atomic>
+#include <memory>
+#include <thread>
+
+#include "backend/console.h"
+#include "control/exit_status.h"
+#include "machine/engine_choice.h"
+#include "machine/machine.h"
+
+namespace eidolon::control {
+
+namespace {
+
+using backend::Console;
+using machine::Ending;
+using machine::Machine;
+
+int complain(const Error& error, int status) {
+  backend::say("eidolon: " + error.message);
+  return status;
+}
+
+/// What serving one machine, from its start to its end, came to.
+struct Served {
+  Ending ending;
+  Console::Left left;
+};
+
+/// The processor runs on a thread of its own while this one serves the user.
+Served serve(Machine& machine, Console& console) {
+  machine.set_input_room([&console] { console.wake(); });
+  console.set_receiver([&machine](std::span<const uint8_t> bytes) { return machine.receive(bytes); });
+
+  Ending ending{.kind = Ending::Kind::kStopped};
+  std::atomic<bool> ended{false};
+  std::thread processor([&] {
+    ending = machine.run();
+    ended.store(true);
+    console.wake();
+  });
+  const Console::Left left = console.serve([&ended] { return ended.load(); });
+  if (left.why != Console::Leave::kDone) {
+    console.output().release();  // the processor may be waiting for a reader that will not come
+    machine.stop();
+  }
+  processor.join();
+  console.set_receiver(nullptr);
+  return {.ending = ending, .left = left};
+}
+
+int status_of(const Served& served) {
+  switch (served.left.why) {
+    case Console::Leave::kDone:
+      return exit_status(served.ending);
+    case Console::Leave::kQuit:
+      return kExitOk;
+    case Console::Leave::kSignal:
+      return kExitSignal + served.left.signal;
+    case Console::Leave::kOutputGone:
+      return kExitHostError;
+  }
+  return kExitHostError;
+}
+
+bool is_reset(const Ending& ending) {
+  return ending.kind == Ending::Kind::kReset || ending.kind == Ending::Kind::kTripleFault;
+}
+
+std::string_view reset_words(const Ending& ending) {
+  return ending.kind == Ending::Kind::kReset ? "the guest reset the machine"
+                                             : "the guest's processor triple-faulted";
+}
+
+}  // namespace
+
+int run_command(const RunRequest& request) {
+  Result<std::unique_ptr<Console>> console = Console::create(request.serial);
+  if (!console) return complain(console.error(), kExitUsage);
+  Console& user = **console;
+  const auto output = [&user](std::span<const uint8_t> bytes) { user.output().write(bytes); };
+
+  Result<std::unique_ptr<Machine>> machine = Machine::create(request.machine, output);
+  if (!machine) return complain(machine.error(), kExitUsage);
+  // After the machine, so that a command line with a mistake in it empties no file.
+  if (const Result<> opened = user.open_output(); !opened) return complain(opened.error(), kExitUsage);
+  backend::say(fmt::format("eidolon: engine {}: {}", engine_name((*machine)->engine().kind),
+                           (*machine)->engine().reason));
+
+  for (;;) {
+    const Served served = serve(**machine, user);
+    const bool reset = served.left.why == Console::Leave::kDone && is_reset(served.ending);
+    if (reset) {
+      backend::say(
+          fmt::format("eidolon: {}{}", reset_words(served.ending), request.reboot ? "; starting again" : ""));
+    }
+    if (!reset || !request.reboot) {
+      user.restore_terminal();
+      return status_of(served);
+    }
+    // A fresh machine from the same files: nothing of the last run can be left over.
+    machine->reset();
+    machine = Machine::create(request.machine, output);
+    if (!machine) {
+      user.restore_terminal();
+      return complain(machine.error(), kExitHostError);
+    }
+  }
+}
+
+}  // namespace eidolon::control

@@ -1,0 +1,63 @@
+// The devices of a machine, in one visible list: which there are, and in devices.cpp where they sit and which
+// wires they have.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "cpu/cpu.h"
+#include "device/chipset/acpi_pm.h"
+#include "device/chipset/hpet.h"
+#include "device/chipset/keyboard_controller.h"
+#include "device/chipset/pit.h"
+#include "device/chipset/reset_ports.h"
+#include "device/chipset/rtc.h"
+#include "device/chipset/serial.h"
+#include "device/gated_line.h"
+#include "device/machine_control.h"
+#include "interrupt/apic_bus.h"
+#include "interrupt/io_apic.h"
+#include "interrupt/irq_router.h"
+#include "interrupt/local_apic.h"
+#include "interrupt/pic.h"
+#include "memory/guest_memory.h"
+#include "memory/io_bus.h"
+
+namespace eidolon::machine {
+
+class Devices {
+ public:
+  /// `memory` is complete: its size is in the CMOS memory.
+  Devices(TimerQueue& timers, device::MachineControl& control, const memory::GuestMemory& memory,
+          device::Serial::Sink serial_sink);
+
+  /// Puts every device on its bus. Once, before the processor runs.
+  Result<> attach(memory::IoBus& ports, memory::IoBus& mmio);
+  /// Wires the bootstrap processor to its local APIC.
+  void attach(cpu::Cpu& processor);
+
+  [[nodiscard]] cpu::InterruptSource& interrupts() { return local_apic_; }
+  [[nodiscard]] device::Serial& serial() { return serial_; }
+
+ private:
+  interrupt::Pic pic_;
+  interrupt::ApicBus apic_bus_;
+  interrupt::IoApic io_apic_{apic_bus_};
+  interrupt::IrqRouter irqs_{&pic_, &io_apic_};
+  interrupt::LocalApic local_apic_;
+  device::GatedLine pit_line_{irqs_.isa(0)};  ///< the HPET can take the place of the PIT ...
+  device::GatedLine rtc_line_{irqs_.isa(8)};  ///< ... and of the RTC's interrupt
+  device::Pit pit_;
+  device::Rtc rtc_;
+  device::Hpet hpet_;
+  device::Serial serial_;
+  device::KeyboardController keyboard_;
+  device::AcpiPm acpi_pm_;
+  device::ResetControl reset_control_;
+  device::SystemControlPort system_control_;
+  device::DebugExit debug_exit_;
+};
+
+}  // namespace eidolon::machine

@@ -1,0 +1,19 @@
+// How a machine's run ended.
+#pragma once
+
+#include <cstdint>
+
+namespace eidolon::machine {
+
+struct Ending {
+  enum class Kind : uint8_t {
+    kPowerOff,     ///< the guest switched the machine off
+    kReset,        ///< the guest asked for a reset
+    kTripleFault,  ///< the processor shut down
+    kDebugExit,    ///< the guest wrote to the debug-exit port
+    kStopped,      ///< the host asked for it (Machine::stop)
+  } kind;
+  uint32_t debug_value = 0;  ///< of kDebugExit: what was written
+};
+
+}  // namespace eidolon::machine

@@ -1,0 +1,98 @@
+#include "machine/machine.h"
+
+#include <unistd.h>
+
+#include <utility>
+
+#include "base/try.h"
+#include "boot/loader.h"
+#include "boot/memory_layout.h"
+#include "machine/host_facts.h"
+
+namespace eidolon::machine {
+
+namespace {
+
+Result<std::unique_ptr<memory::GuestMemory>> make_memory(uint64_t bytes) {
+  // Memory is taken from the host only as the guest touches it, but a guest that believes in more than there
+  // is will touch it.
+  const uint64_t host =
+      static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+  if (bytes > host)
+    return fail("this host has only {} MiB of memory; give the guest less with --memory", host >> 20);
+  std::unique_ptr<memory::GuestMemory> memory = EIDOLON_TRY(memory::GuestMemory::create(bytes));
+  EIDOLON_TRY(boot::add_ram(*memory, bytes));
+  return memory;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Machine>> Machine::create(const MachineConfig& config, SerialSink serial) {
+  cpu::CpuidModel model = EIDOLON_TRY(cpu::CpuidModel::create(config.cpu_model));
+  EngineDecision decision = EIDOLON_TRY(decide_engine(config.engine, host_has_kvm_device()));
+  std::unique_ptr<memory::GuestMemory> memory = EIDOLON_TRY(make_memory(config.memory_bytes));
+  std::unique_ptr<Machine> machine(
+      new Machine(std::move(model), std::move(decision), std::move(memory), std::move(serial)));
+  EIDOLON_TRY(machine->assemble(config));
+  return machine;
+}
+
+Machine::Machine(cpu::CpuidModel model, EngineDecision decision, std::unique_ptr<memory::GuestMemory> memory,
+                 SerialSink serial)
+    : model_(std::move(model)),
+      decision_(std::move(decision)),
+      memory_(std::move(memory)),
+      devices_(timers_, *this, *memory_, std::move(serial)),
+      processor_({.memory = *memory_,
+                  .ports = ports_,
+                  .mmio = mmio_,
+                  .model = model_,
+                  .interrupts = &devices_.interrupts()}) {}
+
+// No timer may run into a device that is being destroyed.
+Machine::~Machine() { timers_.stop(); }
+
+Result<> Machine::assemble(const MachineConfig& config) {
+  EIDOLON_TRY(devices_.attach(ports_, mmio_));
+  devices_.attach(processor_);
+  processor_.state.reset();
+  const boot::BootRequest request = {.kernel_path = config.kernel_path,
+                                     .initrd_path = config.initrd_path,
+                                     .command_line = config.command_line,
+                                     .rsdp = 0};
+  EIDOLON_TRY(boot::load_kernel(request, *memory_, processor_.state));
+  engine_ = EIDOLON_TRY(make_engine(decision_.kind, processor_));
+  return {};
+}
+
+Ending Machine::run() {
+  timers_.start();
+  std::optional<Ending> result;
+  while (!result) {
+    if (engine_->run() == engine::Stop::kShutdown) end({.kind = Ending::Kind::kTripleFault});
+    result = ending();
+  }
+  timers_.stop();
+  return *result;
+}
+
+void Machine::end(const Ending& ending) {
+  {
+    std::lock_guard lock(ending_mutex_);
+    if (!ending_) ending_ = ending;
+  }
+  processor_.events.raise(cpu::kEventStop);
+}
+
+std::optional<Ending> Machine::ending() {
+  std::lock_guard lock(ending_mutex_);
+  return ending_;
+}
+
+size_t Machine::receive(std::span<const uint8_t> bytes) { return devices_.serial().receive(bytes); }
+
+void Machine::set_input_room(std::function<void()> observer) {
+  devices_.serial().set_room_observer(std::move(observer));
+}
+
+}  // namespace eidolon::machine

@@ -1,0 +1,81 @@
+// A virtual machine put together from its configuration, and its life.
+//
+//   create() --> run() --> Ending
+//
+// A machine runs once: a guest that resets gets a new machine from the same configuration, so nothing can be
+// left over from its last life.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "cpu/cpu.h"
+#include "cpu/cpuid_model.h"
+#include "device/machine_control.h"
+#include "engine/engine.h"
+#include "machine/devices.h"
+#include "machine/ending.h"
+#include "machine/engine_choice.h"
+#include "machine/machine_config.h"
+#include "memory/guest_memory.h"
+#include "memory/io_bus.h"
+
+namespace eidolon::machine {
+
+class Machine final : private device::MachineControl {
+ public:
+  /// Gets what the guest writes to its serial port, on the processor's thread.
+  using SerialSink = std::function<void(std::span<const uint8_t>)>;
+
+  /// Loads the kernel and leaves the processor at its entry. Starts no thread. The error is one sentence.
+  static Result<std::unique_ptr<Machine>> create(const MachineConfig& config, SerialSink serial);
+  ~Machine() override;
+
+  [[nodiscard]] const EngineDecision& engine() const { return decision_; }
+
+  /// Runs the guest on the calling thread until its end. Once.
+  [[nodiscard]] Ending run();
+  /// Makes run() return, with kStopped unless the guest has ended already. From any thread.
+  void stop() { end({.kind = Ending::Kind::kStopped}); }
+
+  /// Bytes for the guest's serial port, from any thread. Returns how many were taken.
+  size_t receive(std::span<const uint8_t> bytes);
+  /// `observer` is called from the processor's thread when receive() has room again. Before run().
+  void set_input_room(std::function<void()> observer);
+
+ private:
+  Machine(cpu::CpuidModel model, EngineDecision decision, std::unique_ptr<memory::GuestMemory> memory,
+          SerialSink serial);
+  Result<> assemble(const MachineConfig& config);
+
+  // device::MachineControl
+  void power_off() override { end({.kind = Ending::Kind::kPowerOff}); }
+  void reset() override { end({.kind = Ending::Kind::kReset}); }
+  void debug_exit(uint32_t value) override { end({.kind = Ending::Kind::kDebugExit, .debug_value = value}); }
+
+  /// Notes the first ending and stops the processor.
+  void end(const Ending& ending);
+  [[nodiscard]] std::optional<Ending> ending();
+
+  // In the order of construction; each uses only what stands above it.
+  const cpu::CpuidModel model_;
+  const EngineDecision decision_;
+  HostClock clock_;
+  TimerQueue timers_{clock_};
+  const std::unique_ptr<memory::GuestMemory> memory_;
+  memory::IoBus ports_;
+  memory::IoBus mmio_;
+  Devices devices_;
+  cpu::Cpu processor_;
+  std::unique_ptr<engine::Engine> engine_;
+
+  std::mutex ending_mutex_;  ///< taken last: device locks may be held
+  std::optional<Ending> ending_;
+};
+
+}  // namespace eidolon::machine

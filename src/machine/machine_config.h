@@ -1,0 +1,21 @@
+// What a user may say about a machine.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace eidolon::machine {
+
+enum class EngineChoice : uint8_t { kAuto, kTranslate, kStep };
+
+struct MachineConfig {
+  std::string kernel_path;
+  std::optional<std::string> initrd_path;
+  std::string command_line;
+  uint64_t memory_bytes = uint64_t{512} << 20;
+  std::string cpu_model = "host";
+  EngineChoice engine = EngineChoice::kAuto;
+};
+
+}  // namespace eidolon::machine

@@ -1,0 +1,52 @@
+// A monitor run as a user runs it: a process with its serial console on pipes. Tests type and wait for text.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/file.h"
+
+namespace eidolon::boot_test {
+
+class GuestProcess {
+ public:
+  /// `arguments` as after "eidolon".
+  explicit GuestProcess(const std::vector<std::string>& arguments);
+  /// Kills what still runs.
+  ~GuestProcess();
+  GuestProcess(const GuestProcess&) = delete;
+  GuestProcess& operator=(const GuestProcess&) = delete;
+
+  void type(std::string_view text) const;
+  void close_input() { to_.reset(); }
+
+  /// Reads until `text` has come since the last wait_for(). False if the process ends or time runs out first.
+  [[nodiscard]] bool wait_for(std::string_view text, std::chrono::seconds limit);
+  /// Reads to the end. The exit status, 128 + signal, or -1 if time runs out.
+  [[nodiscard]] int wait_for_end(std::chrono::seconds limit);
+
+  /// Standard output, all of it so far; the end of it, for messages; and standard error.
+  [[nodiscard]] const std::string& output() const { return output_; }
+  [[nodiscard]] std::string tail() const;
+  [[nodiscard]] const std::string& errors() const { return errors_; }
+  [[nodiscard]] pid_t pid() const { return pid_; }
+
+ private:
+  using Deadline = std::chrono::steady_clock::time_point;
+  /// Waits for more output; false at the end of it or at the deadline.
+  bool read_more(Deadline deadline);
+
+  pid_t pid_ = -1;
+  FileDescriptor to_;
+  FileDescriptor output_fd_;
+  FileDescriptor errors_fd_;
+  std::string output_;
+  std::string errors_;
+  size_t seen_ = 0;  ///< how far into output_ wait_for() has come
+};
+
+}  // namespace eidolon::boot_test

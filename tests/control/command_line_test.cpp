@@ -1,0 +1,109 @@
+#include "control/command_line.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <vector>
+
+#include "control/exit_status.h"
+
+namespace eidolon::control {
+namespace {
+
+Request parse(std::vector<const char*> arguments) { return parse_command_line(arguments); }
+
+/// The sentence that a wrong command line gets.
+std::string refusal(std::vector<const char*> arguments) {
+  const Request request = parse(std::move(arguments));
+  const Finished* finished = std::get_if<Finished>(&request);
+  if (finished == nullptr) return "(accepted)";
+  EXPECT_EQ(finished->status, kExitUsage);
+  EXPECT_EQ(finished->output, "");
+  EXPECT_EQ(finished->error.find('\n'), std::string::npos) << "more than one line: " << finished->error;
+  return finished->error;
+}
+
+TEST(CommandLine, RunHasDefaults) {
+  const Request request = parse({"run", "--kernel", "vmlinuz"});
+  const RunRequest& run = std::get<RunRequest>(request);
+  EXPECT_EQ(run.machine.kernel_path, "vmlinuz");
+  EXPECT_FALSE(run.machine.initrd_path.has_value());
+  EXPECT_EQ(run.machine.command_line, "");
+  EXPECT_EQ(run.machine.memory_bytes, uint64_t{512} << 20);
+  EXPECT_EQ(run.machine.cpu_model, "host");
+  EXPECT_EQ(run.machine.engine, machine::EngineChoice::kAuto);
+  EXPECT_EQ(run.serial.kind, backend::SerialTarget::Kind::kStdio);
+  EXPECT_TRUE(run.reboot);
+}
+
+TEST(CommandLine, RunTakesEveryOption) {
+  const Request request =
+      parse({"run", "--kernel", "k", "--initrd", "i", "--append", "console=ttyS0 quiet", "--memory", "1G",
+             "--cpu", "x86-64-v2", "--engine", "step", "--serial", "file:log", "--no-reboot"});
+  const RunRequest& run = std::get<RunRequest>(request);
+  EXPECT_EQ(run.machine.initrd_path, "i");
+  EXPECT_EQ(run.machine.command_line, "console=ttyS0 quiet");
+  EXPECT_EQ(run.machine.memory_bytes, uint64_t{1} << 30);
+  EXPECT_EQ(run.machine.cpu_model, "x86-64-v2");
+  EXPECT_EQ(run.machine.engine, machine::EngineChoice::kStep);
+  EXPECT_EQ(run.serial.path, "log");
+  EXPECT_FALSE(run.reboot);
+}
+
+TEST(CommandLine, CheckTakesJson) {
+  EXPECT_FALSE(std::get<CheckRequest>(parse({"check"})).json);
+  EXPECT_TRUE(std::get<CheckRequest>(parse({"check", "--json"})).json);
+}
+
+TEST(CommandLine, HelpAndVersionSucceed) {
+  const Finished help = std::get<Finished>(parse({"--help"}));
+  EXPECT_EQ(help.status, kExitOk);
+  EXPECT_NE(help.output.find("eidolon run --kernel"), std::string::npos) << "no example";
+  const Finished run_help = std::get<Finished>(parse({"run", "--help"}));
+  EXPECT_EQ(run_help.status, kExitOk);
+  EXPECT_NE(run_help.output.find("--no-reboot"), std::string::npos);
+  EXPECT_NE(run_help.output.find("Exit status"), std::string::npos);
+  const Finished version = std::get<Finished>(parse({"--version"}));
+  EXPECT_EQ(version.status, kExitOk);
+  EXPECT_EQ(version.output.rfind("eidolon ", 0), 0u);
+}
+
+TEST(CommandLine, RefusesWhatItDoesNotKnow) {
+  EXPECT_NE(refusal({}).find("--help"), std::string::npos);
+  EXPECT_NE(refusal({"walk"}).find("walk"), std::string::npos);
+  EXPECT_NE(refusal({"run", "--kernel", "k", "--colour"}).find("--colour"), std::string::npos);
+  EXPECT_NE(refusal({"run", "--kernel", "k", "stray"}).find("stray"), std::string::npos);
+  EXPECT_NE(refusal({"run", "--kernel", "k", "--engine", "warp"}).find("warp"), std::string::npos);
+  EXPECT_NE(refusal({"run", "--kernel", "k", "--serial", "tcp:1"}).find("tcp:1"), std::string::npos);
+  EXPECT_NE(refusal({"run", "--kernel", "k", "--memory", "some"}).find("some"), std::string::npos);
+}
+
+TEST(CommandLine, RefusesWhatIsMissingOrSaidTwice) {
+  EXPECT_NE(refusal({"run"}).find("--kernel"), std::string::npos);
+  EXPECT_NE(refusal({"run", "--kernel"}).find("--kernel"), std::string::npos);
+  EXPECT_NE(refusal({"run", "--kernel", "a", "--kernel", "b"}).find("--kernel"), std::string::npos);
+  EXPECT_NE(refusal({"run", "--kernel", "k", "--memory", "1G", "--memory", "2G"}).find("--memory"),
+            std::string::npos);
+}
+
+TEST(CommandLine, RefusesToOverwriteTheKernelWithSerialOutput) {
+  const std::string path = testing::TempDir() + "eidolon-command-line-kernel";
+  std::ofstream(path) << "kernel";
+  const std::string target = "file:" + path;
+  EXPECT_NE(refusal({"run", "--kernel", path.c_str(), "--serial", target.c_str()}).find("overwrite"),
+            std::string::npos);
+  std::remove(path.c_str());
+}
+
+TEST(ExitStatus, IsAsTheManualSays) {
+  using Kind = machine::Ending::Kind;
+  EXPECT_EQ(exit_status({.kind = Kind::kPowerOff}), 0);
+  EXPECT_EQ(exit_status({.kind = Kind::kReset}), 3);
+  EXPECT_EQ(exit_status({.kind = Kind::kTripleFault}), 3);
+  EXPECT_EQ(exit_status({.kind = Kind::kDebugExit, .debug_value = 0}), 1);
+  EXPECT_EQ(exit_status({.kind = Kind::kDebugExit, .debug_value = 0x10}), 0x21);
+  EXPECT_EQ(exit_status({.kind = Kind::kDebugExit, .debug_value = 0xffffffff}), 0xff);
+}
+
+}  // namespace
+}  // namespace eidolon::control
