@@ -1,6 +1,7 @@
 # The guest programs, one per subject: programs/<name>.c, and programs/<name>_code.S where assembler is needed.
 # In the list that the tests read (guest_programs.txt) a program that ends by a triple fault has the exit
 # status "reset" instead of a number.
-set(GUEST_PROGRAMS_64 hello exceptions paging64 syscall smc strings flags64)
+set(GUEST_PROGRAMS_64 hello exceptions paging64 syscall smc strings flags64 paging64_cross
+    paging64_pcid triple)
 set(GUEST_PROGRAMS_32)
-set(GUEST_PROGRAMS_RESET)
+set(GUEST_PROGRAMS_RESET triple)

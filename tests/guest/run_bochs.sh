@@ -32,7 +32,7 @@ for name in "$@"; do
   cp "$dir/$name.elf" "$work/iso/boot/program.elf"
   printf 'set timeout=0\nmultiboot /boot/program.elf\nboot\n' >"$work/iso/boot/grub/grub.cfg"
   grub-mkrescue -d /usr/lib/grub/i386-pc --install-modules="multiboot biosdisk iso9660 normal" --fonts= --locales= --themes= -o "$work/boot.iso" "$work/iso" >"$work/mkrescue" 2>&1 || cat "$work/mkrescue"
-  echo c | bochs -q -f "$work/bochsrc" >"$work/console" 2>&1 &
+  (echo c; sleep "${BOCHS_SECONDS:-60}") | bochs -q -f "$work/bochsrc" >"$work/console" 2>&1 &
   pid=$!
   waited=0
   while [ $waited -lt "${BOCHS_SECONDS:-60}" ] && kill -0 $pid 2>/dev/null && ! grep -aqs '^DONE ' "$work/serial"; do

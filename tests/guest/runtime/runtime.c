@@ -64,6 +64,7 @@ void set_handler(int vector, Handler handler) { handlers[vector] = handler; }
 
 void runtime_init(void) {
   outb(0x3F9, 0); /* no serial interrupts */
+  outb(0x3FB, 3); /* 8 data bits, no parity, 1 stop bit */
   for (int v = 0; v < 256; ++v) {
     bool user = v == kBP || v == kOF || v == 0x80;
     set_gate(v, (Word)trap_stubs[v], kCs, user ? 0xEE : 0x8E, v == kDF ? 1 : 0);
