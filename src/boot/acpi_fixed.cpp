@@ -1,0 +1,92 @@
+// The tables of fixed form: FADT (ACPI 6.4, 5.2.9), MADT (5.2.12) and HPET (IA-PC HPET 1.0a, 3.2.4).
+#include "boot/acpi.h"
+#include "boot/memory_layout.h"
+
+namespace eidolon::boot {
+
+namespace {
+
+AcpiAddress io_register(uint16_t port, uint8_t bytes) {
+  return {.space = AcpiAddress::kIo, .bit_width = static_cast<uint8_t>(bytes * 8), .address = port};
+}
+
+}  // namespace
+
+AcpiTable make_fadt(const AcpiConfig& config, uint32_t facs, uint32_t dsdt) {
+  constexpr uint32_t kWbinvd = 1u << 0, kC1 = 1u << 2, kNoSleepButton = 1u << 5, kRtcNotFixed = 1u << 6,
+                     kTimer32 = 1u << 8, kResetRegister = 1u << 10;  // bit 4 clear: a fixed power button
+  constexpr uint16_t kLegacyDevices = 1u << 0, kKeyboardController = 1u << 1, kNoVga = 1u << 2;
+
+  AcpiTable t = begin_table("FACP", 3);
+  t.resize(244);
+  put(t, 36, facs);
+  put(t, 40, dsdt);
+  put<uint16_t>(t, 46, kSciIrq);
+  // No SMI command port (offset 48): the machine is always in ACPI mode.
+  put<uint32_t>(t, 56, kPmEventPort);
+  put<uint32_t>(t, 64, kPmControlPort);
+  put<uint32_t>(t, 76, kPmTimerPort);
+  put<uint8_t>(t, 88, 4);        // PM1_EVT_LEN
+  put<uint8_t>(t, 89, 2);        // PM1_CNT_LEN
+  put<uint8_t>(t, 91, 4);        // PM_TMR_LEN
+  put<uint16_t>(t, 96, 0xffff);  // no C2
+  put<uint16_t>(t, 98, 0xffff);  // no C3
+  put<uint8_t>(t, 108, 0x32);    // century, in CMOS
+  put<uint16_t>(t, 109, kLegacyDevices | kKeyboardController | kNoVga);
+  put<uint32_t>(t, 112,
+                kWbinvd | kC1 | kNoSleepButton | kRtcNotFixed | kResetRegister |
+                    (config.pm_timer_32bit ? kTimer32 : 0));
+  put(t, 116, io_register(kResetPort, 1));
+  put<uint8_t>(t, 128, kResetValue);
+  put<uint64_t>(t, 140, dsdt);
+  put(t, 148, io_register(kPmEventPort, 4));
+  put(t, 172, io_register(kPmControlPort, 2));
+  put(t, 208, io_register(kPmTimerPort, 4));
+  return finish_table(std::move(t));
+}
+
+AcpiTable make_madt(const AcpiConfig& config) {
+  struct [[gnu::packed]] LocalApic {
+    uint8_t type = 0, length = 8, processor, id;
+    uint32_t enabled = 1;
+  };
+  struct [[gnu::packed]] IoApic {
+    uint8_t type = 1, length = 12, id, reserved = 0;
+    uint32_t address, first_interrupt = 0;
+  };
+  struct [[gnu::packed]] Override {
+    uint8_t type = 2, length = 10, bus = 0, irq;
+    uint32_t interrupt;
+    uint16_t flags;
+  };
+  struct [[gnu::packed]] LocalNmi {
+    uint8_t type = 4, length = 6, processor = 0xff;
+    uint16_t flags = 0;
+    uint8_t lint = 1;
+  };
+  constexpr uint32_t kHas8259 = 1;
+  constexpr uint16_t kAsTheBus = 0, kActiveHighLevel = 0xd;
+
+  AcpiTable t = begin_table("APIC", 3);
+  append(t, static_cast<uint32_t>(kLocalApicBase));
+  append(t, kHas8259);
+  for (unsigned i = 0; i < config.processors; ++i)
+    append(t, LocalApic{.processor = static_cast<uint8_t>(i), .id = static_cast<uint8_t>(i)});
+  append(t, IoApic{.id = config.io_apic_id, .address = static_cast<uint32_t>(kIoApicBase)});
+  append(t, Override{.irq = 0, .interrupt = 2, .flags = kAsTheBus});
+  append(t, Override{.irq = kSciIrq, .interrupt = kSciIrq, .flags = kActiveHighLevel});
+  append(t, LocalNmi{});
+  return finish_table(std::move(t));
+}
+
+AcpiTable make_hpet(const AcpiConfig& config) {
+  AcpiTable t = begin_table("HPET", 1);
+  append(t, config.hpet_block_id);
+  append(t, AcpiAddress{.space = AcpiAddress::kMemory, .bit_width = 64, .address = kHpetBase});
+  append<uint8_t>(t, 0);      // its number
+  append<uint16_t>(t, 0x80);  // least period in ticks
+  append<uint8_t>(t, 0);      // no page protection
+  return finish_table(std::move(t));
+}
+
+}  // namespace eidolon::boot

@@ -1,0 +1,84 @@
+#include "boot/acpi.h"
+
+#include <numeric>
+
+#include "boot/aml.h"
+#include "boot/boot_machine.h"
+
+namespace eidolon::boot {
+
+namespace {
+
+class Acpi : public BootMachine {
+ protected:
+  unsigned sum(uint64_t address, uint64_t length) {
+    unsigned total = 0;
+    for (uint64_t i = 0; i < length; ++i) total += at<uint8_t>(address + i);
+    return total & 0xff;
+  }
+  /// The table of `signature` in the XSDT, or 0.
+  uint64_t find(std::string_view signature) {
+    const auto xsdt = at<uint64_t>(kFirmwareBase + 24);
+    for (uint64_t i = 36; i < at<uint32_t>(xsdt + 4); i += 8)
+      if (const auto table = at<uint64_t>(xsdt + i); text(table).starts_with(signature)) return table;
+    return 0;
+  }
+};
+
+TEST_F(Acpi, EveryTableIsReachableAndSumsToZero) {
+  ASSERT_EQ(*write_acpi(*memory_, {}), kFirmwareBase);
+  EXPECT_EQ(text(kFirmwareBase).substr(0, 8), "RSD PTR ");
+  EXPECT_EQ(sum(kFirmwareBase, 20), 0u);
+  EXPECT_EQ(sum(kFirmwareBase, 36), 0u);
+  const auto xsdt = at<uint64_t>(kFirmwareBase + 24);
+  const uint64_t fadt = find("FACP"), dsdt = at<uint64_t>(fadt + 140);
+  for (const uint64_t table : {xsdt, fadt, find("APIC"), find("HPET"), dsdt}) {
+    ASSERT_NE(table, 0u);
+    EXPECT_EQ(sum(table, at<uint32_t>(table + 4)), 0u) << text(table);
+  }
+  EXPECT_EQ(at<uint32_t>(fadt + 36) % 64, 0u);
+  EXPECT_EQ(text(at<uint32_t>(fadt + 36)).substr(0, 4), "FACS");
+}
+
+TEST_F(Acpi, FadtNamesThePortsOfTheMachine) {
+  ASSERT_TRUE(write_acpi(*memory_, {}));
+  const uint64_t fadt = find("FACP");
+  EXPECT_EQ(at<uint32_t>(fadt + 56), 0x600u);
+  EXPECT_EQ(at<uint64_t>(fadt + 148 + 4), 0x600u);
+  EXPECT_EQ(at<uint64_t>(fadt + 172 + 4), 0x604u);
+  EXPECT_EQ(at<uint64_t>(fadt + 208 + 4), 0x608u);
+  EXPECT_EQ(at<uint64_t>(fadt + 116 + 4), 0xcf9u);
+  EXPECT_EQ(at<uint8_t>(fadt + 128), 6u);
+}
+
+TEST_F(Acpi, MadtListsEveryProcessor) {
+  const AcpiTable madt = make_madt({.processors = 3});
+  unsigned processors = 0;
+  for (uint64_t i = 44; i < madt.size(); i += madt[i + 1]) processors += madt[i] == 0;
+  EXPECT_EQ(processors, 3u);
+}
+
+TEST_F(Acpi, RefusesProcessorsThatXapicCannotName) {
+  EXPECT_FALSE(write_acpi(*memory_, {.processors = 256}));
+  EXPECT_TRUE(write_acpi(*memory_, {.processors = 255}));
+}
+
+TEST(Aml, EncodesIntegersAsShortAsTheyGo) {
+  EXPECT_EQ(aml::integer(1), (aml::Bytes{1}));
+  EXPECT_EQ(aml::integer(5), (aml::Bytes{0x0a, 5}));
+  EXPECT_EQ(aml::integer(0x1234), (aml::Bytes{0x0b, 0x34, 0x12}));
+}
+
+TEST(Aml, CompressesEisaIds) {
+  EXPECT_EQ(aml::eisa_id("PNP0501"), (aml::Bytes{0x0c, 0x41, 0xd0, 0x05, 0x01}));
+}
+
+TEST(Aml, LengthsCountThemselves) {
+  EXPECT_EQ(aml::scope("A", aml::Bytes(58))[1], 63);          // one byte: 1 + 4 + 58
+  const aml::Bytes longer = aml::scope("A", aml::Bytes(59));  // two: 2 + 4 + 59 = 65
+  EXPECT_EQ(longer[1], 0x41);
+  EXPECT_EQ(longer[2], 4);
+}
+
+}  // namespace
+}  // namespace eidolon::boot
