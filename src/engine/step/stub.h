@@ -2,7 +2,17 @@
 //
 // A stub loads the guest registers and flags that its instruction reads, runs the instruction with its memory
 // operand at [base], stores what it wrote, and returns. It has no jumps, and nothing in it but the rewritten
-// instruction comes from the guest. See docs/step.md for an example.
+// instruction comes from the guest. For `adc [rbx + 8], rdx`, whose address the engine has computed:
+//
+//     xchg rdi, rsi ...            state and operand move to registers that the instruction leaves free: rcx,
+//     rax mov  edx, [rcx + rflags]     the arithmetic flags, and no others and  edx, 8d5h ; push rdx ; popfq
+//     mov  rdx, [rcx + gpr.rdx]    what it reads (rbx too: liveness counts address registers)
+//     adc  [rax], rdx              the guest's instruction
+//     pushfq ; pop rax ; ...       what it wrote: here only flags, merged into State::rflags
+//     ret
+//
+// Why stubs and not one shared trampoline that loads everything: a stub moves only what its instruction uses,
+// some ten host instructions.
 #pragma once
 
 #include <array>
