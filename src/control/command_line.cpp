@@ -95,7 +95,6 @@ Request parse_command_line(std::span<const char* const> arguments) {
 
   CLI::App app("Eidolon, an x86 virtual machine monitor in user space", "eidolon");
   app.set_version_flag("--version", "eidolon " EIDOLON_VERSION);
-  app.require_subcommand(1);
   app.footer(R"(Examples:
   eidolon run --kernel vmlinuz --initrd initrd.gz --append console=ttyS0
   eidolon check
@@ -118,6 +117,10 @@ See eidolon run --help for the options of a machine.)");
     return Finished{.status = kExitUsage, .output = {}, .error = sentence(wrong.what(), app)};
   }
   if (check->parsed()) return check_request;
+  if (!run->parsed()) {
+    return Finished{
+        .status = kExitUsage, .output = {}, .error = "name a command, run or check; see eidolon --help"};
+  }
   Result<RunRequest> request = read_run(text);
   if (!request) return Finished{.status = kExitUsage, .output = {}, .error = request.error().message};
   return *std::move(request);

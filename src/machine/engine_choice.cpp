@@ -1,6 +1,7 @@
 #include "machine/engine_choice.h"
 
 #include "engine/step/step_engine.h"
+#include "engine/translate/translate_engine.h"
 
 namespace eidolon::machine {
 
@@ -20,20 +21,21 @@ Result<EngineDecision> decide_engine(EngineChoice choice, bool kvm_device) {
     case EngineChoice::kStep:
       return EngineDecision{.kind = EngineKind::kStep, .reason = "as asked for"};
     case EngineChoice::kTranslate:
-      return fail("--engine translate is not in this version yet; use --engine step");
+      return EngineDecision{.kind = EngineKind::kTranslate, .reason = "as asked for"};
     case EngineChoice::kAuto:
       break;
   }
-  return EngineDecision{
-      .kind = EngineKind::kStep,
-      .reason =
-          kvm_device
-              ? "there is a /dev/kvm, but neither the KVM engine nor the translator is in this version yet"
-              : "there is no /dev/kvm, and the translator is not in this version yet"};
+  return EngineDecision{.kind = EngineKind::kTranslate,
+                        .reason = kvm_device
+                                      ? "there is a /dev/kvm, but the KVM engine is not in this version yet"
+                                      : "there is no /dev/kvm"};
 }
 
-Result<std::unique_ptr<engine::Engine>> make_engine(EngineKind /*kind*/, cpu::Cpu& cpu) {
-  return std::make_unique<engine::StepEngine>(cpu);
+Result<std::unique_ptr<engine::Engine>> make_engine(EngineKind kind, cpu::Cpu& cpu) {
+  if (kind == EngineKind::kStep) return std::make_unique<engine::StepEngine>(cpu);
+  auto engine = engine::TranslateEngine::create(cpu);
+  if (!engine) return std::unexpected(engine.error());
+  return std::move(*engine);
 }
 
 }  // namespace eidolon::machine

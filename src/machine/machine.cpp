@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/try.h"
+#include "boot/acpi.h"
 #include "boot/loader.h"
 #include "boot/memory_layout.h"
 #include "machine/host_facts.h"
@@ -56,10 +57,12 @@ Result<> Machine::assemble(const MachineConfig& config) {
   EIDOLON_TRY(devices_.attach(ports_, mmio_));
   devices_.attach(processor_);
   processor_.state.reset();
+  const boot::AcpiConfig acpi = {.hpet_block_id = device::Hpet::kBlockId, .pm_timer_32bit = true};
+  const uint64_t rsdp = EIDOLON_TRY(boot::write_acpi(*memory_, acpi));
   const boot::BootRequest request = {.kernel_path = config.kernel_path,
                                      .initrd_path = config.initrd_path,
                                      .command_line = config.command_line,
-                                     .rsdp = 0};
+                                     .rsdp = rsdp};
   EIDOLON_TRY(boot::load_kernel(request, *memory_, processor_.state));
   engine_ = EIDOLON_TRY(make_engine(decision_.kind, processor_));
   return {};
