@@ -1,6 +1,6 @@
 // How a machine ends, as the program's exit status tells: a few instructions per way.
 #include <gtest/gtest.h>
-#include <signal.h>
+#include <csignal>
 
 #include "boot/os/flat_kernel.h"
 #include "boot/os/guest_process.h"
@@ -72,7 +72,7 @@ TEST(Endings, WithoutNoRebootTheMachineStartsAgain) {
   GuestProcess guest({"run", "--kernel", kernel.path(), "--memory", "16M"});
   EXPECT_TRUE(guest.wait_for("A", kLimit)) << guest.tail();
   EXPECT_TRUE(guest.wait_for("A", kLimit)) << guest.tail();
-  kill(guest.pid(), SIGTERM);
+  guest.send_signal(SIGTERM);
   EXPECT_EQ(guest.wait_for_end(kLimit), 128 + SIGTERM) << guest.tail();
 }
 
@@ -81,7 +81,7 @@ TEST(Endings, SignalsEndASpinningGuest) {
   for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
     GuestProcess guest({"run", "--kernel", kernel.path(), "--memory", "16M"});
     ASSERT_TRUE(guest.wait_for("A", kLimit)) << guest.tail();
-    kill(guest.pid(), number);
+    guest.send_signal(number);
     EXPECT_EQ(guest.wait_for_end(kLimit), 128 + number) << guest.tail();
   }
 }
@@ -91,7 +91,7 @@ TEST(Endings, AHaltedGuestCanBeEnded) {
   GuestProcess guest({"run", "--kernel", kernel.path(), "--memory", "16M"});
   ASSERT_TRUE(guest.wait_for("A", kLimit)) << guest.tail();
   guest.close_input();
-  kill(guest.pid(), SIGTERM);
+  guest.send_signal(SIGTERM);
   EXPECT_EQ(guest.wait_for_end(kLimit), 128 + SIGTERM) << guest.tail();
 }
 

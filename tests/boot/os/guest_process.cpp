@@ -67,9 +67,14 @@ GuestProcess::GuestProcess(const std::vector<std::string>& arguments) {
 }
 
 GuestProcess::~GuestProcess() {
-  if (pid_ < 0) return;
+  if (pid_ <= 0) return;
   kill(pid_, SIGKILL);
   waitpid(pid_, nullptr, 0);
+}
+
+void GuestProcess::send_signal(int number) const {
+  ASSERT_GT(pid_, 0) << "the monitor does not run";
+  kill(pid_, number);
 }
 
 void GuestProcess::type(std::string_view text) const {
@@ -103,7 +108,7 @@ int GuestProcess::wait_for_end(std::chrono::seconds limit) {
   const Deadline deadline = steady_clock::now() + limit;
   while (read_more(deadline)) {
   }
-  if (pid_ < 0 || output_fd_.valid() || errors_fd_.valid()) return -1;
+  if (pid_ <= 0 || output_fd_.valid() || errors_fd_.valid()) return -1;
   int status = 0;
   waitpid(pid_, &status, 0);
   pid_ = -1;

@@ -22,6 +22,9 @@ class GuestProcess {
   GuestProcess& operator=(const GuestProcess&) = delete;
 
   void type(std::string_view text) const;
+  /// To the monitor itself. Nothing is sent, and the test fails, if it does not run: its number is not given
+  /// out, because kill(2) takes -1 for every process there is.
+  void send_signal(int number) const;
   void close_input() { to_.reset(); }
 
   /// Reads until `text` has come since the last wait_for(). False if the process ends or time runs out first.
@@ -33,7 +36,6 @@ class GuestProcess {
   [[nodiscard]] const std::string& output() const { return output_; }
   [[nodiscard]] std::string tail() const;
   [[nodiscard]] const std::string& errors() const { return errors_; }
-  [[nodiscard]] pid_t pid() const { return pid_; }
 
  private:
   using Deadline = std::chrono::steady_clock::time_point;
