@@ -14,6 +14,30 @@ namespace eidolon::cpu {
 
 namespace {
 
+struct Ratio {
+  uint32_t numerator, denominator;
+};
+
+/// TSC frequency over that of the "crystal", kApicTimerKhz. Linux multiplies the crystal's kHz by the
+/// numerator in 32 bits, so the numerator is kept small enough; the best such fraction is good to a part in
+/// ten million.
+Ratio tsc_ratio(uint32_t tsc_khz) {
+  constexpr uint64_t kMaxNumerator = UINT32_MAX / kApicTimerKhz;
+  Ratio best{1, 1};
+  uint64_t best_error = UINT64_MAX;  // of denominator * tsc, scaled by 1 / denominator
+  for (uint64_t denominator = 1; denominator <= kMaxNumerator; ++denominator) {
+    const uint64_t numerator = (denominator * tsc_khz + kApicTimerKhz / 2) / kApicTimerKhz;
+    if (numerator == 0 || numerator > kMaxNumerator) continue;
+    const uint64_t approximated = numerator * kApicTimerKhz * 1000 / denominator;
+    const uint64_t wanted = uint64_t{tsc_khz} * 1000;
+    const uint64_t error = approximated > wanted ? approximated - wanted : wanted - approximated;
+    if (error >= best_error) continue;
+    best_error = error;
+    best = {static_cast<uint32_t>(numerator), static_cast<uint32_t>(denominator)};
+  }
+  return best;
+}
+
 namespace id = x86::cpuid;
 
 constexpr uint32_t kHighestBasic = id::kTopologyV2;
@@ -137,7 +161,8 @@ void CpuidBuilder::add_timing() {
   model_.tsc_khz_ = tsc;
   if (!model_.amd_) {
     // TSC = crystal * EBX / EAX. The crystal also clocks the local APIC timer.
-    add(id::kTscFrequency, {.eax = kApicTimerKhz, .ebx = tsc, .ecx = kApicTimerKhz * 1000});
+    const auto [numerator, denominator] = tsc_ratio(tsc);
+    add(id::kTscFrequency, {.eax = denominator, .ebx = numerator, .ecx = kApicTimerKhz * 1000});
     const uint32_t mhz = (tsc + 500) / 1000;
     add(id::kProcessorFrequency, {.eax = mhz, .ebx = mhz, .ecx = kApicTimerKhz / 1000});
   }
