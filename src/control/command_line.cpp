@@ -21,6 +21,7 @@ struct RunText {
   std::string engine = "auto";
   std::string serial = "stdio";
   bool no_reboot = false;
+  bool statistics = false;
 };
 
 void describe_run(CLI::App& run, RunText& text) {
@@ -44,6 +45,7 @@ void describe_run(CLI::App& run, RunText& text) {
       ->capture_default_str();
   run.add_flag("--no-reboot", text.no_reboot,
                "end with status 3 when the guest resets, instead of starting again");
+  run.add_flag("--stats", text.statistics, "at the end, say what the engine counted");
   run.footer(R"(Keys: Ctrl-A x quits, Ctrl-A h helps, Ctrl-A Ctrl-A sends Ctrl-A to the guest.
 
 Exit status: 0 after the guest's power-off or Ctrl-A x; (value << 1) | 1 after a write to the debug-exit
@@ -71,6 +73,7 @@ Result<RunRequest> read_run(const RunText& text) {
   request.machine.engine = EIDOLON_TRY(machine::parse_engine_choice(text.engine));
   request.serial = EIDOLON_TRY(backend::parse_serial_target(text.serial));
   request.reboot = !text.no_reboot;
+  request.statistics = text.statistics;
   if (same_file(request.serial.path, text.kernel) || same_file(request.serial.path, text.initrd)) {
     return fail("--serial would overwrite '{}', which the guest is loaded from; name another file",
                 request.serial.path);

@@ -13,6 +13,7 @@ namespace eidolon::control {
 struct RunRequest {
   machine::MachineConfig machine;
   backend::SerialTarget serial;
+  bool statistics = false;  ///< print what the engine counted when the machine ends
   bool reboot = true;  ///< a reset starts the machine again; otherwise it ends the program
 };
 

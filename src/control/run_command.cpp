@@ -92,6 +92,7 @@ int run_command(const RunRequest& request) {
 
   for (;;) {
     const Served served = serve(**machine, user);
+    if (request.statistics) backend::say((*machine)->engine_report());
     const bool reset = served.left.why == Console::Leave::kDone && is_reset(served.ending);
     if (reset) {
       backend::say(

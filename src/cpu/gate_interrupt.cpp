@@ -1,6 +1,7 @@
 #include "cpu/gate_interrupt.h"
 
 #include "base/try.h"
+#include "cpu/linear.h"
 #include "cpu/task.h"
 #include "cpu/task_stack.h"
 #include "cpu/transfer_code.h"
@@ -91,6 +92,9 @@ Outcome<Stack::Other> handler_stack(Cpu& cpu, const Gate& gate, unsigned cpl) {
   } else if (switches) {
     stack.pointer = EIDOLON_TRY(inner_stack(cpu, cpl)).pointer;
   }
+  // The pointer itself is checked, not only where the frame goes: just above the lower half it would go back
+  // into it.
+  if (!is_canonical(stack.pointer)) return raise(x86::kStackFault);
   stack.pointer &= ~uint64_t{15};
   return stack;
 }

@@ -1,6 +1,7 @@
 // The contract that engines share: they run one processor until something outside it is needed.
 #pragma once
 
+#include <string>
 #include <string_view>
 
 #include "cpu/cpu.h"
@@ -18,6 +19,8 @@ class Engine {
   [[nodiscard]] virtual std::string_view name() const = 0;
   /// Runs on the calling thread. On return the whole architectural state is in cpu.state.
   [[nodiscard]] virtual Stop run() = 0;
+  /// What the engine counted, in lines of text for a person; empty if it counts nothing.
+  [[nodiscard]] virtual std::string report() const { return {}; }
 };
 
 }  // namespace eidolon::engine

@@ -37,6 +37,8 @@ class Machine final : private device::MachineControl {
   ~Machine() override;
 
   [[nodiscard]] const EngineDecision& engine() const { return decision_; }
+  /// What the engine counted, for a person to read. Not while the machine runs.
+  [[nodiscard]] std::string engine_report() const { return engine_->report(); }
 
   /// Runs the guest on the calling thread until its end. Once.
   [[nodiscard]] Ending run();

@@ -169,8 +169,11 @@ void copy_ascending(uint8_t* to, const uint8_t* from, unsigned size, uint64_t by
 
 /// Whether accesses may be done many at a time: no per-access check is armed, and the direction is up.
 bool bulk_allowed(const Context& context, const Cursor& cursor) {
-  const bool watched = (context.state.dr7 & 0xff) != 0 || (context.state.rflags & x86::kFlagAc) != 0;
-  return !watched && !cursor.backwards();
+  const cpu::State& state = context.state;
+  const bool watched = (state.dr7 & 0xff) != 0 || (state.rflags & x86::kFlagTf) != 0;
+  // AC asks for alignment at CPL 3 only; a kernel sets it to reach user pages (STAC).
+  const bool aligned = (state.rflags & x86::kFlagAc) != 0 && state.cpl() == 3;
+  return !watched && !aligned && !cursor.backwards();
 }
 
 /// Several elements of a repeated MOVS or STOS at once; how many were done (0: do one with its checks).

@@ -36,6 +36,7 @@ struct Site {
   uint32_t resume = kNone;     ///< kMemory: where to try again; kEvent and kPage: where to go on
   uint32_t next_link = kNone;  ///< kJump: the next site that is linked to the same block
   Block* linked = nullptr;     ///< kJump: the block that `patch` goes to
+  uint16_t mnemonic = 0;       ///< kStep: what has to be stepped
   uint16_t guest_offset = 0;   ///< of the guest instruction, from the block's start
   uint16_t in_slot = 0;        ///< bit n: guest register n is in State::gpr, not in the host's register
   SiteKind kind = SiteKind::kStep;

@@ -148,7 +148,10 @@ uint32_t Builder::add_site(SiteKind kind, const DecodedInstruction* d) {
   Site site{};
   site.block = block_;
   site.kind = kind;
-  site.guest_offset = d == nullptr ? 0 : d->offset;
+  if (d != nullptr) {
+    site.guest_offset = d->offset;
+    site.mnemonic = static_cast<uint16_t>(d->instruction.mnemonic());
+  }
   site.in_slot = in_slot_;
   site.flags_saved = flags_saved_;
   sites_.push_back(site);

@@ -17,7 +17,8 @@ namespace eidolon::engine::translate {
 [[nodiscard]] bool host_has_xsaveopt();
 
 /// Registers to `image`, then the state that C++ expects: default control words, empty x87 stack, upper
-/// halves clear. XSAVEOPT writes only what changed since the XRSTOR from the same image: after most exits nothing.
+/// halves clear. XSAVEOPT writes only what changed since the XRSTOR from the same image: after most exits
+/// nothing.
 inline void save_extended(cpu::XsaveImage& image, uint64_t mask, bool xsaveopt) {
   static constexpr uint32_t kMxcsr = 0x1f80;
   const auto low = static_cast<uint32_t>(mask);

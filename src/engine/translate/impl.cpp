@@ -33,6 +33,7 @@ TranslateEngine::TranslateEngine(std::unique_ptr<Impl> impl) : impl_(std::move(i
 TranslateEngine::~TranslateEngine() = default;
 Stop TranslateEngine::run() { return impl_->run(); }
 const Statistics& TranslateEngine::statistics() const { return impl_->statistics(); }
+std::string TranslateEngine::report() const { return translate::report(impl_->statistics()); }
 
 TranslateEngine::Impl::Impl(cpu::Cpu& cpu, std::unique_ptr<CodeCache> cache)
     : cpu_(cpu),

@@ -1,7 +1,11 @@
 // What the translator counts.
 #pragma once
 
+#include <Zydis/Zydis.h>
+
+#include <array>
 #include <cstdint>
+#include <string>
 
 namespace eidolon::engine::translate {
 
@@ -20,6 +24,10 @@ struct Statistics {
   uint64_t events = 0;
   uint64_t host_faults = 0;
   uint64_t dispatches = 0;  ///< block look-ups by the monitor
+  std::array<uint64_t, ZYDIS_MNEMONIC_MAX_VALUE + 1> stepped{};  ///< steps of sites, by mnemonic
 };
+
+/// One line a counter, then the instructions that were stepped most.
+[[nodiscard]] std::string report(const Statistics& statistics);
 
 }  // namespace eidolon::engine::translate

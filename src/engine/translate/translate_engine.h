@@ -36,6 +36,7 @@ class TranslateEngine final : public Engine {
   [[nodiscard]] std::string_view name() const override { return "translate"; }
   [[nodiscard]] Stop run() override;
   [[nodiscard]] const translate::Statistics& statistics() const;
+  [[nodiscard]] std::string report() const override;
 
  private:
   class Impl;
