@@ -2,6 +2,6 @@
 # In the list that the tests read (guest_programs.txt) a program that ends by a triple fault has the exit
 # status "reset" instead of a number.
 set(GUEST_PROGRAMS_64 hello exceptions paging64 syscall smc strings flags64 paging64_cross
-    paging64_pcid triple debug idt64 fpu msr cpuid)
+    paging64_pcid triple debug idt64 fpu msr cpuid interrupts)
 set(GUEST_PROGRAMS_32)
 set(GUEST_PROGRAMS_RESET triple)

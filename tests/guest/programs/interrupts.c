@@ -1,11 +1,18 @@
-/* Interrupt controllers and timers of the PC: 8259 pair with PIT, local APIC with its timer, I/O APIC, x2APIC, HPET; and
- * when the processor takes an interrupt (SDM volume 3, 6.8 and chapter 10; Intel 8259A and 82093AA data sheets).
- * Nothing here depends on how fast time passes, only that it does. */
+/* Interrupt controllers and timers of the PC: 8259 pair with PIT, local APIC with its timer, I/O APIC,
+ * x2APIC, HPET; and when the processor takes an interrupt (SDM volume 3, 6.8 and chapter 10; Intel 8259A and
+ * 82093AA data sheets). Nothing here depends on how fast time passes, only that it does. */
 #include "runtime.h"
 
 const char program_name[] = "interrupts";
 
-enum { kPicVector = 0x20, kSpurious = 0xFF, kTimerVector = 0x50, kIoVector = 0x58, kLow = 0x61, kHigh = 0x91 };
+enum {
+  kPicVector = 0x20,
+  kSpurious = 0xFF,
+  kTimerVector = 0x50,
+  kIoVector = 0x58,
+  kLow = 0x61,
+  kHigh = 0x91
+};
 
 static volatile u32 taken[256];
 static volatile u8 order[64];
@@ -24,10 +31,25 @@ static void apic_write(u32 reg, u32 v) {
     *(volatile u32*)(0xFEE00000ull + reg) = v;
   }
 }
-enum { kTpr = 0x80, kPpr = 0xA0, kEoi = 0xB0, kSvr = 0xF0, kIsr = 0x100, kIrr = 0x200, kIcr = 0x300, kIcrHigh = 0x310,
-       kLvtTimer = 0x320, kLint0 = 0x350, kInitial = 0x380, kCurrent = 0x390, kDivide = 0x3E0 };
+enum {
+  kTpr = 0x80,
+  kPpr = 0xA0,
+  kEoi = 0xB0,
+  kSvr = 0xF0,
+  kIsr = 0x100,
+  kIrr = 0x200,
+  kIcr = 0x300,
+  kIcrHigh = 0x310,
+  kLvtTimer = 0x320,
+  kLint0 = 0x350,
+  kInitial = 0x380,
+  kCurrent = 0x390,
+  kDivide = 0x3E0
+};
 
-static bool bank_bit(u32 bank, u32 vector) { return apic_read(bank + (vector >> 5) * 16) >> (vector & 31) & 1; }
+static bool bank_bit(u32 bank, u32 vector) {
+  return apic_read(bank + (vector >> 5) * 16) >> (vector & 31) & 1;
+}
 static void ipi_self(u32 vector) { apic_write(kIcr, vector | 1 << 18); }
 
 static bool on_pic(struct Frame* f) {
@@ -59,9 +81,7 @@ static void pit_start(u16 divisor) {
   outb(0x40, (u8)divisor);
   outb(0x40, (u8)(divisor >> 8));
 }
-static void pit_stop(void) {
-  outb(0x43, 0x30); /* mode 0 without a count: no edge */
-}
+static void pit_stop(void) { outb(0x43, 0x30); /* mode 0 without a count: no edge */ }
 static u8 pic_irr(void) {
   outb(0x20, 0x0A);
   return inb(0x20);
@@ -77,8 +97,9 @@ static bool pic_pending(void) {
 }
 
 static void pic(void) {
-  static const u8 kInit[][2] = {{0x20, 0x11}, {0xA0, 0x11}, {0x21, kPicVector}, {0xA1, kPicVector + 8}, {0x21, 4},
-                                {0xA1, 2},    {0x21, 1},    {0xA1, 1},          {0x21, 0xFF},           {0xA1, 0xFF}};
+  static const u8 kInit[][2] = {{0x20, 0x11}, {0xA0, 0x11}, {0x21, kPicVector}, {0xA1, kPicVector + 8},
+                                {0x21, 4},    {0xA1, 2},    {0x21, 1},          {0xA1, 1},
+                                {0x21, 0xFF}, {0xA1, 0xFF}};
   for (u32 i = 0; i < sizeof kInit / 2; ++i) outb(kInit[i][0], kInit[i][1]);
   set_handler(kPicVector, on_pic);
   check_eq("pic/mask-reads-back", inb(0x21), 0xFF);
@@ -164,7 +185,8 @@ static void local_apic_ipis(void) {
   ipi_self(kHigh);
   ipi_self(kLow + 1);
   breathe();
-  check("apic/priority-order", order_count == 3 && order[0] == kHigh && order[1] == kLow + 1 && order[2] == kLow);
+  check("apic/priority-order",
+        order_count == 3 && order[0] == kHigh && order[1] == kLow + 1 && order[2] == kLow);
   write_cr8(kLow >> 4);
   check_eq("tpr/cr8-is-its-upper-half", apic_read(kTpr), (kLow >> 4) << 4);
   before = taken[kLow];
@@ -309,7 +331,8 @@ static void x2apic_mode(void) {
   EXPECT_FAULT("x2apic/eoi-nonzero", kGP, 0, "wrmsr", : "c"(0x80B), "a"(1), "d"(0));
   EXPECT_FAULT("x2apic/reserved-register", kGP, 0, "rdmsr", : "c"(0x80E) : "rax", "rdx");
   EXPECT_FAULT("x2apic/id-is-read-only", kGP, 0, "wrmsr", : "c"(0x802), "a"(1), "d"(0));
-  EXPECT_FAULT("x2apic/back-to-xapic", kGP, 0, "wrmsr", : "c"(kMsrApicBase), "a"((u32)rdmsr(kMsrApicBase) & ~0x400u), "d"(0));
+  EXPECT_FAULT("x2apic/back-to-xapic", kGP, 0, "wrmsr",
+               : "c"(kMsrApicBase), "a"((u32)rdmsr(kMsrApicBase) & ~0x400u), "d"(0));
   write_cr8(9);
   check_eq("x2apic/tpr", rdmsr(0x808), 0x90);
   write_cr8(0);
