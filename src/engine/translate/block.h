@@ -43,6 +43,7 @@ struct Site {
   uint8_t size = 0;          ///< kMemory: bytes
   bool write = false;        ///< kMemory
   bool flags_saved = false;  ///< guest flags are in Frame::saved_flags, not in the host's flags
+  uint16_t flags_live_in = 0, flags_live_out = 0;  ///< of the guest instruction; the others may be stale
 };
 
 /// Where one guest instruction's code starts, for faults that the host processor raises in it.
@@ -52,6 +53,7 @@ struct FaultPoint {
   uint16_t guest_offset;
   uint16_t in_slot;
   bool flags_saved;
+  uint16_t flags_live_in, flags_live_out;
 };
 
 struct Block {

@@ -151,6 +151,8 @@ uint32_t Builder::add_site(SiteKind kind, const DecodedInstruction* d) {
   if (d != nullptr) {
     site.guest_offset = d->offset;
     site.mnemonic = static_cast<uint16_t>(d->instruction.mnemonic());
+    site.flags_live_in = static_cast<uint16_t>(d->flags_live_in);
+    site.flags_live_out = static_cast<uint16_t>(d->flags_live_out);
   }
   site.in_slot = in_slot_;
   site.flags_saved = flags_saved_;
@@ -164,7 +166,8 @@ void Builder::leave(uint32_t site) {
 }
 
 void Builder::note_fault_point(const DecodedInstruction& d) {
-  faults_.push_back({block_, e_.at(), d.offset, in_slot_, flags_saved_});
+  faults_.push_back({block_, e_.at(), d.offset, in_slot_, flags_saved_,
+                     static_cast<uint16_t>(d.flags_live_in), static_cast<uint16_t>(d.flags_live_out)});
 }
 
 void Builder::emit_stubs() {

@@ -19,6 +19,7 @@ uint64_t TranslateEngine::Impl::leave_slowly(const Site& site) {
     const bool at_instruction = site.kind != SiteKind::kJump;
     const uint64_t rip = at_instruction ? block.rip + site.guest_offset : site.target;
     recover(block.mode.long_code() ? rip : rip & 0xffffffff, site.in_slot, site.flags_saved);
+    if (round_ != nullptr) return end_round(site);
     switch (site.kind) {
       case SiteKind::kJump:
         host = on_jump(frame_.site);
@@ -92,6 +93,7 @@ uint64_t TranslateEngine::Impl::on_host_fault() {
   const Block& block = *point->block;
   const uint64_t rip = block.rip + point->guest_offset;
   recover(block.mode.long_code() ? rip : rip & 0xffffffff, point->in_slot, point->flags_saved);
+  if (round_ != nullptr) return end_round(*point);
   return step_and_go_on(false);
 }
 

@@ -32,6 +32,8 @@ Result<std::unique_ptr<TranslateEngine>> TranslateEngine::create(cpu::Cpu& cpu, 
 TranslateEngine::TranslateEngine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 TranslateEngine::~TranslateEngine() = default;
 Stop TranslateEngine::run() { return impl_->run(); }
+void TranslateEngine::prepare_thread() { impl_->prepare_thread(); }
+Round TranslateEngine::run_round() { return impl_->run_round(); }
 const Statistics& TranslateEngine::statistics() const { return impl_->statistics(); }
 std::string TranslateEngine::report() const { return translate::report(impl_->statistics()); }
 
@@ -61,9 +63,13 @@ TranslateEngine::Impl::~Impl() {
   unregister_fault_range(reinterpret_cast<const void*>(cache_->executable(0)));
 }
 
-Stop TranslateEngine::Impl::run() {
+void TranslateEngine::Impl::prepare_thread() {
   prepare_thread_for_faults();
   set_gs_base(&cpu_);
+}
+
+Stop TranslateEngine::Impl::run() {
+  prepare_thread();
   for (;;) {
     recall_deferred();
     if (needs_service(cpu_)) {

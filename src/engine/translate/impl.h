@@ -1,5 +1,5 @@
 // The translator's inside. impl.cpp: running and translating. exits.cpp: what happens when generated code
-// leaves. invalidation.cpp: blocks that go away.
+// leaves. round.cpp: one block at a time. invalidation.cpp: blocks that go away.
 #pragma once
 
 #include <array>
@@ -24,6 +24,8 @@ class TranslateEngine::Impl final : public memory::CodeObserver {
   ~Impl() override;
 
   Stop run();
+  void prepare_thread();
+  [[nodiscard]] translate::Round run_round();
   [[nodiscard]] const translate::Statistics& statistics() const { return statistics_; }
 
   void code_written(memory::GuestPhysical address, uint64_t length) override;
@@ -58,6 +60,10 @@ class TranslateEngine::Impl final : public memory::CodeObserver {
   void load_registers();
   static bool host_fault(void* cookie, HostFault& fault);
 
+  // round.cpp
+  uint64_t end_round(const Site& site);
+  uint64_t end_round(const translate::FaultPoint& point);
+
   // invalidation.cpp
   void link(uint32_t site_index, Block& target);
   void unlink(uint32_t site_index);
@@ -87,6 +93,7 @@ class TranslateEngine::Impl final : public memory::CodeObserver {
   uint64_t entered_rip_ = 0;      ///< where generated code was last entered
   uint64_t mappings_seen_ = 0;    ///< mmu generation that page_ids holds for
   uint32_t deferred_events_ = 0;  ///< taken from the processor's flags because they cannot be delivered yet
+  translate::Round* round_ = nullptr;  ///< set: whatever leaves generated code ends the round
   bool in_generated_code_ = false;
   bool flush_wanted_ = false;
   const bool xsaveopt_;

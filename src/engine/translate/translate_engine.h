@@ -20,6 +20,7 @@
 
 #include "base/result.h"
 #include "engine/engine.h"
+#include "engine/translate/round.h"
 #include "engine/translate/statistics.h"
 
 namespace eidolon::engine {
@@ -36,6 +37,11 @@ class TranslateEngine final : public Engine {
   [[nodiscard]] std::string_view name() const override { return "translate"; }
   [[nodiscard]] Stop run() override;
   [[nodiscard]] const translate::Statistics& statistics() const;
+
+  /// For lockstep, instead of run(): one block at a time, no block linked to another. prepare_thread() comes
+  /// first, once on the calling thread. An engine is driven by run() or by this, not by both.
+  void prepare_thread();
+  [[nodiscard]] translate::Round run_round();
   [[nodiscard]] std::string report() const override;
 
  private:
