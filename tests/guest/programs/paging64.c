@@ -1,77 +1,13 @@
 /* Four-level paging: rights and error codes for 4 KiB, 2 MiB and 1 GiB pages, accessed and dirty bits, WP,
  * SMEP, SMAP, invalidation (SDM volume 3, 4.5 to 4.10). Accesses that cross pages and PCIDs: paging64_cross,
  * paging64_pcid. */
+#include "access.h"
 #include "paging.h"
 
 const char program_name[] = "paging64";
 
-enum Access { kRead, kWrite, kFetch, kUserRead, kUserWrite, kUserFetch, kAccesses };
-static const char* const kAccessNames[] = {"read", "write", "fetch", "user-read", "user-write", "user-fetch"};
-enum { kGood = 0x100, kOther = 0x200 };
-
 static const u64 kBase = 0x0000010000000000ull;
 static u8 page_a[4096] __attribute__((aligned(4096))), page_b[4096] __attribute__((aligned(4096)));
-
-static volatile u64 user_target USER_DATA;
-USER_CODE static void user_read(void) { (void)*(volatile u64*)user_target; }
-USER_CODE static void user_write(void) { *(volatile u64*)user_target = 0xC3C3C3C3C3C3C3C3ull; }
-USER_CODE static void user_fetch(void) { ((void (*)(void))user_target)(); }
-
-/* What an access comes to: kGood, the error code of its page fault, or kOther + another vector. */
-static u32 attempt(enum Access kind, u64 va) {
-  bool smap = read_cr4() & kCr4Smap;
-  if (kind >= kUserRead) {
-    if (smap) asm volatile("stac");
-    user_target = va;
-    if (smap) asm volatile("clac");
-  }
-  switch (kind) {
-    case kRead:
-      CATCH(asm volatile("movq (%0), %%rax" ::"r"(va) : "rax", "memory"));
-      break;
-    case kWrite:
-      CATCH(asm volatile("movq %1, (%0)" ::"r"(va), "r"(0xC3C3C3C3C3C3C3C3ull) : "memory"));
-      break;
-    case kFetch:
-      CATCH(asm volatile("call *%0" ::"r"(va) : "memory"));
-      break;
-    case kUserRead:
-      run_user(user_read);
-      break;
-    case kUserWrite:
-      run_user(user_write);
-      break;
-    case kUserFetch:
-      run_user(user_fetch);
-      break;
-    default:
-      break;
-  }
-  if (caught.vector == (kind >= kUserRead ? 0x80 : -1)) return kGood;
-  if (caught.vector == kPF && caught.cr2 == va) return (u32)caught.frame.error;
-  return kOther + (u32)caught.vector;
-}
-
-static void name_of(char* out, const char* a, const char* b, const char* c) {
-  for (; *a; ++a) *out++ = *a;
-  *out++ = '/';
-  for (; *b; ++b) *out++ = *b;
-  if (c) {
-    *out++ = '/';
-    for (; *c; ++c) *out++ = *c;
-  }
-  *out = 0;
-}
-
-/* One row: the six accesses, in the order of enum Access. */
-static void expect(const char* group, const char* row, u64 va, const u16 want[kAccesses]) {
-  char name[80];
-  for (int k = 0; k < kAccesses; ++k) {
-    name_of(name, group, row, kAccessNames[k]);
-    check_eq(name, attempt((enum Access)k, va), want[k]);
-  }
-}
-#define EXPECT_ROW(group, row, va, ...) expect(group, row, va, (const u16[kAccesses]){__VA_ARGS__})
 
 static u64 offset_in_page(int level) { return (u64)page_a & ((1ull << (12 + 9 * (level - 1))) - 1); }
 
