@@ -1,5 +1,5 @@
 /* Every exception that 64-bit code can raise: vector, error code, saved rip, RF, and what a failed delivery
- * becomes (SDM volume 3, chapter 6: 6.5, 6.13, 6.15). INTO, BOUND and #TS are in exceptions32. */
+ * becomes (SDM volume 3, chapter 6: 6.5, 6.13, 6.15). INTO and BOUND are in insn32, #TS is in task32. */
 #include "runtime.h"
 
 const char program_name[] = "exceptions";
