@@ -27,6 +27,8 @@ struct Surroundings {
   InterruptSource* interrupts = nullptr;  ///< null only in tests: no interrupt, no APIC
 };
 
+class TscSource;
+
 class Cpu {
  public:
   explicit Cpu(const Surroundings& around, unsigned number = 0)
@@ -47,6 +49,7 @@ class Cpu {
   memory::IoBus& mmio;
   const CpuidModel& model;
   InterruptSource* interrupts;
+  TscSource* tsc_source = nullptr;  ///< null: the host's counter
   const unsigned index;  ///< number of the processor, from 0
   mmu::Mmu mmu;
 

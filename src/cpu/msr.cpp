@@ -78,8 +78,9 @@ Outcome<> set_canonical(uint64_t& reg, uint64_t value) {
 }
 
 /// Writes to the counter move TSC_ADJUST along with it (SDM volume 3, 17.17.3).
-void write_tsc(State& state, uint64_t value) {
-  const uint64_t delta = value - guest_tsc(state);
+void write_tsc(Cpu& cpu, uint64_t value) {
+  State& state = cpu.state;
+  const uint64_t delta = value - guest_tsc(cpu);
   state.tsc_offset += delta;
   state.tsc_adjust += delta;
 }
@@ -104,7 +105,7 @@ Outcome<uint64_t> read_msr(Cpu& cpu, uint32_t msr) {
   }
   switch (msr) {
     case kMsrTsc:
-      return guest_tsc(state);
+      return guest_tsc(cpu);
     case kMsrTscAdjust:
       return state.tsc_adjust;
     case kMsrTscAux:
@@ -161,7 +162,7 @@ Outcome<> write_msr(Cpu& cpu, uint32_t msr, uint64_t value) {
   }
   switch (msr) {
     case kMsrTsc:
-      write_tsc(state, value);
+      write_tsc(cpu, value);
       return {};
     case kMsrTscAdjust:
       write_tsc_adjust(state, value);

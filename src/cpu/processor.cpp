@@ -52,14 +52,14 @@ Outcome<> wrmsr(Operation& op) {
 
 Outcome<> rdtsc(Operation& op) {
   EIDOLON_TRY(check_tsc_access(op));
-  op.set_edx_eax(guest_tsc(op.state));
+  op.set_edx_eax(guest_tsc(op.cpu));
   return {};
 }
 
 Outcome<> rdtscp(Operation& op) {
   if (!op.cpu.model.has(Feature::kRdtscp)) return raise_ud();
   EIDOLON_TRY(check_tsc_access(op));
-  op.set_edx_eax(guest_tsc(op.state));
+  op.set_edx_eax(guest_tsc(op.cpu));
   op.state.gpr[x86::kRcx] = op.state.tsc_aux & 0xffffffff;
   return {};
 }

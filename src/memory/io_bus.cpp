@@ -29,23 +29,36 @@ const IoBus::Range* IoBus::find(uint64_t address) const {
 }
 
 uint64_t IoBus::read(uint64_t address, unsigned size) const {
+  const uint64_t value = read_handlers(address, size);
+  if (observer_ != nullptr) [[unlikely]]
+    observer_->after_read(address, size, value);
+  return value;
+}
+
+void IoBus::write(uint64_t address, unsigned size, uint64_t value) const {
+  if (observer_ != nullptr) [[unlikely]]
+    observer_->before_write(address, size, value);
+  write_handlers(address, size, value);
+}
+
+uint64_t IoBus::read_handlers(uint64_t address, unsigned size) const {
   const Range* range = find(address);
   if (range != nullptr && size <= range->length - (address - range->base))
     return range->handler->io_read(address - range->base, size) & mask_below(size * 8);
   if (size == 1) return 0xff;
   uint64_t value = 0;
-  for (unsigned i = 0; i < size; ++i) value |= read(address + i, 1) << (8 * i);
+  for (unsigned i = 0; i < size; ++i) value |= read_handlers(address + i, 1) << (8 * i);
   return value;
 }
 
-void IoBus::write(uint64_t address, unsigned size, uint64_t value) const {
+void IoBus::write_handlers(uint64_t address, unsigned size, uint64_t value) const {
   const Range* range = find(address);
   if (range != nullptr && size <= range->length - (address - range->base)) {
     range->handler->io_write(address - range->base, size, value & mask_below(size * 8));
     return;
   }
   if (size == 1) return;
-  for (unsigned i = 0; i < size; ++i) write(address + i, 1, value >> (8 * i) & 0xff);
+  for (unsigned i = 0; i < size; ++i) write_handlers(address + i, 1, value >> (8 * i) & 0xff);
 }
 
 }  // namespace eidolon::memory

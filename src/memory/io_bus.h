@@ -21,6 +21,8 @@ class IoBus {
   /// `size` is 1, 2, 4 or 8. An access that leaves its range is split into bytes.
   [[nodiscard]] uint64_t read(uint64_t address, unsigned size) const;
   void write(uint64_t address, unsigned size, uint64_t value) const;
+  /// One observer or none (null); it outlives its stay here. Not thread-safe, like attach.
+  void set_observer(IoObserver* observer) { observer_ = observer; }
   [[nodiscard]] bool has_handler(uint64_t address) const { return find(address) != nullptr; }
 
  private:
@@ -31,7 +33,10 @@ class IoBus {
     std::string name;
   };
   [[nodiscard]] const Range* find(uint64_t address) const;
+  [[nodiscard]] uint64_t read_handlers(uint64_t address, unsigned size) const;
+  void write_handlers(uint64_t address, unsigned size, uint64_t value) const;
   std::vector<Range> ranges_;  ///< sorted by base
+  IoObserver* observer_ = nullptr;
 };
 
 }  // namespace eidolon::memory

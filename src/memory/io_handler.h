@@ -15,4 +15,12 @@ class IoHandler {
   virtual void io_write(uint64_t offset, unsigned size, uint64_t value) = 0;
 };
 
+/// Sees every access to a bus, as the processor made it: before it is split, and with what came back.
+class IoObserver {
+ public:
+  virtual ~IoObserver() = default;
+  virtual void after_read(uint64_t address, unsigned size, uint64_t value) = 0;
+  virtual void before_write(uint64_t address, unsigned size, uint64_t value) = 0;
+};
+
 }  // namespace eidolon::memory
