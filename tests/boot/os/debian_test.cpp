@@ -1,5 +1,5 @@
-// Debian's stock kernel to the shell of its initramfs and back, as a user at the console sees it. The limits
-// are generous: a hang must end the test, a slow machine must not.
+// Debian's stock kernel to the shell of its initramfs and back, as a user at the console sees it, under the
+// translator. The limits are generous: a hang must end the test, a slow machine must not.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -16,7 +16,7 @@ using namespace std::chrono_literals;
 constexpr auto kBootLimit = 400s;
 constexpr auto kCommandLimit = 120s;
 constexpr auto kEndLimit = 60s;
-constexpr const char* kPrompt = "eidolon:~# ";
+constexpr const char* kPrompt = "eidolon:/root# ";
 
 class Debian : public testing::Test {
  protected:
@@ -28,8 +28,15 @@ class Debian : public testing::Test {
   }
 
   static std::vector<std::string> run_options(const std::string& append, bool reboot) {
-    std::vector<std::string> options = {
-        "run", "--kernel", EIDOLON_GUEST "/vmlinuz", "--initrd", EIDOLON_GUEST "/initrd", "--append", append};
+    std::vector<std::string> options = {"run",
+                                        "--kernel",
+                                        EIDOLON_GUEST "/vmlinuz",
+                                        "--initrd",
+                                        EIDOLON_GUEST "/initrd",
+                                        "--append",
+                                        append,
+                                        "--engine",
+                                        "translate"};
     if (!reboot) options.emplace_back("--no-reboot");
     return options;
   }

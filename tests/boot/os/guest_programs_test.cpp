@@ -48,7 +48,9 @@ std::string case_name(const testing::TestParamInfo<GuestPrograms::ParamType>& in
 }
 
 INSTANTIATE_TEST_SUITE_P(Engines, GuestPrograms,
-                         testing::Combine(testing::Values("step"), testing::ValuesIn(programs())), case_name);
+                         testing::Combine(testing::Values("step", "translate"),
+                                          testing::ValuesIn(programs())),
+                         case_name);
 
 }  // namespace
 }  // namespace eidolon::boot_test
