@@ -3,5 +3,5 @@
 # status "reset" instead of a number.
 set(GUEST_PROGRAMS_64 hello exceptions paging64 syscall smc strings flags64 paging64_cross
     paging64_pcid triple debug idt64 fpu msr cpuid interrupts)
-set(GUEST_PROGRAMS_32 paging32 paging_pae insn32 seg32 task32 real v86)
+set(GUEST_PROGRAMS_32 paging32 paging_pae insn32 seg32 task32 real v86 pm16)
 set(GUEST_PROGRAMS_RESET triple)
