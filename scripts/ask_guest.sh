@@ -46,7 +46,7 @@ wait_for() {
   seen=${seen#*"$text"}
 }
 
-wait_for 'eidolon:'
+wait_for 'eidolon:/'
 say "the guest's shell is there after $((SECONDS - started)) s; asking it a question"
 printf 'echo "answer=$((6 * 7)) from $(uname -sm)"\n' >&"$to"
 wait_for 'answer=42 from Linux x86_64'

@@ -6,7 +6,7 @@ set -euo pipefail
 . "$(dirname "$0")/common.sh"
 
 build_packages=(g++ cmake ninja-build ccache git
-  libzydis-dev libasmjit-dev libxbyak-dev libfmt-dev libcli11-dev nlohmann-json3-dev libgtest-dev)
+  libzydis-dev libxbyak-dev libfmt-dev libcli11-dev nlohmann-json3-dev libgtest-dev)
 guest_packages=(cpio gzip xz-utils)
 test_packages=()
 
