@@ -9,8 +9,9 @@
 namespace eidolon::engine {
 
 enum class Stop : uint8_t {
-  kRequested,  ///< kEventStop was raised (and has been taken)
-  kShutdown,   ///< triple fault: Activity::kShutdown
+  kRequested,     ///< kEventStop was raised (and has been taken)
+  kShutdown,      ///< triple fault: Activity::kShutdown
+  kDisagreement,  ///< lockstep only: Engine::report() says in what the two engines differ
 };
 
 class Engine {

@@ -30,6 +30,7 @@ Round TranslateEngine::Impl::run_round() {
     round_ = &round;
     enter(cache_->executable(block->entry_body));
     round_ = nullptr;
+    round.rflags_left = cpu_.state.rflags;
   } else {
     round.stepped = true;
   }
