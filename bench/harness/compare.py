@@ -1,0 +1,86 @@
+"""Runs Eidolon, QEMU's TCG and the host in turn and reports. Started by bench/compare, which says the options."""
+import argparse
+import json
+import pathlib
+import subprocess
+import sys
+
+import guest
+import monitors
+import report
+
+
+def say(text):
+    print(f"==> {text}", file=sys.stderr, flush=True)
+
+
+def arguments():
+    parser = argparse.ArgumentParser(prog="bench/compare")
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--percent", type=int, default=100, help="how much of each workload")
+    parser.add_argument("--json", type=pathlib.Path)
+    parser.add_argument("--eidolon", default=str(guest.ROOT / "build" / "release" / "eidolon"))
+    parser.add_argument("--only", choices=["boot", "workloads"])
+    options = parser.parse_args()
+    if options.runs < 1 or options.percent < 1:
+        parser.error("--runs and --percent take numbers from 1 on")
+    return options
+
+
+def main():
+    options = arguments()
+    initrd = guest.build()
+    boots = {"eidolon": [], "tcg": []}
+    works = {"eidolon": [], "tcg": [], "native": []}
+    waits = {"eidolon": [], "tcg": [], "native": []}
+
+    def command(name, append):
+        line = f"{monitors.LINE} {append}".strip()
+        return monitors.eidolon(options.eidolon, initrd, line) if name == "eidolon" else monitors.tcg(initrd, line)
+
+    for turn in range(1, options.runs + 1):
+        # The pair changes places from turn to turn, so that a drift of the machine favours neither.
+        pair = ("eidolon", "tcg") if turn % 2 else ("tcg", "eidolon")
+        for name in pair:
+            if options.only != "workloads":
+                say(f"turn {turn} of {options.runs}: {name}, boot")
+                found, waited = monitors.boot(command(name, ""), name)
+                boots[name].append(found)
+                waits[name].append(waited)
+            if options.only != "boot":
+                say(f"turn {turn} of {options.runs}: {name}, workloads")
+                found, waited = monitors.workloads(command(name, f"bench_percent={options.percent}"), name)
+                works[name].append(found)
+                waits[name].append(waited)
+        if options.only != "boot":
+            found, waited = monitors.native(options.percent)
+            works["native"].append(found)
+            waits["native"].append(waited)
+
+    rows = []
+    if boots["eidolon"]:
+        rows += report.entries(report.medians(boots["eidolon"]), report.medians(boots["tcg"]), {})
+    if works["eidolon"]:
+        rows += report.entries(*(report.medians(works[name]) for name in ("eidolon", "tcg", "native")))
+    wrong = report.disagreements(works)
+    waited = {name: max(found) for name, found in waits.items() if found}
+    version = subprocess.run(["qemu-system-x86_64", "--version"], capture_output=True, text=True).stdout.splitlines()[0]
+    print(f"medians of {options.runs}; {version}; lower is better, a ratio below 1 is faster than TCG")
+    print(report.table(rows))
+    print("longest wait for a processor, in parts of the time: " +
+          ", ".join(f"{name} {share:.0%}" for name, share in waited.items()) +
+          " (above a few per cent the machine was busy: only the processor column means much)")
+    for sentence in wrong:
+        print(f"WRONG: {sentence}")
+    if options.json:
+        options.json.write_text(json.dumps({"qemu": version, "runs": options.runs, "percent": options.percent,
+                                            "waited": waited, "rows": rows, "wrong": wrong}, indent=1) + "\n")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except (monitors.Failed, OSError, subprocess.CalledProcessError) as error:
+        print(f"compare: {error}", file=sys.stderr)
+        sys.exit(1)
