@@ -55,7 +55,7 @@ class Cpu {
 
   /// Room for what an engine's generated code keeps per processor. It lies here so that state, virtual TLB
   /// and this are all within reach of one segment base. The engine that runs the processor owns its meaning.
-  static constexpr size_t kEngineAreaSize = 128 << 10;
+  static constexpr size_t kEngineAreaSize = 384 << 10;
   alignas(64) std::array<std::byte, kEngineAreaSize> engine_area{};
 
   /// The view of an explicit data access in the current mode.

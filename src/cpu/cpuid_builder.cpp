@@ -221,9 +221,12 @@ CpuidModel CpuidBuilder::finish(const FeatureWords& features) {
 }
 
 CpuidModel CpuidBuilder::host() {
-  const FeatureWords features = consistent((host_features() & passed_features()) | provided_features());
+  FeatureWords features = consistent((host_features() & passed_features()) | provided_features());
   CpuidResult vendor = host_cpuid(id::kBasic);
   const bool amd = same_vendor(vendor, kAmd) || same_vendor(vendor, kHygon);
+  // RDCL_NO: in a software engine the guest's user and kernel share one address space of the host, so the
+  // guest's page table isolation would keep nothing apart, and cost two MOV CR3 for every system call.
+  if (!amd) features.leaf7_edx |= id::kArchCapabilities;
   const uint32_t lowest = amd ? id::kXsave : kLowestHighestBasic;
   vendor.eax = std::clamp(vendor.eax, lowest, kHighestBasic);
 

@@ -31,6 +31,14 @@ const CpuidLeaf* CpuidModel::find(uint32_t leaf, uint32_t subleaf) const {
   return row != leaves_.end() && row->leaf == leaf && row->subleaf == subleaf ? &*row : nullptr;
 }
 
+void CpuidModel::hide_random_numbers() {
+  namespace id = x86::cpuid;
+  for (CpuidLeaf& row : leaves_) {
+    if (row.leaf == 1) row.result.ecx &= ~id::kRdrand;
+    if (row.leaf == 7 && row.subleaf == 0) row.result.ebx &= ~id::kRdseed;
+  }
+}
+
 uint32_t CpuidModel::standard_size(uint64_t xcr0) const {
   uint32_t size = kLegacyAndHeader;
   for (unsigned i = 2; i < kComponents; ++i) {

@@ -44,6 +44,9 @@ class CpuidModel {
   [[nodiscard]] CpuidResult query(uint32_t leaf, uint32_t subleaf, uint64_t cr4, uint64_t xcr0,
                                   uint32_t apic_id) const;
 
+  /// Takes away RDRAND and RDSEED, for who needs every run of the guest to be the same.
+  void hide_random_numbers();
+
   /// XCR0 bits that the guest may set.
   [[nodiscard]] uint64_t supported_xcr0() const { return supported_xcr0_; }
   /// CR4 bits that the guest may set, from the features shown.

@@ -26,6 +26,9 @@ class InterruptSource {
   // IA32_APIC_BASE, the x2APIC range 0x800-0x8ff and IA32_TSC_DEADLINE; a fault value is #GP.
   [[nodiscard]] virtual Outcome<uint64_t> read_msr(uint32_t msr) = 0;
   [[nodiscard]] virtual Outcome<> write_msr(uint32_t msr, uint64_t value) = 0;
+  /// The guest's TSC was set: it is the host's plus `offset` from now on. The APIC timer's deadline follows
+  /// it.
+  virtual void tsc_changed(uint64_t /*offset*/) {}
   /// INIT: everything but the base and the ID returns to its reset value.
   virtual void init() = 0;
 };

@@ -26,6 +26,7 @@ constexpr HarmlessMsr kIntelMsrs[] = {
     {kMsrFeatureControl, 1, false},  // locked, everything off
     {0x79, 0, true},                 // BIOS_UPDT_TRIG: no update is ever newer
     {kMsrBiosUpdateSignature, uint64_t{1} << 32, true},
+    {kMsrArchCapabilities, kArchCapabilityRdclNo, false},
     {0xcd, 3, false},   // FSB_FREQ
     {0xce, 0, false},   // PLATFORM_INFO
     {0x198, 0, false},  // PERF_STATUS
@@ -77,18 +78,18 @@ Outcome<> set_canonical(uint64_t& reg, uint64_t value) {
   return {};
 }
 
-/// Writes to the counter move TSC_ADJUST along with it (SDM volume 3, 17.17.3).
-void write_tsc(Cpu& cpu, uint64_t value) {
-  State& state = cpu.state;
-  const uint64_t delta = value - guest_tsc(cpu);
-  state.tsc_offset += delta;
-  state.tsc_adjust += delta;
+void move_tsc(Cpu& cpu, uint64_t delta) {
+  cpu.state.tsc_offset += delta;
+  cpu.state.tsc_adjust += delta;
+  if (cpu.interrupts != nullptr) cpu.interrupts->tsc_changed(cpu.state.tsc_offset);
 }
 
-void write_tsc_adjust(State& state, uint64_t value) {
-  state.tsc_offset += value - state.tsc_adjust;
-  state.tsc_adjust = value;
+/// Writes to the counter move TSC_ADJUST along with it (SDM volume 3, 17.17.3), and the other way round.
+void write_tsc(Cpu& cpu, uint64_t value) {
+  move_tsc(cpu, value - guest_tsc(cpu));
 }
+
+void write_tsc_adjust(Cpu& cpu, uint64_t value) { move_tsc(cpu, value - cpu.state.tsc_adjust); }
 
 /// BTS and PEBS are not there; only fast strings can be switched, and that changes nothing else.
 constexpr uint64_t kMiscEnableFixed = 1u << 11 | 1u << 12;
@@ -165,7 +166,7 @@ Outcome<> write_msr(Cpu& cpu, uint32_t msr, uint64_t value) {
       write_tsc(cpu, value);
       return {};
     case kMsrTscAdjust:
-      write_tsc_adjust(state, value);
+      write_tsc_adjust(cpu, value);
       return {};
     case kMsrTscAux:
       if (!cpu.model.has(Feature::kRdtscp) && !cpu.model.has(Feature::kRdpid)) return raise_gp();

@@ -113,6 +113,7 @@ inline constexpr uint32_t kMovdir64b = 1u << 28;
 inline constexpr uint32_t kFsrm = 1u << 4;
 inline constexpr uint32_t kAvx512Vp2Intersect = 1u << 8;
 inline constexpr uint32_t kSerialize = 1u << 14;
+inline constexpr uint32_t kArchCapabilities = 1u << 29;
 inline constexpr uint32_t kAvx512Fp16 = 1u << 23;
 
 // Leaf 7, subleaf 1, EAX.

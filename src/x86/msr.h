@@ -46,6 +46,8 @@ enum Msr : uint32_t {
   kMsrTscAux = 0xc0000103,
 };
 
+inline constexpr uint64_t kArchCapabilityRdclNo = 1u << 0;  ///< no rogue data cache load (Meltdown)
+
 inline constexpr uint64_t kApicBaseBsp = 1u << 8;
 inline constexpr uint64_t kApicBaseX2Apic = 1u << 10;
 inline constexpr uint64_t kApicBaseEnable = 1u << 11;

@@ -69,8 +69,7 @@ void Builder::emit_head() {
 
   block_->entry_checked = e_.at();
   put_flags_aside();
-  const uint64_t slot =
-      ((block_->rip >> x86::kPageShift) ^ (uint64_t{block_->mode.value()} * 0x9e5)) % Frame::kPageIds;
+  const size_t slot = Frame::page_slot(block_->rip, block_->mode.value());
   e_.gs();
   e_.cmp(dword[Xbyak::RegExp(layout_.page_ids()) + slot * 4], block_->page_id);
   const uint32_t page_site = check(SiteKind::kPage);

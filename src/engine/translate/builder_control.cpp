@@ -182,11 +182,11 @@ void Builder::emit_branch(const DecodedInstruction& d) {
 void Builder::emit_indirect(const DecodedInstruction& d, unsigned target, int stack_change) {
   save_flags_if_live(d);
   const unsigned entry = scratch(register_bit(target) | register_bit(x86::kRax));
-  // Frame::jump_slot: bits 14:4 of the address; times 2 they are the byte offset of the entry.
-  constexpr uint32_t kMask = (Frame::kJumpEntries - 1) << 4;
+  // Frame::jump_slot times 16; times 2 it is the byte offset of the entry.
   const auto field = [&](size_t offset) { return reg64(entry) * 2 + (layout_.jump_cache() + offset); };
-  e_.mov(reg32(entry), reg32(target));
-  e_.and_(reg32(entry), kMask);
+  e_.imul(reg32(entry), reg32(target), static_cast<int>(Frame::kJumpHash));
+  e_.shr(reg32(entry), Frame::kJumpShift);
+  e_.and_(reg32(entry), Frame::kJumpMask);
   e_.gs();
   e_.cmp(reg64(target), ptr[field(offsetof(JumpEntry, rip))]);
   const uint32_t wrong_target = e_.jump_if(kConditionNe);

@@ -16,6 +16,8 @@ uint64_t TranslateEngine::Impl::exit_handler(Frame* frame) {
     const Site& site = engine.sites_[frame->site];
     if (site.kind == SiteKind::kMemory)
       if (const uint64_t host = engine.fill_tlb(site)) return host;
+    if (site.kind == SiteKind::kPage)
+      if (const uint64_t host = engine.confirm_page(site)) return host;
   }
   return engine.leave_slowly(engine.sites_[frame->site]);
 }
@@ -34,6 +36,40 @@ uint64_t TranslateEngine::Impl::fill_tlb(const Site& site) {
   if (cpu_.mmu.tlb().lookup(linear, site.size, site.write, mode.view()) == nullptr) return 0;
   ++statistics_.tlb_fills;
   return cache_->executable(site.resume);
+}
+
+/// The head of a block does not know that its page is still mapped: if it is, it does from now on. 0 if it is
+/// not, or if the block is the target of a jump that may not be fetched.
+uint64_t TranslateEngine::Impl::confirm_page(const Site& site) {
+  const Block& block = *site.block;
+  if (!block.valid) return 0;
+  follow_mappings();
+  const auto physical = fetch_address(block.rip, block.mode.user());
+  if (!physical || *physical != block.physical) return 0;
+  ++statistics_.page_checks;
+  frame_.page_ids[Frame::page_slot(block.rip, block.mode.value())] = block.page_id;
+  return cache_->executable(site.resume);
+}
+
+/// Forgets which pages are mapped where if the guest has changed any mapping since.
+void TranslateEngine::Impl::follow_mappings() {
+  if (mappings_seen_ == cpu_.mmu.generation()) return;
+  mappings_seen_ = cpu_.mmu.generation();
+  for (uint32_t& id : frame_.page_ids) id = 0;
+  for (FetchEntry& entry : fetch_cache_) entry = {};
+}
+
+/// Guest-physical address of the instruction at `rip` if it may be fetched from RAM or ROM.
+std::optional<memory::GuestPhysical> TranslateEngine::Impl::fetch_address(uint64_t rip, bool user) {
+  const uint64_t page = (rip & ~x86::kPageMask) | (user ? 1 : 0);
+  FetchEntry& entry = fetch_cache_[rip >> x86::kPageShift & (kFetchEntries - 1)];
+  if (entry.page != page) {
+    const mmu::View view = user ? mmu::View::kUser : mmu::View::kSupervisor;
+    const auto resolved = cpu_.mmu.resolve(cpu_.state.control, rip, mmu::Access::kExecute, view);
+    if (!resolved || resolved->host == nullptr) return std::nullopt;
+    entry = {page, resolved->physical & ~x86::kPageMask};
+  }
+  return entry.physical | (rip & x86::kPageMask);
 }
 
 }  // namespace eidolon::engine

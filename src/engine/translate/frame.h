@@ -20,7 +20,7 @@ struct alignas(32) JumpEntry {
 static_assert(sizeof(JumpEntry) == 32);
 
 struct Frame {
-  static constexpr unsigned kJumpEntriesLog2 = 11;
+  static constexpr unsigned kJumpEntriesLog2 = 13;
   static constexpr unsigned kJumpEntries = 1u << kJumpEntriesLog2;
   static constexpr unsigned kPageIds = 2048;
 
@@ -37,7 +37,17 @@ struct Frame {
   uint64_t host_fault_vector;
   void* engine;  ///< the TranslateEngine, for the exit handler
 
-  [[nodiscard]] static constexpr unsigned jump_slot(uint64_t rip) { return rip >> 4 & (kJumpEntries - 1); }
+  [[nodiscard]] static constexpr size_t page_slot(uint64_t rip, uint16_t mode) {
+    return ((rip >> x86::kPageShift) ^ uint64_t{mode} * 0x9e5) % kPageIds;
+  }
+  /// Multiplicative hash: functions start at multiples of 16 and calls return to just behind them, so neither
+  /// the low bits nor those above them would do alone.
+  static constexpr uint32_t kJumpHash = 0x9e3779b1;
+  static constexpr unsigned kJumpShift = 32 - kJumpEntriesLog2 - 4;
+  static constexpr uint32_t kJumpMask = (kJumpEntries - 1) << 4;
+  [[nodiscard]] static constexpr uint32_t jump_slot(uint64_t rip) {
+    return (static_cast<uint32_t>(rip) * kJumpHash >> kJumpShift & kJumpMask) >> 4;
+  }
 
   std::array<JumpEntry, kJumpEntries> jump_cache;
   /// Which (linear page, physical page, mode) is known to be mapped: by hash of linear page and mode, the

@@ -103,22 +103,8 @@ TranslateEngine::Impl::Block* TranslateEngine::Impl::find_block() {
   Block* block = blocks_.find(rip, *physical, *mode);
   if (block == nullptr) block = translate_block(*physical, *mode);
   if (block == nullptr) return nullptr;
-  const uint64_t slot = ((rip >> x86::kPageShift) ^ (uint64_t{mode->value()} * 0x9e5)) % Frame::kPageIds;
-  frame_.page_ids[slot] = block->page_id;
+  frame_.page_ids[Frame::page_slot(rip, mode->value())] = block->page_id;
   return block;
-}
-
-/// Guest-physical address of the instruction at `rip` if it may be fetched from RAM or ROM.
-std::optional<memory::GuestPhysical> TranslateEngine::Impl::fetch_address(uint64_t rip, bool user) {
-  const uint64_t page = (rip & ~x86::kPageMask) | (user ? 1 : 0);
-  FetchEntry& entry = fetch_cache_[rip >> x86::kPageShift & (kFetchEntries - 1)];
-  if (entry.page != page) {
-    const mmu::View view = user ? mmu::View::kUser : mmu::View::kSupervisor;
-    const auto resolved = cpu_.mmu.resolve(cpu_.state.control, rip, mmu::Access::kExecute, view);
-    if (!resolved || resolved->host == nullptr) return std::nullopt;
-    entry = {page, resolved->physical & ~x86::kPageMask};
-  }
-  return entry.physical | (rip & x86::kPageMask);
 }
 
 TranslateEngine::Impl::Block* TranslateEngine::Impl::translate_block(memory::GuestPhysical physical,
@@ -177,14 +163,6 @@ void TranslateEngine::Impl::enter(uint64_t host_address) {
   // SAFETY: `enter` is a routine of ours that keeps to the C calling convention (trampolines.h).
   reinterpret_cast<void (*)()>(cache_->executable(trampolines_.enter))();
   in_generated_code_ = false;
-}
-
-/// Forgets which pages are mapped where if the guest has changed any mapping since.
-void TranslateEngine::Impl::follow_mappings() {
-  if (mappings_seen_ == cpu_.mmu.generation()) return;
-  mappings_seen_ = cpu_.mmu.generation();
-  frame_.page_ids.fill(0);
-  fetch_cache_.fill({});
 }
 
 void TranslateEngine::Impl::save_extended_state() {

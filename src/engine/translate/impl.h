@@ -50,6 +50,7 @@ class TranslateEngine::Impl final : public memory::CodeObserver {
   // exits.cpp
   static uint64_t exit_handler(Frame* frame);
   [[nodiscard]] uint64_t fill_tlb(const Site& site);
+  [[nodiscard]] uint64_t confirm_page(const Site& site);
   [[nodiscard]] uint64_t leave_slowly(const Site& site);
   [[nodiscard]] uint64_t on_jump(uint32_t site_index);
   [[nodiscard]] uint64_t on_page(const Site& site);

@@ -24,7 +24,7 @@ struct Round {
       x86::kFlagsArithmetic;           ///< arithmetic flags that are the processor's where the code left
   std::span<const uint8_t> host_code;  ///< of the block, up to the next round
 
-  uint64_t rflags_left = 0;            ///< State::rflags where the code left
+  uint64_t rflags_left = 0;  ///< State::rflags where the code left
 
   bool stepped = false;
   uint64_t stepped_at = 0;  ///< State::rip before it

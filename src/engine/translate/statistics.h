@@ -23,7 +23,7 @@ struct Statistics {
   uint64_t page_checks = 0;
   uint64_t events = 0;
   uint64_t host_faults = 0;
-  uint64_t dispatches = 0;  ///< block look-ups by the monitor
+  uint64_t dispatches = 0;                                       ///< block look-ups by the monitor
   std::array<uint64_t, ZYDIS_MNEMONIC_MAX_VALUE + 1> stepped{};  ///< steps of sites, by mnemonic
 };
 
