@@ -37,7 +37,7 @@ void describe_run(CLI::App& run, RunText& text) {
   run.add_option("--cpu", text.cpu, "processor model: host, x86-64-v2 or x86-64-v3")
       ->type_name("MODEL")
       ->capture_default_str();
-  run.add_option("--engine", text.engine, "auto, translate or step")
+  run.add_option("--engine", text.engine, "auto, translate or step; for developers: lockstep")
       ->type_name("ENGINE")
       ->capture_default_str();
   run.add_option("--serial", text.serial, "where COM1 goes: stdio, file:PATH or null")

@@ -22,6 +22,8 @@ inline constexpr int kExitSignal = 128;   ///< plus the signal's number
     // eight bits of a status.
     case Kind::kDebugExit:
       return static_cast<int>(((ending.debug_value << 1) | 1) & 0xff);
+    case Kind::kDisagreement:
+      return kExitHostError;
     case Kind::kPowerOff:
     case Kind::kStopped:
       return kExitOk;

@@ -92,7 +92,8 @@ int run_command(const RunRequest& request) {
 
   for (;;) {
     const Served served = serve(**machine, user);
-    if (request.statistics) backend::say((*machine)->engine_report());
+    const bool disagreement = served.ending.kind == Ending::Kind::kDisagreement;
+    if (request.statistics || disagreement) backend::say((*machine)->engine_report());
     const bool reset = served.left.why == Console::Leave::kDone && is_reset(served.ending);
     if (reset) {
       backend::say(

@@ -7,11 +7,12 @@ namespace eidolon::machine {
 
 struct Ending {
   enum class Kind : uint8_t {
-    kPowerOff,     ///< the guest switched the machine off
-    kReset,        ///< the guest asked for a reset
-    kTripleFault,  ///< the processor shut down
-    kDebugExit,    ///< the guest wrote to the debug-exit port
-    kStopped,      ///< the host asked for it (Machine::stop)
+    kPowerOff,      ///< the guest switched the machine off
+    kReset,         ///< the guest asked for a reset
+    kTripleFault,   ///< the processor shut down
+    kDebugExit,     ///< the guest wrote to the debug-exit port
+    kDisagreement,  ///< the lockstep engine found a difference: Machine::engine_report tells it
+    kStopped,       ///< the host asked for it (Machine::stop)
   } kind;
   uint32_t debug_value = 0;  ///< of kDebugExit: what was written
 };

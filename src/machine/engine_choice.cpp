@@ -1,5 +1,6 @@
 #include "machine/engine_choice.h"
 
+#include "engine/lockstep/lockstep_engine.h"
 #include "engine/step/step_engine.h"
 #include "engine/translate/translate_engine.h"
 
@@ -9,11 +10,20 @@ Result<EngineChoice> parse_engine_choice(std::string_view text) {
   if (text == "auto") return EngineChoice::kAuto;
   if (text == "translate") return EngineChoice::kTranslate;
   if (text == "step") return EngineChoice::kStep;
-  return fail("--engine does not know '{}'; it takes auto, translate or step", text);
+  if (text == "lockstep") return EngineChoice::kLockstep;
+  return fail("--engine does not know '{}'; it takes auto, translate, step or lockstep", text);
 }
 
 std::string_view engine_name(EngineKind kind) {
-  return kind == EngineKind::kTranslate ? "translate" : "step";
+  switch (kind) {
+    case EngineKind::kStep:
+      return "step";
+    case EngineKind::kLockstep:
+      return "lockstep";
+    case EngineKind::kTranslate:
+      break;
+  }
+  return "translate";
 }
 
 Result<EngineDecision> decide_engine(EngineChoice choice, bool kvm_device) {
@@ -22,6 +32,8 @@ Result<EngineDecision> decide_engine(EngineChoice choice, bool kvm_device) {
       return EngineDecision{.kind = EngineKind::kStep, .reason = "as asked for"};
     case EngineChoice::kTranslate:
       return EngineDecision{.kind = EngineKind::kTranslate, .reason = "as asked for"};
+    case EngineChoice::kLockstep:
+      return EngineDecision{.kind = EngineKind::kLockstep, .reason = "as asked for"};
     case EngineChoice::kAuto:
       break;
   }
@@ -33,6 +45,11 @@ Result<EngineDecision> decide_engine(EngineChoice choice, bool kvm_device) {
 
 Result<std::unique_ptr<engine::Engine>> make_engine(EngineKind kind, cpu::Cpu& cpu) {
   if (kind == EngineKind::kStep) return std::make_unique<engine::StepEngine>(cpu);
+  if (kind == EngineKind::kLockstep) {
+    auto engine = engine::LockstepEngine::create(cpu);
+    if (!engine) return std::unexpected(engine.error());
+    return std::move(*engine);
+  }
   auto engine = engine::TranslateEngine::create(cpu);
   if (!engine) return std::unexpected(engine.error());
   return std::move(*engine);

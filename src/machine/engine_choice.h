@@ -12,14 +12,14 @@
 
 namespace eidolon::machine {
 
-enum class EngineKind : uint8_t { kTranslate, kStep };
+enum class EngineKind : uint8_t { kTranslate, kStep, kLockstep };
 
 struct EngineDecision {
   EngineKind kind;
   std::string reason;  ///< half a sentence: "as asked for", "no hardware ..."
 };
 
-/// "auto", "translate" or "step".
+/// "auto", "translate", "step" or "lockstep".
 [[nodiscard]] Result<EngineChoice> parse_engine_choice(std::string_view text);
 [[nodiscard]] std::string_view engine_name(EngineKind kind);
 

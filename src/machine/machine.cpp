@@ -31,6 +31,8 @@ Result<std::unique_ptr<memory::GuestMemory>> make_memory(uint64_t bytes) {
 Result<std::unique_ptr<Machine>> Machine::create(const MachineConfig& config, SerialSink serial) {
   cpu::CpuidModel model = EIDOLON_TRY(cpu::CpuidModel::create(config.cpu_model));
   EngineDecision decision = EIDOLON_TRY(decide_engine(config.engine, host_has_kvm_device()));
+  // Two processors would draw different random numbers.
+  if (decision.kind == EngineKind::kLockstep) model.hide_random_numbers();
   std::unique_ptr<memory::GuestMemory> memory = EIDOLON_TRY(make_memory(config.memory_bytes));
   std::unique_ptr<Machine> machine(
       new Machine(std::move(model), std::move(decision), std::move(memory), std::move(serial)));
@@ -72,7 +74,9 @@ Ending Machine::run() {
   timers_.start();
   std::optional<Ending> result;
   while (!result) {
-    if (engine_->run() == engine::Stop::kShutdown) end({.kind = Ending::Kind::kTripleFault});
+    const engine::Stop stop = engine_->run();
+    if (stop == engine::Stop::kShutdown) end({.kind = Ending::Kind::kTripleFault});
+    if (stop == engine::Stop::kDisagreement) end({.kind = Ending::Kind::kDisagreement});
     result = ending();
   }
   timers_.stop();

@@ -7,7 +7,7 @@
 
 namespace eidolon::machine {
 
-enum class EngineChoice : uint8_t { kAuto, kTranslate, kStep };
+enum class EngineChoice : uint8_t { kAuto, kTranslate, kStep, kLockstep };
 
 struct MachineConfig {
   std::string kernel_path;
