@@ -71,7 +71,7 @@ uint32_t ApicTimer::current_count() const {
 bool ApicTimer::write_deadline(uint64_t tsc) {
   if (mode_ != Mode::kTscDeadline) return false;
   deadline_ = tsc;
-  if (tsc == 0 || tsc_.now() < tsc) {
+  if (tsc == 0 || guest_tsc() < tsc) {
     arm();
     return false;
   }
@@ -81,12 +81,12 @@ bool ApicTimer::write_deadline(uint64_t tsc) {
 }
 
 uint64_t ApicTimer::deadline() {
-  if (masked_ && deadline_ != 0 && tsc_.now() >= deadline_) deadline_ = 0;
+  if (masked_ && deadline_ != 0 && guest_tsc() >= deadline_) deadline_ = 0;
   return deadline_;
 }
 
 Nanoseconds ApicTimer::until_deadline() const {
-  const uint64_t tsc = tsc_.now();
+  const uint64_t tsc = guest_tsc();
   if (tsc >= deadline_) return 0;
   const auto ns = static_cast<unsigned __int128>(deadline_ - tsc) * 1'000'000'000 / tsc_.hz;
   return ns > kFarAway ? kFarAway : static_cast<Nanoseconds>(ns) + 1;
@@ -121,7 +121,7 @@ bool ApicTimer::expire() {
   // A callback that was on its way when the timer was set anew comes too early: wait on.
   if (mode_ == Mode::kTscDeadline) {
     if (deadline_ == 0) return false;
-    if (tsc_.now() < deadline_) {
+    if (guest_tsc() < deadline_) {
       arm();
       return false;
     }

@@ -38,8 +38,11 @@ class ApicTimer {
 
   /// The host timer has run out: arms the next period. True if an interrupt is due.
   [[nodiscard]] bool expire();
-  /// The guest's TSC was set: the deadline is elsewhere now.
-  void tsc_changed() { arm(); }
+  /// The guest's TSC was set, `offset` from the reference: the deadline is elsewhere now.
+  void tsc_changed(uint64_t offset) {
+    tsc_offset_ = offset;
+    arm();
+  }
   void cancel() { timer_.cancel(); }
 
   template <typename Self, typename Stream>
@@ -53,11 +56,15 @@ class ApicTimer {
   [[nodiscard]] Nanoseconds now() const { return queue_.clock().now(); }
   [[nodiscard]] unsigned divide_shift() const;
   [[nodiscard]] Nanoseconds length() const { return Nanoseconds{initial_} << divide_shift(); }
+  [[nodiscard]] uint64_t guest_tsc() const { return tsc_.now() + tsc_offset_; }
   [[nodiscard]] Nanoseconds until_deadline() const;
   void arm();
 
   TimerQueue& queue_;
   TscReference tsc_;
+  /// A copy of the processor's, which changes it while the timer thread reads. Not part of the saved state:
+  /// whoever loads a processor's state says it anew.
+  uint64_t tsc_offset_ = 0;
   Mode mode_ = Mode::kOneShot;
   bool masked_ = true;
   uint32_t initial_ = 0;  ///< 0: stopped

@@ -266,9 +266,9 @@ void LocalApic::timer_expired() {
   if (timer_.expire()) local_interrupt(kLvtTimer);
 }
 
-void LocalApic::tsc_changed() {
+void LocalApic::tsc_changed(uint64_t offset) {
   std::lock_guard lock(mutex_);
-  timer_.tsc_changed();
+  timer_.tsc_changed(offset);
 }
 
 void LocalApic::save(StateWriter& to) const {

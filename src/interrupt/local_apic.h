@@ -55,9 +55,6 @@ class LocalApic final : public memory::IoHandler, public cpu::InterruptSource, p
 
   /// The pins: LINT0 carries the PIC's INT, LINT1 the board's NMI.
   void set_lint(unsigned pin, bool level);
-  /// The guest's TSC was set.
-  void tsc_changed();
-
   // cpu::InterruptSource
   [[nodiscard]] bool interrupt_pending() override;
   [[nodiscard]] std::optional<uint8_t> acknowledge() override;
@@ -65,6 +62,7 @@ class LocalApic final : public memory::IoHandler, public cpu::InterruptSource, p
   void set_task_priority(uint8_t cr8) override;
   [[nodiscard]] cpu::Outcome<uint64_t> read_msr(uint32_t msr) override;
   [[nodiscard]] cpu::Outcome<> write_msr(uint32_t msr, uint64_t value) override;
+  void tsc_changed(uint64_t offset) override;
   void init() override;
 
   // The xAPIC page: 32-bit registers on 16-byte boundaries.

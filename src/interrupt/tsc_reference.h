@@ -1,4 +1,5 @@
-// The guest's time-stamp counter as the APIC timer sees it, and the frequency of the host's.
+// The counter that the guest's time-stamp counter is an offset from, as the APIC timer reads it, and its
+// frequency.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +13,7 @@ namespace eidolon::interrupt {
 [[nodiscard]] uint64_t host_tsc();
 
 struct TscReference {
-  std::function<uint64_t()> now = host_tsc;  ///< the guest's TSC: the host's plus the processor's offset
+  std::function<uint64_t()> now = host_tsc;  ///< from any thread
   uint64_t hz = 0;                           ///< 0: host_tsc_hz()
 };
 

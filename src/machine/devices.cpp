@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "base/try.h"
-#include "cpu/tsc.h"
 
 namespace eidolon::machine {
 
@@ -68,8 +67,12 @@ Devices::Devices(TimerQueue& timers, device::MachineControl& control, const memo
       debug_exit_(control) {
   apic_bus_.connect(local_apic_);
   apic_bus_.connect(io_apic_);
-  // The virtual wire: the 8259 pair's INT is the local APIC's LINT0.
-  pic_.set_output([this](bool level) { local_apic_.set_lint(0, level); });
+  // The 8259 pair's INT reaches the processor both ways that a PC has: by the I/O APIC's pin 0 as ExtINT, and
+  // as the virtual wire to the local APIC's LINT0.
+  pic_.set_output([this](bool level) {
+    io_apic_.set_pin(0, level);
+    local_apic_.set_lint(0, level);
+  });
 }
 
 Result<> Devices::attach(memory::IoBus& ports, memory::IoBus& mmio) {
@@ -97,7 +100,6 @@ Result<> Devices::attach(memory::IoBus& ports, memory::IoBus& mmio) {
   const std::vector<Place> mmio_places = {
       {IoApic::kAddress, IoApic::kLength, io_apic_, "ioapic"},
       {Hpet::kAddress, Hpet::kLength, hpet_, "hpet"},
-      {LocalApic::kAddress, LocalApic::kLength, local_apic_, "lapic"},
   };
   for (const Place& place : port_places) {
     EIDOLON_TRY(ports.attach(place.base, place.length, place.handler, place.name));
@@ -105,12 +107,22 @@ Result<> Devices::attach(memory::IoBus& ports, memory::IoBus& mmio) {
   for (const Place& place : mmio_places) {
     EIDOLON_TRY(mmio.attach(place.base, place.length, place.handler, place.name));
   }
+  EIDOLON_TRY(mmio.attach(local_apic_page_, LocalApic::kLength, local_apic_, "lapic"));
+  local_apic_.set_base_observer([this, &mmio](uint64_t address) { move_local_apic(mmio, address); });
   return {};
 }
 
+/// On the processor's thread, the only one that uses the bus. Where another device is, that one goes on
+/// answering, and where there is RAM, the RAM.
+void Devices::move_local_apic(memory::IoBus& mmio, uint64_t address) {
+  if (local_apic_page_ != 0) mmio.detach(local_apic_page_);
+  local_apic_page_ = 0;
+  if (address != 0 && mmio.attach(address, LocalApic::kLength, local_apic_, "lapic"))
+    local_apic_page_ = address;
+}
+
 void Devices::attach(cpu::Cpu& processor) {
-  local_apic_.attach(processor.events, {.now = [&processor] { return cpu::guest_tsc(processor.state); },
-                                        .hz = uint64_t{processor.model.tsc_khz()} * 1000});
+  local_apic_.attach(processor.events, {.hz = uint64_t{processor.model.tsc_khz()} * 1000});
 }
 
 }  // namespace eidolon::machine

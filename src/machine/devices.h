@@ -42,13 +42,16 @@ class Devices {
   [[nodiscard]] device::Serial& serial() { return serial_; }
 
  private:
+  void move_local_apic(memory::IoBus& mmio, uint64_t address);
+
   interrupt::Pic pic_;
   interrupt::ApicBus apic_bus_;
   interrupt::IoApic io_apic_{apic_bus_};
   interrupt::IrqRouter irqs_{&pic_, &io_apic_};
   interrupt::LocalApic local_apic_;
-  device::GatedLine pit_line_{irqs_.isa(0)};  ///< the HPET can take the place of the PIT ...
-  device::GatedLine rtc_line_{irqs_.isa(8)};  ///< ... and of the RTC's interrupt
+  uint64_t local_apic_page_ = interrupt::LocalApic::kAddress;  ///< 0: disabled, or behind another device
+  device::GatedLine pit_line_{irqs_.isa(0)};                   ///< the HPET can take the place of the PIT ...
+  device::GatedLine rtc_line_{irqs_.isa(8)};                   ///< ... and of the RTC's interrupt
   device::Pit pit_;
   device::Rtc rtc_;
   device::Hpet hpet_;

@@ -51,8 +51,10 @@ class FakeInterrupts : public InterruptSource {
     last_value = value;
     return {};
   }
+  void tsc_changed(uint64_t offset) override { tsc_offset = offset; }
   void init() override {}
 
+  uint64_t tsc_offset = 0;
   uint8_t priority = 0;
   uint32_t last_msr = 0;
   uint64_t last_value = 0;

@@ -60,8 +60,10 @@ TEST_F(Msr, TscAndItsAdjustmentMoveTogether) {
   EXPECT_LT(read(kMsrTsc), 1000u + (uint64_t{1} << 34));
   const uint64_t adjust = read(kMsrTscAdjust);
   EXPECT_EQ(adjust, state.tsc_offset);
+  EXPECT_EQ(interrupts.tsc_offset, state.tsc_offset) << "the APIC timer has to know";
   ASSERT_FALSE(write_faults(kMsrTscAdjust, adjust + 500));
   EXPECT_EQ(state.tsc_offset, adjust + 500);
+  EXPECT_EQ(interrupts.tsc_offset, adjust + 500);
 }
 
 TEST_F(Msr, TscAuxIs32BitsWide) {

@@ -308,6 +308,24 @@ TEST_F(LocalApicTest, TscDeadlineFiresAtItsTimeAndReadsZeroAfter) {
   EXPECT_EQ(first.acknowledge(), 0x31) << "a deadline in the past is due at once";
 }
 
+TEST_F(LocalApicTest, TscDeadlineFollowsAWriteOfTheTsc) {
+  put(0x320, 0x40031);
+  ASSERT_TRUE(first.write_msr(x86::kMsrTscDeadline, 10'000).has_value());
+  first.tsc_changed(4'000);
+  advance(2'990);
+  EXPECT_FALSE(first.interrupt_pending());
+  advance(11);
+  EXPECT_EQ(first.acknowledge(), 0x31);
+}
+
+TEST_F(LocalApicTest, TscDeadlineIsDueAtOnceWhenTheTscIsSetBeyondIt) {
+  put(0x320, 0x40031);
+  ASSERT_TRUE(first.write_msr(x86::kMsrTscDeadline, 10'000).has_value());
+  first.tsc_changed(20'000);
+  advance(1);
+  EXPECT_EQ(first.acknowledge(), 0x31);
+}
+
 TEST_F(LocalApicTest, TscDeadlineIsIgnoredInOtherModesAndDisarmedByZero) {
   ASSERT_TRUE(first.write_msr(x86::kMsrTscDeadline, 10'000).has_value());
   EXPECT_EQ(first.read_msr(x86::kMsrTscDeadline), 0u);
