@@ -22,6 +22,7 @@ class Recorder final : public cpu::InterruptSource, public cpu::TscSource {
   [[nodiscard]] cpu::Outcome<uint64_t> read_msr(uint32_t msr) override;
   [[nodiscard]] cpu::Outcome<> write_msr(uint32_t msr, uint64_t value) override;
   void init() override;
+  void tsc_changed(uint64_t offset) override { source_->tsc_changed(offset); }
   [[nodiscard]] uint64_t host_tsc() override;
 
  private:
