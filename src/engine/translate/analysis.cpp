@@ -110,7 +110,7 @@ bool Analysis::must_step(const isa::Instruction& in) const {
   }
 }
 
-bool Analysis::run(std::span<const uint8_t> page, uint32_t start, uint64_t rip, Mode mode) {
+void Analysis::run(std::span<const uint8_t> page, uint32_t start, uint64_t rip, Mode mode) {
   page_ = page;
   start_ = start;
   rip_ = rip;
@@ -123,7 +123,16 @@ bool Analysis::run(std::span<const uint8_t> page, uint32_t start, uint64_t rip, 
     const auto rest = page_.subspan(start_ + length_);
     if (rest.empty()) break;
     const auto status = decoder_.decode(code_size(mode), rest, d.instruction);
-    if (status == isa::DecodeStatus::kNeedMore) break;
+    if (status == isa::DecodeStatus::kNeedMore) {
+      if (count_ != 0) break;
+      // It goes on in the next page. Alone in its block it is stepped, and fetched anew each time, so the
+      // block depends on neither page's bytes; but it can be jumped to like any other.
+      d = {};
+      d.step = true;
+      length_ = static_cast<uint16_t>(rest.size());
+      ++count_;
+      break;
+    }
     d.offset = length_;
     d.step = true;
     if (status == isa::DecodeStatus::kOk) {
@@ -138,8 +147,6 @@ bool Analysis::run(std::span<const uint8_t> page, uint32_t start, uint64_t rip, 
     ++count_;
     if (d.step || d.instruction.klass == isa::Class::kControlFlow) break;
   }
-  if (count_ == 0) return false;
-
   uint32_t live = flags_live_at_end();
   for (size_t i = count_; i-- > 0;) {
     DecodedInstruction& d = instructions_[i];
@@ -147,7 +154,6 @@ bool Analysis::run(std::span<const uint8_t> page, uint32_t start, uint64_t rip, 
     live = d.step ? kArithmetic : (d.use.flags_read | (live & ~d.use.flags_killed)) & kArithmetic;
     d.flags_live_in = live;
   }
-  return true;
 }
 
 uint32_t Analysis::flags_live_at_end() {

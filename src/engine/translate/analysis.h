@@ -29,9 +29,9 @@ class Analysis {
 
   Analysis() : instructions_(kMaxInstructions) {}
 
-  /// Decodes from `rip`, at offset `start` of its page. Returns false if not even one instruction lies wholly
-  /// in the page (it must be stepped).
-  bool run(std::span<const uint8_t> page, uint32_t start, uint64_t rip, Mode mode);
+  /// Decodes from `rip`, at offset `start` of its page. There is always
+  /// at least one instruction, if only one to step.
+  void run(std::span<const uint8_t> page, uint32_t start, uint64_t rip, Mode mode);
 
   [[nodiscard]] std::span<const DecodedInstruction> instructions() const {
     return {instructions_.data(), count_};

@@ -120,10 +120,7 @@ TranslateEngine::Impl::Block* TranslateEngine::Impl::translate_block(memory::Gue
 
   const uint64_t rip = cpu_.state.rip;
   const auto start = static_cast<uint32_t>(physical & x86::kPageMask);
-  if (!analysis_.run({host, x86::kPageSize}, start, rip, mode)) {
-    if (blocks_.on_page(page) == nullptr) cpu_.memory.clear_code(page);
-    return nullptr;
-  }
+  analysis_.run({host, x86::kPageSize}, start, rip, mode);
   Block& block = blocks_.create(rip, physical, mode);
   builder_.build(block, analysis_);
   blocks_.publish(block);
