@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <fstream>
@@ -18,9 +19,13 @@ class FlatKernel {
   static constexpr uint32_t kLoadAddress = 0x100000;
   static constexpr uint32_t kEntry = kLoadAddress + 32;  ///< right after the header
 
-  explicit FlatKernel(std::initializer_list<uint8_t> code) {
+  explicit FlatKernel(std::initializer_list<uint8_t> code) : FlatKernel(std::vector<uint8_t>(code)) {}
+
+  explicit FlatKernel(const std::vector<uint8_t>& code) {
     const testing::TestInfo* test = testing::UnitTest::GetInstance()->current_test_info();
-    path_ = testing::TempDir() + "eidolon-" + test->test_suite_name() + "-" + test->name() + ".flat";
+    std::string name = std::string(test->test_suite_name()) + "-" + test->name();
+    std::ranges::replace(name, '/', '-');  // of parameterized tests
+    path_ = testing::TempDir() + "eidolon-" + name + ".flat";
     constexpr uint32_t kMagic = 0x1badb002;
     constexpr uint32_t kFlags = 1u << 16;
     const auto end = static_cast<uint32_t>(kEntry + code.size());
@@ -29,7 +34,7 @@ class FlatKernel {
          {kMagic, kFlags, 0 - kMagic - kFlags, kLoadAddress, kLoadAddress, end, end, kEntry}) {
       for (unsigned shift = 0; shift < 32; shift += 8) image.push_back(static_cast<uint8_t>(word >> shift));
     }
-    image.insert(image.end(), code);
+    image.insert(image.end(), code.begin(), code.end());
     // Loaders look at more than a header: a file of a page keeps every one of them happy.
     image.resize(4096);
     std::ofstream(path_, std::ios::binary)
