@@ -6,7 +6,7 @@
 
 namespace eidolon::micro {
 
-/// FNV-1a over [rdi, rdi + rsi) with a frame: 64-bit code that returns, 17 instructions in 4 blocks.
+/// FNV-1a over [rdi, rdi + rsi) with a frame, up to its return: 16 instructions of 64-bit code.
 inline const std::vector<uint8_t> kFunction = {
     0x55,                                                        // push rbp
     0x48, 0x89, 0xe5,                                            // mov rbp, rsp
