@@ -67,8 +67,9 @@ Outcome<> load_task_segments(Cpu& cpu, const TaskImage& image) {
     for (unsigned i = 0; i < x86::kSegmentCount; ++i)
       load_real_segment(state, static_cast<x86::Segment>(i), image.selector[i]);
   } else {
-    EIDOLON_TRY(load_task_code(cpu, image.selector[x86::kCs]));
+    // The stack first: a fault of what follows is delivered on it.
     EIDOLON_TRY(load_task_stack(cpu, image.selector[x86::kSs], cpl));
+    EIDOLON_TRY(load_task_code(cpu, image.selector[x86::kCs]));
     for (const x86::Segment segment : {x86::kDs, x86::kEs, x86::kFs, x86::kGs})
       EIDOLON_TRY(load_task_data(cpu, segment, image.selector[segment]));
   }
