@@ -133,13 +133,14 @@ static void shadows(void) {
   asm volatile("sti\n\tcli" ::: "memory");
   check_eq("shadow/sti-then-cli-lets-nothing-in", taken[kPicVector], before);
   check("shadow/still-pending", pic_pending());
+  /* One at least: on a slow host the timer is due again before the cli. */
   asm volatile("sti\n\tnop\n\tcli" ::: "memory");
-  check_eq("shadow/sti-then-nop-lets-one-in", taken[kPicVector], before + 1);
+  check("shadow/sti-then-nop-lets-one-in", taken[kPicVector] > before);
   check("shadow/pending-again", pic_pending());
   before = taken[kPicVector];
   Word flags = read_flags();
   asm volatile("pushq %0\n\torq $0x200, (%%rsp)\n\tpopfq\n\tcli" ::"r"(flags) : "memory", "cc");
-  check_eq("shadow/popf-has-none", taken[kPicVector], before + 1);
+  check("shadow/popf-has-none", taken[kPicVector] > before);
   outb(0x21, 0xFF);
   pit_stop();
 }
