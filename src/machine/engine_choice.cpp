@@ -43,10 +43,11 @@ Result<EngineDecision> decide_engine(EngineChoice choice, bool kvm_device) {
                                       : "there is no /dev/kvm"};
 }
 
-Result<std::unique_ptr<engine::Engine>> make_engine(EngineKind kind, cpu::Cpu& cpu) {
+Result<std::unique_ptr<engine::Engine>> make_engine(EngineKind kind, cpu::Cpu& cpu,
+                                                    std::optional<uint16_t> lockstep_from_port) {
   if (kind == EngineKind::kStep) return std::make_unique<engine::StepEngine>(cpu);
   if (kind == EngineKind::kLockstep) {
-    auto engine = engine::LockstepEngine::create(cpu);
+    auto engine = engine::LockstepEngine::create(cpu, {.begin_at_port = lockstep_from_port});
     if (!engine) return std::unexpected(engine.error());
     return std::move(*engine);
   }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -25,6 +26,7 @@ struct EngineDecision {
 
 /// `kvm_device`: whether the host has a /dev/kvm, which this version does not use but owes a word about.
 [[nodiscard]] Result<EngineDecision> decide_engine(EngineChoice choice, bool kvm_device);
-[[nodiscard]] Result<std::unique_ptr<engine::Engine>> make_engine(EngineKind kind, cpu::Cpu& cpu);
+[[nodiscard]] Result<std::unique_ptr<engine::Engine>> make_engine(EngineKind kind, cpu::Cpu& cpu,
+                                                                  std::optional<uint16_t> lockstep_from_port);
 
 }  // namespace eidolon::machine

@@ -66,7 +66,7 @@ Result<> Machine::assemble(const MachineConfig& config) {
                                      .command_line = config.command_line,
                                      .rsdp = rsdp};
   EIDOLON_TRY(boot::load_kernel(request, *memory_, processor_.state));
-  engine_ = EIDOLON_TRY(make_engine(decision_.kind, processor_));
+  engine_ = EIDOLON_TRY(make_engine(decision_.kind, processor_, config.lockstep_from_port));
   return {};
 }
 

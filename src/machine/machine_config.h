@@ -16,6 +16,8 @@ struct MachineConfig {
   uint64_t memory_bytes = uint64_t{512} << 20;
   std::string cpu_model = "host";
   EngineChoice engine = EngineChoice::kAuto;
+  /// Lockstep begins when the guest first writes to this port, not at once.
+  std::optional<uint16_t> lockstep_from_port;
 };
 
 }  // namespace eidolon::machine

@@ -13,6 +13,32 @@ namespace eidolon::engine {
 
 using namespace lockstep;
 
+namespace {
+
+/// Stops the processor at the first write to a port.
+class PortWatch final : public memory::IoObserver {
+ public:
+  PortWatch(cpu::Cpu& cpu, uint16_t port) : cpu_(cpu), port_(port) { cpu_.ports.set_observer(this); }
+  ~PortWatch() override { cpu_.ports.set_observer(nullptr); }
+  PortWatch(const PortWatch&) = delete;
+  PortWatch& operator=(const PortWatch&) = delete;
+
+  void after_read(uint64_t, unsigned, uint64_t) override {}
+  void before_write(uint64_t address, unsigned, uint64_t) override {
+    if (address != port_ || seen_) return;
+    seen_ = true;
+    cpu_.events.raise(cpu::kEventStop);
+  }
+  [[nodiscard]] bool seen() const { return seen_; }
+
+ private:
+  cpu::Cpu& cpu_;
+  const uint16_t port_;
+  bool seen_ = false;
+};
+
+}  // namespace
+
 class LockstepEngine::Impl {
  public:
   Impl(cpu::Cpu& cpu, std::unique_ptr<TranslateEngine> translate, Options options)
@@ -20,6 +46,7 @@ class LockstepEngine::Impl {
 
   Stop run() {
     if (!disagreement_.empty()) return Stop::kDisagreement;
+    if (options_.begin_at_port) return run_alone(*options_.begin_at_port);
     if (shadow_ == nullptr) {
       // Only now: whoever made the engine may have changed the processor's state and memory since.
       auto shadow = Shadow::create(cpu_, tape_);
@@ -69,6 +96,23 @@ class LockstepEngine::Impl {
   [[nodiscard]] uint64_t instructions() const { return shadow_ == nullptr ? 0 : shadow_->instructions(); }
 
  private:
+  /// Up to the first write to `port`; from then on in lockstep. That takes a fresh translator: this one has
+  /// linked its blocks. The caller runs the engine again, as after any stop: it may have asked for this one.
+  Stop run_alone(uint16_t port) {
+    const PortWatch watch(cpu_, port);
+    const Stop stop = translate_->run();
+    if (!watch.seen()) return stop;
+    options_.begin_at_port.reset();
+    translate_.reset();
+    auto fresh = TranslateEngine::create(cpu_);
+    if (fresh) {
+      translate_ = std::move(*fresh);
+      return stop;
+    }
+    disagreement_ = fresh.error().message;
+    return Stop::kDisagreement;
+  }
+
   [[nodiscard]] std::optional<std::string> compare(const translate::Round& round) {
     const cpu::State& step = shadow_->cpu().state;
     if (tape_.parted()) return "  " + *tape_.parted() + "\n";
@@ -86,8 +130,8 @@ class LockstepEngine::Impl {
 
   cpu::Cpu& cpu_;
   Tape tape_;
-  const std::unique_ptr<TranslateEngine> translate_;
-  const Options options_;
+  std::unique_ptr<TranslateEngine> translate_;
+  Options options_;
   std::unique_ptr<Shadow> shadow_;
   std::optional<Recorder> recorder_;
   uint64_t rounds_ = 0;

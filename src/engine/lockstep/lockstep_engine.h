@@ -14,6 +14,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 
 #include "base/result.h"
 #include "engine/engine.h"
@@ -23,6 +24,9 @@ namespace eidolon::engine {
 class LockstepEngine final : public Engine {
  public:
   struct Options {
+    /// The translator runs alone, at its full speed, until the guest first writes to this port: a kernel's
+    /// decompression is billions of instructions of one loop. None: lockstep from the start.
+    std::optional<uint16_t> begin_at_port = {};
     uint64_t rounds_per_memory_check = 2'000'000;
     uint64_t rounds_per_extended_check = 16;
     /// For tests: called after each round with its number, may spoil the second processor's state.
