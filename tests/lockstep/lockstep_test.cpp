@@ -40,6 +40,15 @@ TEST(Lockstep, AgreesOnALongStringThatIsDoneInParts) {
   EXPECT_TRUE(guest.engine().check_all()) << guest.engine().report();
 }
 
+TEST(Lockstep, TheResumeFlagEndsWithTheFirstRoundOfALoop) {
+  SmallGuest guest;
+  guest.state().rflags |= x86::kFlagRf;
+  guest.state().gpr[x86::kRcx] = 3;
+  // again: dec ecx; jnz again: back at the address where the block was entered
+  ASSERT_EQ(guest.run({0xff, 0xc9, 0x75, 0xfc}), Stop::kRequested) << guest.engine().report();
+  EXPECT_EQ(guest.state().rflags & x86::kFlagRf, 0u);
+}
+
 TEST(Lockstep, AgreesOnAShutdown) {
   SmallGuest guest;
   EXPECT_EQ(guest.run({0x0f, 0x0b}), Stop::kShutdown) << guest.engine().report();  // ud2 without an IDT

@@ -19,6 +19,8 @@ uint64_t TranslateEngine::Impl::leave_slowly(const Site& site) {
     const bool at_instruction = site.kind != SiteKind::kJump;
     const uint64_t rip = at_instruction ? block.rip + site.guest_offset : site.target;
     recover(block.mode.long_code() ? rip : rip & 0xffffffff, site.in_slot, site.flags_saved);
+    // A block that jumps to itself comes back to where it was entered, but not to the same execution.
+    if (site.kind == SiteKind::kJump) cpu_.state.rflags &= ~x86::kFlagRf;
     if (round_ != nullptr) return end_round(site);
     switch (site.kind) {
       case SiteKind::kJump:
