@@ -7,7 +7,7 @@
 namespace eidolon::engine::translate {
 
 namespace {
-constexpr unsigned kFopOffset = 6, kFipOffset = 8, kMxcsrOffset = 24, kHeaderOffset = 512;
+constexpr unsigned kFipOffset = 8, kMxcsrOffset = 24, kHeaderOffset = 512;
 }
 
 bool host_has_xsaveopt() {
@@ -29,7 +29,6 @@ void sanitize_image(cpu::XsaveImage& image, uint64_t mask) {
 
 void hide_host_pointers(cpu::XsaveImage& image) {
   std::memset(image.bytes.data() + kFipOffset, 0, 16);  // FIP and FDP
-  static_assert(kFopOffset < kFipOffset);
 }
 
 }  // namespace eidolon::engine::translate
