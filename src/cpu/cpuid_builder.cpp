@@ -18,11 +18,12 @@ struct Ratio {
   uint32_t numerator, denominator;
 };
 
-/// TSC frequency over that of the "crystal", kApicTimerKhz. Linux multiplies the crystal's kHz by the
-/// numerator in 32 bits, so the numerator is kept small enough; the best such fraction is good to a part in
-/// ten million.
+/// TSC frequency over that of the "crystal", about kApicTimerKhz. Linux multiplies the crystal's kHz by the
+/// numerator in 32 bits, so the numerator is kept small enough. The best such fraction may be off by a part
+/// in 10,000 (just beside a simple ratio), so the crystal that is told makes up for it: the APIC timer bears
+/// the error, the guest's clock does not.
 Ratio tsc_ratio(uint32_t tsc_khz) {
-  constexpr uint64_t kMaxNumerator = UINT32_MAX / kApicTimerKhz;
+  constexpr uint64_t kMaxNumerator = UINT32_MAX / (kApicTimerKhz + kApicTimerKhz / 1000);
   Ratio best{1, 1};
   uint64_t best_error = UINT64_MAX;  // of denominator * tsc, scaled by 1 / denominator
   for (uint64_t denominator = 1; denominator <= kMaxNumerator; ++denominator) {
@@ -36,6 +37,12 @@ Ratio tsc_ratio(uint32_t tsc_khz) {
     best = {static_cast<uint32_t>(numerator), static_cast<uint32_t>(denominator)};
   }
   return best;
+}
+
+/// The crystal, in kHz, that gives `tsc_khz` by this ratio.
+uint32_t crystal_khz(uint32_t tsc_khz, Ratio ratio) {
+  const auto [numerator, denominator] = ratio;
+  return static_cast<uint32_t>((uint64_t{tsc_khz} * denominator + numerator / 2) / numerator);
 }
 
 namespace id = x86::cpuid;
@@ -161,8 +168,9 @@ void CpuidBuilder::add_timing() {
   model_.tsc_khz_ = tsc;
   if (!model_.amd_) {
     // TSC = crystal * EBX / EAX. The crystal also clocks the local APIC timer.
-    const auto [numerator, denominator] = tsc_ratio(tsc);
-    add(id::kTscFrequency, {.eax = denominator, .ebx = numerator, .ecx = kApicTimerKhz * 1000});
+    const Ratio ratio = tsc_ratio(tsc);
+    add(id::kTscFrequency,
+        {.eax = ratio.denominator, .ebx = ratio.numerator, .ecx = crystal_khz(tsc, ratio) * 1000});
     const uint32_t mhz = (tsc + 500) / 1000;
     add(id::kProcessorFrequency, {.eax = mhz, .ebx = mhz, .ecx = kApicTimerKhz / 1000});
   }

@@ -110,9 +110,12 @@ TEST(CpuidModel, FrequencyLeavesAgree) {
   if (host_model().is_amd()) return;
   const CpuidResult ratio = ask(host_model(), id::kTscFrequency);
   // Linux multiplies in 32 bits.
-  EXPECT_LE(uint64_t{ratio.ecx} / 1000 * ratio.ebx, UINT32_MAX);
-  const uint64_t khz = uint64_t{ratio.ecx} * ratio.ebx / ratio.eax / 1000;
-  EXPECT_NEAR(static_cast<double>(khz), timing.eax, timing.eax * 1e-6);
+  EXPECT_LE(uint64_t{ratio.ecx / 1000} * ratio.ebx, UINT32_MAX);
+  const uint64_t crystal_khz = ratio.ecx / 1000;
+  const double khz = static_cast<double>(crystal_khz * ratio.ebx) / ratio.eax;
+  // Half a kHz of the crystal, times the ratio.
+  EXPECT_NEAR(khz, timing.eax, 0.5 * ratio.ebx / ratio.eax + 0.001);
+  EXPECT_NEAR(static_cast<double>(crystal_khz), kApicTimerKhz, kApicTimerKhz * 1e-3);
 }
 
 TEST(CpuidModel, BeyondTheHighestLeaf) {
