@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that are missing. Usage: scripts/dependencies.sh [--list] GROUP...
 # Groups: build (compiler and libraries), guest (unpacking the guest that ./quickstart boots),
+# bench (the monitor that is measured beside ours, and Google Benchmark for bench/micro),
 # test (the sanitizer runs and style checks need nothing more than `build`; kept for what tests add).
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
@@ -8,6 +9,7 @@ set -euo pipefail
 build_packages=(g++ cmake ninja-build ccache git
   libzydis-dev libxbyak-dev libfmt-dev libcli11-dev nlohmann-json3-dev libgtest-dev)
 guest_packages=(cpio gzip xz-utils)
+bench_packages=(qemu-system-x86 python3 libbenchmark-dev)
 test_packages=()
 
 only_list=false
@@ -18,8 +20,9 @@ for group; do
     --list) only_list=true ;;
     build) wanted+=("${build_packages[@]}") ;;
     guest) wanted+=("${guest_packages[@]}") ;;
+    bench) wanted+=("${bench_packages[@]}") ;;
     test) wanted+=("${test_packages[@]}") ;;
-    *) fail 2 "unknown group '$group'; the groups are build, guest and test." ;;
+    *) fail 2 "unknown group '$group'; the groups are build, guest, bench and test." ;;
   esac
 done
 if $only_list; then

@@ -1,6 +1,7 @@
 """The command lines of what is compared, and one run of them, stamped with the host's clock."""
 import pathlib
 import shutil
+import signal
 import subprocess
 import tempfile
 import threading
@@ -44,25 +45,39 @@ def processor_times(pid):
     return ran / 1e9, waited / 1e9
 
 
-def stamped_lines(command, name):
-    """Runs the command and returns its lines as (wall, processor, waited, text), the end as a line None."""
+def stamped_lines(command, name, expected=0):
+    """Runs the command and returns its lines as (wall, processor, waited, text), the end as a line None.
+
+    `expected` is the exit status of a run that ended well.
+    """
     lines = []
     start = time.monotonic()
     with tempfile.TemporaryFile() as errors:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors,
-                                   start_new_session=True)
-        timer = threading.Timer(LIMIT, process.kill)
+        try:
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors,
+                                       start_new_session=True)
+        except OSError as error:
+            raise Failed(f"{name} cannot be started: {command[0]}: {error.strerror}") from error
+        late = threading.Event()
+
+        def end():
+            late.set()
+            process.kill()
+        timer = threading.Timer(LIMIT, end)
         timer.start()
         for raw in process.stdout:
             now = time.monotonic() - start
             lines.append((now, *processor_times(process.pid), raw.decode(errors="replace").strip()))
         status = process.wait()
         timer.cancel()
-        if status != 0:
+        if status != expected:
             errors.seek(0)
-            said = errors.read().decode(errors="replace").strip().splitlines()[-1:]
-            raise Failed(f"{name} ended with status {status} after {len(lines)} lines (the limit is {LIMIT} s): "
-                         f"{' '.join(said)}")
+            said = errors.read().decode(errors="replace").strip().splitlines()
+            how = (f"did not end in {LIMIT} s" if late.is_set() else
+                   f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}")
+            raise Failed(f"{name} {how} after {lines[-1][0] if lines else 0:.0f} s and {len(lines)} lines of the guest's"
+                         + (f", the last '{lines[-1][3]}'" if lines else "")
+                         + (f"; it said: {said[-1]}" if said else "; it said nothing"))
     lines.append((time.monotonic() - start, *(lines[-1][1:3] if lines else (0, 0)), None))
     return lines
 
