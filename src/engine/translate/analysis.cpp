@@ -1,5 +1,7 @@
 #include "engine/translate/analysis.h"
 
+#include <algorithm>
+
 #include "base/bits.h"
 #include "isa/catalogue.h"
 
@@ -117,36 +119,46 @@ void Analysis::run(std::span<const uint8_t> page, uint32_t start, uint64_t rip, 
   mode_ = mode;
   count_ = 0;
   length_ = 0;
+  crossing_ = false;
   peeked_ = {};
-  while (count_ < kMaxInstructions) {
-    DecodedInstruction& d = instructions_[count_];
-    const auto rest = page_.subspan(start_ + length_);
-    if (rest.empty()) break;
-    const auto status = decoder_.decode(code_size(mode), rest, d.instruction);
-    if (status == isa::DecodeStatus::kNeedMore) {
-      if (count_ != 0) break;
-      // It goes on in the next page. Alone in its block it is stepped, and fetched anew each time, so the
-      // block depends on neither page's bytes; but it can be jumped to like any other.
-      d = {};
-      d.step = true;
-      length_ = static_cast<uint16_t>(rest.size());
-      ++count_;
-      break;
-    }
-    d.offset = length_;
-    d.step = true;
-    if (status == isa::DecodeStatus::kOk) {
-      d.step = must_step(d.instruction);
-      length_ = static_cast<uint16_t>(length_ + d.instruction.length());
-      d.use = isa::register_use(d.instruction);
-    } else {
-      d.instruction.zydis.length = 1;
-      length_ = static_cast<uint16_t>(length_ + 1);
-      d.use = {};
-    }
-    ++count_;
-    if (d.step || d.instruction.klass == isa::Class::kControlFlow) break;
+  while (count_ < kMaxInstructions && start_ + length_ < page_.size())
+    if (!add(page_.subspan(start_ + length_))) break;
+  if (count_ != 0) find_live_flags();
+}
+
+void Analysis::run_crossing(std::span<const uint8_t> next_page) {
+  const auto first = page_.subspan(start_);
+  const size_t rest = crossing_bytes_.size() - first.size();
+  std::ranges::copy(first, crossing_bytes_.begin());
+  std::ranges::copy(next_page.first(rest), crossing_bytes_.begin() + static_cast<ptrdiff_t>(first.size()));
+  crossing_ = true;
+  (void)add(crossing_bytes_);
+  find_live_flags();
+}
+
+/// Decodes one more instruction. False if it is the last, or goes on in the next page: then it is not added,
+/// so that it gets a block of its own.
+bool Analysis::add(std::span<const uint8_t> bytes) {
+  DecodedInstruction& d = instructions_[count_];
+  const auto status = decoder_.decode(code_size(mode_), bytes, d.instruction);
+  if (status == isa::DecodeStatus::kNeedMore) return false;
+  d.offset = length_;
+  d.step = true;
+  if (status == isa::DecodeStatus::kOk) {
+    d.step = must_step(d.instruction);
+    d.use = isa::register_use(d.instruction);
+  } else {
+    // Whatever its length is: all that it does is to be stepped.
+    d.instruction = {};
+    d.instruction.zydis.length = 1;
+    d.use = {};
   }
+  length_ = static_cast<uint16_t>(length_ + d.instruction.length());
+  ++count_;
+  return !d.step && d.instruction.klass != isa::Class::kControlFlow;
+}
+
+void Analysis::find_live_flags() {
   uint32_t live = flags_live_at_end();
   for (size_t i = count_; i-- > 0;) {
     DecodedInstruction& d = instructions_[i];

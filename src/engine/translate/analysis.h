@@ -29,21 +29,27 @@ class Analysis {
 
   Analysis() : instructions_(kMaxInstructions) {}
 
-  /// Decodes from `rip`, at offset `start` of its page. There is always
-  /// at least one instruction, if only one to step.
+  /// Decodes from `rip`, at offset `start` of its page. There is at least one instruction, if only one to
+  /// step, unless the first goes on in the next page: then needs_next_page().
   void run(std::span<const uint8_t> page, uint32_t start, uint64_t rip, Mode mode);
+  [[nodiscard]] bool needs_next_page() const { return count_ == 0; }
+  /// After that: the one instruction, with the bytes of the next page.
+  void run_crossing(std::span<const uint8_t> next_page);
 
   [[nodiscard]] std::span<const DecodedInstruction> instructions() const {
     return {instructions_.data(), count_};
   }
   [[nodiscard]] std::span<const uint8_t> bytes(const DecodedInstruction& d) const {
-    return page_.subspan(start_ + d.offset, d.instruction.length());
+    const auto bytes = crossing_ ? std::span<const uint8_t>(crossing_bytes_) : page_.subspan(start_);
+    return bytes.subspan(d.offset, d.instruction.length());
   }
   [[nodiscard]] uint16_t length() const { return length_; }
   /// Offsets in the page that were looked at beyond the block, for the liveness of flags.
   [[nodiscard]] const std::array<Watch, 2>& peeked() const { return peeked_; }
 
  private:
+  [[nodiscard]] bool add(std::span<const uint8_t> bytes);
+  void find_live_flags();
   [[nodiscard]] bool must_step(const isa::Instruction& instruction) const;
   [[nodiscard]] uint32_t flags_live_at_end();
   [[nodiscard]] uint32_t peek_flags(uint64_t rip, Watch& watch);
@@ -57,6 +63,8 @@ class Analysis {
   uint64_t rip_ = 0;
   uint16_t length_ = 0;
   Mode mode_;
+  bool crossing_ = false;
+  std::array<uint8_t, 32> crossing_bytes_{};
   std::array<Watch, 2> peeked_{};
 };
 

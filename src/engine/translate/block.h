@@ -56,15 +56,20 @@ struct FaultPoint {
   uint16_t flags_live_in, flags_live_out;
 };
 
+/// A block lies on one page, but for a block of one instruction that goes on in the next linear page.
 struct Block {
-  uint64_t rip;       ///< linear address (translated code has CS base 0)
-  uint64_t physical;  ///< guest-physical address of the first byte
+  static constexpr uint64_t kNoPage = ~uint64_t{0};
+
+  uint64_t rip;                    ///< linear address (translated code has CS base 0)
+  uint64_t physical;               ///< guest-physical address of the first byte
+  uint64_t second_page = kNoPage;  ///< guest-physical address of the page that it goes on in
   Mode mode;
   bool valid = true;
   bool flags_live_in = true;
   uint16_t length = 0;  ///< guest bytes
   uint32_t page_id = 0;
-  uint32_t entry_checked = 0;  ///< asks whether the page is mapped, then events
+  uint32_t second_page_id = 0;
+  uint32_t entry_checked = 0;  ///< asks whether its pages are mapped, then events
   uint32_t entry_events = 0;   ///< asks for events only: jumps backward within the page
   uint32_t entry_body = 0;     ///< jumps forward within the page
   uint32_t end = 0;            ///< offset behind its code
@@ -74,6 +79,20 @@ struct Block {
   uint32_t instructions = 0;
   Block* next_in_bucket = nullptr;
   Block* next_in_page = nullptr;
+  Block* next_in_second_page = nullptr;
+
+  [[nodiscard]] bool crosses() const { return second_page != kNoPage; }
+  /// Linear address of the page behind the one that it starts on.
+  [[nodiscard]] uint64_t second_rip() const { return (rip | x86::kPageMask) + 1; }
+  /// Whether its code depends on any of the `size` bytes at `address`, guest-physical and within a page.
+  [[nodiscard]] bool depends_on(uint64_t address, uint64_t size) const {
+    const auto touches = [&](uint64_t from, uint64_t to) { return from < address + size && address < to; };
+    for (const Watch& watch : watches)
+      if (touches(watch.begin, watch.end)) return true;
+    if (!crosses()) return touches(physical, physical + length);
+    const uint64_t page_end = (physical | x86::kPageMask) + 1;
+    return touches(physical, page_end) || touches(second_page, second_page + (physical + length - page_end));
+  }
 };
 
 }  // namespace eidolon::engine::translate

@@ -6,12 +6,15 @@ namespace eidolon::engine::translate {
 
 using x86::kPageShift;
 
-Block& BlockTable::create(uint64_t rip, memory::GuestPhysical physical, Mode mode) {
+Block& BlockTable::create(uint64_t rip, memory::GuestPhysical physical, Mode mode,
+                          memory::GuestPhysical second_page) {
   Block& block = blocks_.emplace_back();
   block.rip = rip;
   block.physical = physical;
   block.mode = mode;
   block.page_id = page_id(rip, physical, mode);
+  block.second_page = second_page;
+  if (block.crosses()) block.second_page_id = page_id(block.second_rip(), second_page, mode);
   return block;
 }
 
@@ -19,9 +22,13 @@ void BlockTable::publish(Block& block) {
   Block*& bucket_head = buckets_[bucket(block.rip, block.physical)];
   block.next_in_bucket = bucket_head;
   bucket_head = &block;
-  Block*& page_head = pages_[block.physical >> kPageShift];
+  Block*& page_head = pages_[block.physical >> kPageShift].first;
   block.next_in_page = page_head;
   page_head = &block;
+  if (!block.crosses()) return;
+  Block*& second_head = pages_[block.second_page >> kPageShift].first_second;
+  block.next_in_second_page = second_head;
+  second_head = &block;
 }
 
 namespace {
@@ -33,21 +40,27 @@ void unchain(Block** link, const Block& block, Block* Block::*next) {
 
 void BlockTable::remove(Block& block) {
   unchain(&buckets_[bucket(block.rip, block.physical)], block, &Block::next_in_bucket);
-  const auto page = pages_.find(block.physical >> kPageShift);
-  if (page == pages_.end()) return;
-  unchain(&page->second, block, &Block::next_in_page);
-  if (page->second == nullptr) pages_.erase(page);
+  unchain(&pages_[block.physical >> kPageShift].first, block, &Block::next_in_page);
+  remove_empty_page(block.physical);
+  if (!block.crosses()) return;
+  unchain(&pages_[block.second_page >> kPageShift].first_second, block, &Block::next_in_second_page);
+  remove_empty_page(block.second_page);
 }
 
-Block* BlockTable::on_page(memory::GuestPhysical physical) const {
+void BlockTable::remove_empty_page(memory::GuestPhysical physical) {
   const auto page = pages_.find(physical >> kPageShift);
-  return page == pages_.end() ? nullptr : page->second;
+  if (page != pages_.end() && page->second.empty()) pages_.erase(page);
+}
+
+BlockTable::Page BlockTable::on_page(memory::GuestPhysical physical) const {
+  const auto page = pages_.find(physical >> kPageShift);
+  return page == pages_.end() ? Page{} : page->second;
 }
 
 std::vector<memory::GuestPhysical> BlockTable::pages() const {
   std::vector<memory::GuestPhysical> result;
   result.reserve(pages_.size());
-  for (const auto& [page, head] : pages_) result.push_back(page << kPageShift);
+  for (const auto& [page, blocks] : pages_) result.push_back(page << kPageShift);
   return result;
 }
 

@@ -16,17 +16,27 @@ class BlockTable {
   BlockTable() : buckets_(kBuckets) {}
 
   [[nodiscard]] Block* find(uint64_t rip, memory::GuestPhysical physical, Mode mode) const {
-    for (Block* block = buckets_[bucket(rip, physical)]; block != nullptr; block = block->next_in_bucket)
-      if (block->rip == rip && block->physical == physical && block->mode == mode) return block;
-    return nullptr;
+    return next_match(buckets_[bucket(rip, physical)], rip, physical, mode);
+  }
+  /// Of the blocks like `block`, which differ in their second page, the one that goes on in `second_page`.
+  [[nodiscard]] static Block* find_crossing(Block* block, memory::GuestPhysical second_page) {
+    while (block != nullptr && block->second_page != second_page)
+      block = next_match(block->next_in_bucket, block->rip, block->physical, block->mode);
+    return block;
   }
   /// A new block, not to be found before `publish`.
-  [[nodiscard]] Block& create(uint64_t rip, memory::GuestPhysical physical, Mode mode);
+  [[nodiscard]] Block& create(uint64_t rip, memory::GuestPhysical physical, Mode mode,
+                              memory::GuestPhysical second_page);
   void publish(Block& block);
   /// Takes it out of the table; the object stays until `clear`.
   void remove(Block& block);
-  /// First of the blocks on the page, linked by next_in_page.
-  [[nodiscard]] Block* on_page(memory::GuestPhysical physical) const;
+  /// The blocks that have bytes on a page.
+  struct Page {
+    Block* first = nullptr;         ///< those that start there, linked by next_in_page
+    Block* first_second = nullptr;  ///< those whose second page it is, linked by next_in_second_page
+    [[nodiscard]] bool empty() const { return first == nullptr && first_second == nullptr; }
+  };
+  [[nodiscard]] Page on_page(memory::GuestPhysical physical) const;
   /// Pages that have blocks.
   [[nodiscard]] std::vector<memory::GuestPhysical> pages() const;
 
@@ -41,6 +51,13 @@ class BlockTable {
   [[nodiscard]] static size_t bucket(uint64_t rip, memory::GuestPhysical physical) {
     return (rip ^ (physical >> 12) * 0x9e3779b1u ^ rip >> 16) & (kBuckets - 1);
   }
+  [[nodiscard]] static Block* next_match(Block* block, uint64_t rip, memory::GuestPhysical physical,
+                                         Mode mode) {
+    while (block != nullptr && !(block->rip == rip && block->physical == physical && block->mode == mode))
+      block = block->next_in_bucket;
+    return block;
+  }
+  void remove_empty_page(memory::GuestPhysical physical);
   struct PageKey {
     uint64_t linear, physical;
     uint16_t mode;
@@ -54,7 +71,7 @@ class BlockTable {
 
   std::vector<Block*> buckets_;
   std::deque<Block> blocks_;
-  std::unordered_map<uint64_t, Block*> pages_;  ///< by page number
+  std::unordered_map<uint64_t, Page> pages_;  ///< by page number
   std::unordered_map<PageKey, uint32_t, PageKeyHash> page_ids_;
 };
 

@@ -67,12 +67,18 @@ void Builder::emit_head() {
     return stub.site;
   };
 
+  const auto check_page = [&](uint64_t rip, uint32_t page_id) {
+    const size_t slot = Frame::page_slot(rip, block_->mode.value());
+    e_.gs();
+    e_.cmp(dword[Xbyak::RegExp(layout_.page_ids()) + slot * 4], page_id);
+    return check(SiteKind::kPage);
+  };
+
   block_->entry_checked = e_.at();
   put_flags_aside();
-  const size_t slot = Frame::page_slot(block_->rip, block_->mode.value());
-  e_.gs();
-  e_.cmp(dword[Xbyak::RegExp(layout_.page_ids()) + slot * 4], block_->page_id);
-  const uint32_t page_site = check(SiteKind::kPage);
+  const uint32_t page_site = check_page(block_->rip, block_->page_id);
+  const uint32_t last_page_site =
+      block_->crosses() ? check_page(block_->second_rip(), block_->second_page_id) : page_site;
   put_flags_back();
 
   block_->entry_events = e_.at();
@@ -83,7 +89,7 @@ void Builder::emit_head() {
   put_flags_back();
 
   block_->entry_body = e_.at();
-  sites_[page_site].resume = block_->entry_events;
+  sites_[page_site].resume = sites_[last_page_site].resume = block_->entry_events;
   sites_[event_site].resume = block_->entry_body;
 }
 

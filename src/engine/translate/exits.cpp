@@ -46,8 +46,9 @@ uint64_t TranslateEngine::Impl::confirm_page(const Site& site) {
   follow_mappings();
   const auto physical = fetch_address(block.rip, block.mode.user());
   if (!physical || *physical != block.physical) return 0;
+  if (block.crosses() && second_page(block.rip, block.mode) != block.second_page) return 0;
   ++statistics_.page_checks;
-  frame_.page_ids[Frame::page_slot(block.rip, block.mode.value())] = block.page_id;
+  remember_pages(block);
   return cache_->executable(site.resume);
 }
 
@@ -70,6 +71,20 @@ std::optional<memory::GuestPhysical> TranslateEngine::Impl::fetch_address(uint64
     entry = {page, resolved->physical & ~x86::kPageMask};
   }
   return entry.physical | (rip & x86::kPageMask);
+}
+
+/// Where the linear page behind that of `rip` is, if code may be fetched from it.
+std::optional<memory::GuestPhysical> TranslateEngine::Impl::second_page(uint64_t rip, Mode mode) {
+  const uint64_t next = (rip | x86::kPageMask) + 1;
+  if (mode.long_code() ? next == 0 || !cpu::is_canonical(next) : next > 0xffffffff) return std::nullopt;
+  return fetch_address(next, mode.user());
+}
+
+/// The block's pages are mapped where it thinks: heads need not ask until mappings change.
+void TranslateEngine::Impl::remember_pages(const Block& block) {
+  const uint16_t mode = block.mode.value();
+  frame_.page_ids[Frame::page_slot(block.rip, mode)] = block.page_id;
+  if (block.crosses()) frame_.page_ids[Frame::page_slot(block.second_rip(), mode)] = block.second_page_id;
 }
 
 }  // namespace eidolon::engine

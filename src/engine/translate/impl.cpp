@@ -101,27 +101,46 @@ TranslateEngine::Impl::Block* TranslateEngine::Impl::find_block() {
   const auto physical = fetch_address(rip, mode->user());
   if (!physical) return nullptr;
   Block* block = blocks_.find(rip, *physical, *mode);
+  if (block != nullptr && block->crosses()) {
+    const auto second = second_page(rip, *mode);
+    if (!second) return nullptr;
+    block = BlockTable::find_crossing(block, *second);
+  }
   if (block == nullptr) block = translate_block(*physical, *mode);
   if (block == nullptr) return nullptr;
-  frame_.page_ids[Frame::page_slot(rip, mode->value())] = block->page_id;
+  remember_pages(*block);
   return block;
+}
+
+/// The bytes of a page of code; empty if it is neither RAM nor ROM. From here on stores to the page are seen:
+/// bytes that change while they are being read drop the block again.
+std::span<const uint8_t> TranslateEngine::Impl::open_code_page(memory::GuestPhysical page) {
+  const uint8_t* host = cpu_.memory.host(page, x86::kPageSize);
+  if (host == nullptr) return {};
+  cpu_.memory.mark_code(page);
+  cpu_.mmu.tlb().protect_physical(page);
+  return {host, x86::kPageSize};
 }
 
 TranslateEngine::Impl::Block* TranslateEngine::Impl::translate_block(memory::GuestPhysical physical,
                                                                      Mode mode) {
   if (flush_wanted_ || cache_->size() - emitter_.at() < kBlockReserve) flush();
-  const memory::GuestPhysical page = physical & ~x86::kPageMask;
-  const uint8_t* host = cpu_.memory.host(page, x86::kPageSize);
-  if (host == nullptr) return nullptr;
-  // From here on stores to the page are seen: bytes that change while they are being read drop the block
-  // again.
-  cpu_.memory.mark_code(page);
-  cpu_.mmu.tlb().protect_physical(page);
+  const auto page = open_code_page(physical & ~x86::kPageMask);
+  if (page.empty()) return nullptr;
 
   const uint64_t rip = cpu_.state.rip;
   const auto start = static_cast<uint32_t>(physical & x86::kPageMask);
-  analysis_.run({host, x86::kPageSize}, start, rip, mode);
-  Block& block = blocks_.create(rip, physical, mode);
+  analysis_.run(page, start, rip, mode);
+  memory::GuestPhysical second = Block::kNoPage;
+  if (analysis_.needs_next_page()) {
+    const auto found = second_page(rip, mode);
+    if (!found) return nullptr;
+    const auto next = open_code_page(*found);
+    if (next.empty()) return nullptr;
+    second = *found;
+    analysis_.run_crossing(next);
+  }
+  Block& block = blocks_.create(rip, physical, mode, second);
   builder_.build(block, analysis_);
   blocks_.publish(block);
   ++statistics_.blocks;

@@ -5,6 +5,7 @@
 #include <array>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "cpu/linear.h"
@@ -39,6 +40,9 @@ class TranslateEngine::Impl final : public memory::CodeObserver {
   // impl.cpp
   [[nodiscard]] Block* find_block();
   [[nodiscard]] std::optional<memory::GuestPhysical> fetch_address(uint64_t rip, bool user);
+  [[nodiscard]] std::optional<memory::GuestPhysical> second_page(uint64_t rip, Mode mode);
+  void remember_pages(const Block& block);
+  [[nodiscard]] std::span<const uint8_t> open_code_page(memory::GuestPhysical page);
   [[nodiscard]] Block* translate_block(memory::GuestPhysical physical, Mode mode);
   void enter(uint64_t host_address);
   void follow_mappings();

@@ -9,8 +9,12 @@ using namespace translate;
 void TranslateEngine::Impl::link(uint32_t site_index, Block& target) {
   Site& site = sites_[site_index];
   if (site.linked != nullptr) return;
-  const uint64_t from = site.block->rip;
-  const bool same_page = (from ^ target.rip) >> x86::kPageShift == 0;
+  const Block& source = *site.block;
+  const uint64_t from = source.rip;
+  // What lies on the source's page needs no check of that page; the second page of a block always does. The
+  // physical page can be another if the guest changed the mapping without telling the processor yet.
+  const bool same_page = (from ^ target.rip) >> x86::kPageShift == 0 &&
+                         (source.physical ^ target.physical) >> x86::kPageShift == 0 && !target.crosses();
   const bool backward = target.rip <= from + site.guest_offset;
   const uint32_t entry = !same_page ? target.entry_checked
                          : backward ? target.entry_events
@@ -55,18 +59,16 @@ void TranslateEngine::Impl::invalidate(Block& block) {
 }
 
 void TranslateEngine::Impl::code_written(memory::GuestPhysical address, uint64_t length) {
-  const memory::GuestPhysical end = address + length;
-  const auto touches = [&](memory::GuestPhysical from, memory::GuestPhysical to) {
-    return from < end && address < to;
+  const auto drop = [&](Block* block, Block* Block::*next_on_page) {
+    while (block != nullptr) {
+      Block* next = block->*next_on_page;
+      if (block->depends_on(address, length)) invalidate(*block);
+      block = next;
+    }
   };
-  for (Block* block = blocks_.on_page(address); block != nullptr;) {
-    Block* next = block->next_in_page;
-    bool hit = touches(block->physical, block->physical + block->length);
-    for (const Watch& watch : block->watches) hit = hit || touches(watch.begin, watch.end);
-    if (hit) invalidate(*block);
-    block = next;
-  }
-  if (blocks_.on_page(address) == nullptr) cpu_.memory.clear_code(address);
+  drop(blocks_.on_page(address).first, &Block::next_in_page);
+  drop(blocks_.on_page(address).first_second, &Block::next_in_second_page);
+  if (blocks_.on_page(address).empty()) cpu_.memory.clear_code(address);
 }
 
 /// Drops every block. Not from within generated code: the callers are on their way to another block.
