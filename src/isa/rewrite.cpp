@@ -82,7 +82,7 @@ class Writer {
   }
 
   /// The ModRM byte with the operand in memory, the SIB byte and the displacement.
-  void memory(unsigned reg, Target target, unsigned base) {
+  void memory(unsigned reg, Target target, unsigned base, int32_t displacement, bool scaled) {
     const unsigned modrm = (reg & 7) << 3;
     if (target == Target::kRipRelative) {
       byte(modrm | 5);
@@ -91,10 +91,14 @@ class Writer {
       return;
     }
     const unsigned low = base & 7;
-    const bool needs_displacement = low == 5;  // mod = 0 with rbp or r13 means something else
-    byte(modrm | low | (needs_displacement ? 0x40 : 0));
+    const bool absent = displacement == 0 && low != 5;  // mod = 0 with rbp or r13 means something else
+    // EVEX scales displacements of a byte by the operand's size (SDM volume 2, 2.7.5).
+    const bool narrow = displacement == 0 || (!scaled && displacement == static_cast<int8_t>(displacement));
+    byte(modrm | low | (absent ? 0 : narrow ? 0x40 : 0x80));
     if (low == 4) byte(0x24);  // rsp and r12 are reachable only through a SIB byte
-    if (needs_displacement) byte(0);
+    if (absent) return;
+    const auto bits = static_cast<uint32_t>(displacement);
+    for (unsigned i = 0; i < (narrow ? 1u : 4u); ++i) byte(bits >> 8 * i);
   }
 
  private:
@@ -107,6 +111,7 @@ struct Job {
   std::span<const uint8_t> guest;  ///< exactly the instruction's bytes
   Target target;
   unsigned base;
+  int32_t displacement = 0;  ///< from base
 
   [[nodiscard]] const ZydisDecodedInstruction& zydis() const { return instruction.zydis; }
   [[nodiscard]] bool is_64bit_code() const { return instruction.code_size == CodeSize::k64; }
@@ -122,7 +127,8 @@ void write_from_modrm(const Job& job, Writer& writer) {
   } else {
     if (zydis.attributes & ZYDIS_ATTRIB_HAS_SIB) ++tail;
     tail += zydis.raw.disp.size / 8u;
-    writer.memory(zydis.raw.modrm.reg, job.target, job.base);
+    writer.memory(zydis.raw.modrm.reg, job.target, job.base, job.displacement,
+                  zydis.encoding == ZYDIS_INSTRUCTION_ENCODING_EVEX);
   }
   const std::span<const uint8_t> immediate = job.guest.subspan(tail);
   if (!job.is_64bit_code() && immediate.size() == 1 && has_register_immediate(zydis)) {
@@ -196,7 +202,7 @@ void write_legacy_opcode(const Job& job, size_t at, Writer& writer) {
   } else if (is_moffs(job)) {
     constexpr uint8_t kMov[] = {0x8a, 0x8b, 0x88, 0x89};
     writer.byte(kMov[zydis.opcode & 3]);
-    writer.memory(0, job.target, job.base);
+    writer.memory(0, job.target, job.base, job.displacement, false);
   } else if (!(zydis.attributes & ZYDIS_ATTRIB_HAS_MODRM)) {
     writer.copy(job.guest.subspan(at));
   } else {
@@ -274,8 +280,14 @@ bool rewrite_rip_relative(const Instruction& instruction, std::span<const uint8_
 
 bool rewrite_base(const Instruction& instruction, std::span<const uint8_t> guest_bytes, unsigned base,
                   HostBytes& out) {
+  return rewrite_base(instruction, guest_bytes, base, 0, out);
+}
+
+bool rewrite_base(const Instruction& instruction, std::span<const uint8_t> guest_bytes, unsigned base,
+                  int32_t displacement, HostBytes& out) {
   if (base > 15 || !operand_can_move(instruction, guest_bytes)) return false;
-  return write_instruction({instruction, guest_bytes.first(instruction.length()), Target::kBase, base}, out);
+  return write_instruction(
+      {instruction, guest_bytes.first(instruction.length()), Target::kBase, base, displacement}, out);
 }
 
 bool rewrite_plain(const Instruction& instruction, std::span<const uint8_t> guest_bytes, HostBytes& out) {

@@ -41,6 +41,10 @@ struct HostBytes {
 [[nodiscard]] bool rewrite_base(const Instruction& instruction, std::span<const uint8_t> guest_bytes,
                                 unsigned base, HostBytes& out);
 
+/// The same with the operand at [base + displacement].
+[[nodiscard]] bool rewrite_base(const Instruction& instruction, std::span<const uint8_t> guest_bytes,
+                                unsigned base, int32_t displacement, HostBytes& out);
+
 /// An instruction without a memory operand. A nop's or prefetch's operand is no access, but theirs is still
 /// an operand: of those, only nop is accepted here.
 [[nodiscard]] bool rewrite_plain(const Instruction& instruction, std::span<const uint8_t> guest_bytes,

@@ -40,8 +40,10 @@ struct Site {
   uint16_t guest_offset = 0;   ///< of the guest instruction, from the block's start
   uint16_t in_slot = 0;        ///< bit n: guest register n is in State::gpr, not in the host's register
   SiteKind kind = SiteKind::kStep;
-  uint8_t size = 0;          ///< kMemory: bytes
-  bool write = false;        ///< kMemory
+  uint16_t size = 0;         ///< kMemory: bytes that are checked
+  bool write = false;        ///< kMemory: the access is one
+  bool write_tag = false;    ///< kMemory: the check is for a write, of this access or of one that shares it
+  bool unshared = false;     ///< kJump: to the instruction at the site, in a block that shares no checks
   bool flags_saved = false;  ///< guest flags are in Frame::saved_flags, not in the host's flags
   uint16_t flags_live_in = 0, flags_live_out = 0;  ///< of the guest instruction; the others may be stale
 };
@@ -65,6 +67,7 @@ struct Block {
   uint64_t second_page = kNoPage;  ///< guest-physical address of the page that it goes on in
   Mode mode;
   bool valid = true;
+  bool unshared = false;  ///< every access has a check of its own (spans.h)
   bool flags_live_in = true;
   uint16_t length = 0;  ///< guest bytes
   uint32_t page_id = 0;

@@ -15,13 +15,14 @@ class BlockTable {
  public:
   BlockTable() : buckets_(kBuckets) {}
 
-  [[nodiscard]] Block* find(uint64_t rip, memory::GuestPhysical physical, Mode mode) const {
-    return next_match(buckets_[bucket(rip, physical)], rip, physical, mode);
+  [[nodiscard]] Block* find(uint64_t rip, memory::GuestPhysical physical, Mode mode,
+                            bool unshared = false) const {
+    return next_match(buckets_[bucket(rip, physical)], rip, physical, mode, unshared);
   }
   /// Of the blocks like `block`, which differ in their second page, the one that goes on in `second_page`.
   [[nodiscard]] static Block* find_crossing(Block* block, memory::GuestPhysical second_page) {
     while (block != nullptr && block->second_page != second_page)
-      block = next_match(block->next_in_bucket, block->rip, block->physical, block->mode);
+      block = next_match(block->next_in_bucket, block->rip, block->physical, block->mode, block->unshared);
     return block;
   }
   /// A new block, not to be found before `publish`.
@@ -52,8 +53,9 @@ class BlockTable {
     return (rip ^ (physical >> 12) * 0x9e3779b1u ^ rip >> 16) & (kBuckets - 1);
   }
   [[nodiscard]] static Block* next_match(Block* block, uint64_t rip, memory::GuestPhysical physical,
-                                         Mode mode) {
-    while (block != nullptr && !(block->rip == rip && block->physical == physical && block->mode == mode))
+                                         Mode mode, bool unshared) {
+    while (block != nullptr && !(block->rip == rip && block->physical == physical && block->mode == mode &&
+                                 block->unshared == unshared))
       block = block->next_in_bucket;
     return block;
   }

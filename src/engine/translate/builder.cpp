@@ -11,9 +11,12 @@ void Builder::build(Block& block, const Analysis& analysis) {
   block_ = &block;
   analysis_ = &analysis;
   stubs_.clear();
-  in_slot_ = slot_valid_ = block.mode.long_code() ? 0 : 0xff00;
+  in_slot_ = slot_valid_ = homeless();
   flags_saved_ = false;
+  held_.clear();
+  busy_ = 0;
   const auto instructions = analysis.instructions();
+  spans_.run(instructions, block.rip, block.mode, !block.unshared);
   block.length = analysis.length();
   block.instructions = static_cast<uint32_t>(instructions.size());
   block.flags_live_in = instructions[0].flags_live_in != 0;
@@ -34,6 +37,8 @@ void Builder::build(Block& block, const Analysis& analysis) {
       break;
     }
     emit_instruction(index_);
+    busy_ = 0;
+    release_held();
     if (d.instruction.klass == isa::Class::kControlFlow) ended = true;
   }
   if (!ended) {
@@ -139,6 +144,7 @@ void Builder::emit_direction(const DecodedInstruction& d) {
 void Builder::emit_native(const DecodedInstruction& d, std::span<const uint8_t> host_bytes) {
   prepare_flags(d);
   const auto partly_written = static_cast<uint16_t>(d.use.gpr_written & ~d.use.gpr_killed);
+  make_room(d.use.gpr_written);
   need(d.use.gpr_read | partly_written);
   // A register that is replaced must not be noted as replaced before the instruction has succeeded: a fault
   // in it finds the old value in the slot.
@@ -177,25 +183,51 @@ void Builder::note_fault_point(const DecodedInstruction& d) {
 
 void Builder::emit_stubs() {
   for (const Stub& stub : stubs_) {
-    Site& site = sites_[stub.site];
     e_.patch_here(stub.patch);
-    if (site.kind == SiteKind::kJump) site.stub = e_.at();
+    if (sites_[stub.site].kind == SiteKind::kJump) sites_[stub.site].stub = e_.at();
     if (stub.flags_in_ax) {
       e_.add(al, 0x7f);
       e_.sahf();
       e_.load(x86::kRax, layout_.gpr(x86::kRax));
     }
+    uint32_t two_pages = 0;
     if (stub.address == Stub::Address::kRegister) {
+      const Xbyak::Reg64 address(stub.address_register), index(stub.index_register);
       e_.gs();
-      e_.xor_(Xbyak::Reg64(stub.address_register),
-              ptr[Xbyak::Reg64(stub.index_register) + size_t{stub.tag_displacement}]);
+      e_.xor_(address, ptr[index + size_t{stub.tag_displacement}]);
+      if (stub.shared != nullptr) {
+        e_.mov(index.cvt32(), address.cvt32());
+        e_.and_(index.cvt32(), static_cast<uint32_t>(x86::kPageMask));
+        e_.cmp(index.cvt32(), static_cast<uint32_t>(x86::kPageSize) - sites_[stub.site].size);
+        two_pages = e_.jump_if(kConditionA);
+      }
       e_.store(layout_.address(), stub.address_register);
     } else if (stub.address == Stub::Address::kConstant) {
       e_.store32(layout_.address(), static_cast<uint32_t>(stub.constant));
       e_.store32(layout_.address() + 4, static_cast<uint32_t>(stub.constant >> 32));
     }
     leave(stub.site);
+    if (two_pages != 0) {
+      e_.patch_here(two_pages);
+      emit_unshared_jump(stub);
+    }
   }
+}
+
+/// The span lies in two pages: the rest of the block is run by one that shares nothing, from this instruction
+/// on.
+void Builder::emit_unshared_jump(const Stub& stub) {
+  const DecodedInstruction& d = *stub.shared;
+  in_slot_ = sites_[stub.site].in_slot;
+  slot_valid_ = stub.slot_valid;
+  flags_saved_ = sites_[stub.site].flags_saved;
+  settle();
+  const uint32_t site = jump_site(&d, truncate(block_->rip + d.offset));
+  sites_[site].unshared = true;
+  sites_[site].patch = e_.jump();
+  e_.patch_here(sites_[site].patch);
+  sites_[site].stub = e_.at();
+  leave(site);
 }
 
 }  // namespace eidolon::engine::translate

@@ -8,6 +8,10 @@ using namespace Xbyak::util;
 namespace {
 Xbyak::Reg64 reg64(unsigned reg) { return Xbyak::Reg64(static_cast<int>(reg)); }
 Xbyak::Reg32 reg32(unsigned reg) { return Xbyak::Reg32(static_cast<int>(reg)); }
+template <typename HostAddress>
+Xbyak::RegExp at(const HostAddress& address) {
+  return reg64(address.base) + address.displacement;
+}
 constexpr uint16_t kRspBit = 1u << x86::kRsp;
 
 bool is_sign_extended_32(uint64_t value) {
@@ -22,13 +26,13 @@ void Builder::emit_push(const DecodedInstruction& d) {
   const unsigned source = immediate ? 0 : static_cast<unsigned>(isa::gpr_index(operand.reg.value));
   const uint16_t sources = immediate ? 0 : register_bit(source);
   need(sources | kRspBit);
-  const unsigned to = host_address_of_stack(d, x86::kRsp, -width, stack_width(), true, sources);
+  const HostAddress to = host_address_of_stack(d, x86::kRsp, -width, stack_width(), true, sources);
   need(sources);
   const auto value = static_cast<uint64_t>(operand.imm.value.s);
   if (width == 8)
-    immediate ? e_.mov(qword[reg64(to)], value) : e_.mov(qword[reg64(to)], reg64(source));
+    immediate ? e_.mov(qword[at(to)], value) : e_.mov(qword[at(to)], reg64(source));
   else
-    immediate ? e_.mov(dword[reg64(to)], value & 0xffffffff) : e_.mov(dword[reg64(to)], reg32(source));
+    immediate ? e_.mov(dword[at(to)], value & 0xffffffff) : e_.mov(dword[at(to)], reg32(source));
   if (width == 8)
     e_.lea(rsp, ptr[rsp - width]);
   else
@@ -40,7 +44,7 @@ void Builder::emit_pop(const DecodedInstruction& d) {
   const auto width = static_cast<int>(stack_width());
   const auto to = static_cast<unsigned>(isa::gpr_index(d.instruction.operands[0].reg.value));
   need(kRspBit);
-  const unsigned from = host_address_of_stack(d, x86::kRsp, 0, stack_width(), false, register_bit(to));
+  const HostAddress from = host_address_of_stack(d, x86::kRsp, 0, stack_width(), false, register_bit(to));
   if (to != x86::kRsp) {
     if (width == 8)
       e_.lea(rsp, ptr[rsp + width]);
@@ -49,22 +53,22 @@ void Builder::emit_pop(const DecodedInstruction& d) {
     changed(kRspBit);
   }
   if (width == 8)
-    e_.mov(reg64(to), qword[reg64(from)]);
+    e_.mov(reg64(to), qword[at(from)]);
   else
-    e_.mov(reg32(to), dword[reg64(from)]);
+    e_.mov(reg32(to), dword[at(from)]);
   replaced(register_bit(to));
 }
 
 void Builder::emit_leave(const DecodedInstruction& d) {
   const auto width = static_cast<int>(stack_width());
   need(register_bit(x86::kRbp) | kRspBit);
-  const unsigned from = host_address_of_stack(d, x86::kRbp, 0, stack_width(), false, kRspBit);
+  const HostAddress from = host_address_of_stack(d, x86::kRbp, 0, stack_width(), false, kRspBit);
   if (width == 8) {
     e_.lea(rsp, ptr[rbp + width]);
-    e_.mov(rbp, qword[reg64(from)]);
+    e_.mov(rbp, qword[at(from)]);
   } else {
     e_.lea(esp, ptr[rbp + width]);
-    e_.mov(ebp, dword[reg64(from)]);
+    e_.mov(ebp, dword[at(from)]);
   }
   replaced(register_bit(x86::kRbp) | kRspBit);
 }
@@ -95,16 +99,27 @@ void Builder::emit_push_return(const DecodedInstruction& d) {
   const auto width = static_cast<int>(stack_width());
   const uint64_t value = rip_after(d);
   need(kRspBit);
-  const unsigned to = host_address_of_stack(d, x86::kRsp, -width, stack_width(), true, 0);
+  const HostAddress to = host_address_of_stack(d, x86::kRsp, -width, stack_width(), true, 0);
   if (width == 4) {
-    e_.mov(dword[reg64(to)], static_cast<uint32_t>(value));
+    e_.mov(dword[at(to)], static_cast<uint32_t>(value));
   } else if (is_sign_extended_32(value)) {
-    e_.mov(qword[reg64(to)], value);
+    e_.mov(qword[at(to)], value);
   } else {
-    const unsigned constant = scratch(register_bit(to));
+    const unsigned constant = scratch(register_bit(to.base));
     e_.load_constant(constant, value);
-    e_.mov(qword[reg64(to)], reg64(constant));
+    e_.mov(qword[at(to)], reg64(constant));
   }
+}
+
+/// The target of an indirect jump from memory, in a scratch register.
+unsigned Builder::load_target(const HostAddress& from) {
+  const unsigned target =
+      held_registers() & register_bit(from.base) ? scratch(register_bit(x86::kRax)) : from.base;
+  if (stack_width() == 8)
+    e_.mov(reg64(target), qword[at(from)]);
+  else
+    e_.mov(reg32(target), dword[at(from)]);
+  return target;
 }
 
 void Builder::emit_branch(const DecodedInstruction& d) {
@@ -117,12 +132,9 @@ void Builder::emit_branch(const DecodedInstruction& d) {
         d.instruction.zydis.operand_count > 0 && to.type == ZYDIS_OPERAND_TYPE_IMMEDIATE;
     const int released = width + (has_immediate ? static_cast<int>(to.imm.value.u & 0xffff) : 0);
     need(kRspBit);
-    const unsigned target =
+    const HostAddress from =
         host_address_of_stack(d, x86::kRsp, 0, stack_width(), false, register_bit(x86::kRax));
-    if (width == 8)
-      e_.mov(reg64(target), qword[reg64(target)]);
-    else
-      e_.mov(reg32(target), dword[reg64(target)]);
+    const unsigned target = load_target(from);
     emit_indirect(d, target, released);
     return;
   }
@@ -153,11 +165,7 @@ void Builder::emit_branch(const DecodedInstruction& d) {
 
   unsigned target = 0;
   if (to.type == ZYDIS_OPERAND_TYPE_MEMORY) {
-    target = host_address(d, to, false, register_bit(x86::kRax));
-    if (width == 8)
-      e_.mov(reg64(target), qword[reg64(target)]);
-    else
-      e_.mov(reg32(target), dword[reg64(target)]);
+    target = load_target(host_address(d, to, false, register_bit(x86::kRax)));
   } else {
     const auto source = static_cast<unsigned>(isa::gpr_index(to.reg.value));
     save_flags_if_live(d);
@@ -169,7 +177,9 @@ void Builder::emit_branch(const DecodedInstruction& d) {
   if (call) {
     // The push may leave and come back: the target waits in memory.
     e_.store(layout_.jump_target(), target);
+    busy_ = 0;
     emit_push_return(d);
+    busy_ = 0;
     target = scratch(register_bit(x86::kRax));
     e_.load(target, layout_.jump_target());
   }

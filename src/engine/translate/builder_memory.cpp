@@ -13,6 +13,10 @@ constexpr uint32_t kIndexMask = (mmu::VirtualTlb::kEntries - 1) << 5;
 Xbyak::Reg64 reg64(unsigned reg) { return Xbyak::Reg64(static_cast<int>(reg)); }
 Xbyak::Reg32 reg32(unsigned reg) { return Xbyak::Reg32(static_cast<int>(reg)); }
 
+int64_t displacement_of(const ZydisDecodedOperand& operand) {
+  return operand.mem.disp.has_displacement ? operand.mem.disp.value : 0;
+}
+
 bool has_constant_address(const ZydisDecodedOperand& operand) {
   const bool rip = operand.mem.base == ZYDIS_REGISTER_RIP;
   return (rip || operand.mem.base == ZYDIS_REGISTER_NONE) && operand.mem.index == ZYDIS_REGISTER_NONE &&
@@ -28,11 +32,11 @@ uint16_t Builder::address_registers(const ZydisDecodedOperand& operand) const {
   return registers;
 }
 
-/// base + index * scale + displacement in the address size, without the segment. Leaves the flags alone. The
-/// registers that it reads must be in place.
+/// base + index * scale + displacement - offset in the address size, without the segment. Leaves the flags
+/// alone. The registers that it reads must be in place.
 void Builder::emit_effective_address(unsigned to, const DecodedInstruction& d,
-                                     const ZydisDecodedOperand& operand) {
-  const int64_t displacement = operand.mem.disp.has_displacement ? operand.mem.disp.value : 0;
+                                     const ZydisDecodedOperand& operand, int32_t offset) {
+  const int64_t displacement = displacement_of(operand) - offset;
   const bool wide = d.instruction.zydis.address_width == 64;
   const int base = isa::gpr_index(operand.mem.base);
   const int index = isa::gpr_index(operand.mem.index);
@@ -53,26 +57,44 @@ void Builder::emit_effective_address(unsigned to, const DecodedInstruction& d,
     e_.lea(reg32(to), ptr[expression]);
 }
 
-/// The host address of the operand, in a scratch register that is none of `avoid`.
-unsigned Builder::host_address(const DecodedInstruction& d, const ZydisDecodedOperand& operand, bool write,
-                               uint16_t avoid) {
-  const unsigned size = isa::memory_bytes(d.instruction);
+Builder::Check Builder::check_of(SpanMember member, unsigned size, bool write) const {
+  if (!member.shared()) return {size, write, write, false};
+  const Span& span = spans_.at(member.span);
+  return {span.size(), write, span.writes, true};
+}
+
+/// Where the operand is in the host's memory, by way of a register that is none of `avoid`.
+Builder::HostAddress Builder::host_address(const DecodedInstruction& d, const ZydisDecodedOperand& operand,
+                                           bool write, uint16_t avoid) {
+  make_room(avoid);
+  SpanMember member = spans_.operand(index_);
+  if (member.shared())
+    if (const Held* h = held(member.span)) return {h->reg, h->bias + member.offset};
+  // The lowest byte of the span has to be within reach of the operand's registers.
+  constexpr int64_t kLowest = -(int64_t{1} << 31);
+  if (displacement_of(operand) < kLowest + member.offset) member = {};
+  const Check check = check_of(member, isa::memory_bytes(d.instruction), write);
+
   if (has_constant_address(operand)) {
-    uint64_t linear = static_cast<uint64_t>(operand.mem.disp.has_displacement ? operand.mem.disp.value : 0);
+    auto linear = static_cast<uint64_t>(displacement_of(operand));
     if (operand.mem.base == ZYDIS_REGISTER_RIP) linear += rip_after(d);
     if (d.instruction.zydis.address_width == 32) linear &= 0xffffffff;
+    linear -= static_cast<uint64_t>(member.offset);
     const uint64_t page = linear & ~x86::kPageMask;
     const bool encodable = page == static_cast<uint64_t>(static_cast<int64_t>(static_cast<int32_t>(page)));
-    if (encodable && (linear & x86::kPageMask) + size <= x86::kPageSize)
-      return look_up_constant(d, linear, size, write, avoid);
+    if (encodable && (linear & x86::kPageMask) + check.size <= x86::kPageSize) {
+      const HostAddress low = look_up_constant(d, linear, check, avoid);
+      if (check.shared) hold(member.span, low.base, low.displacement);
+      return {low.base, low.displacement + member.offset};
+    }
   }
   const uint16_t parts = address_registers(operand);
   save_flags_if_live(d);
   need(parts);
   const unsigned address = scratch(avoid | parts);
-  const unsigned index = scratch(avoid | parts | register_bit(address));
+  const unsigned index = scratch(avoid | parts);
   const uint32_t restart = e_.at();
-  emit_effective_address(address, d, operand);
+  emit_effective_address(address, d, operand, member.offset);
   if (operand.mem.segment == ZYDIS_REGISTER_FS || operand.mem.segment == ZYDIS_REGISTER_GS) {
     const auto segment = operand.mem.segment == ZYDIS_REGISTER_FS ? x86::kFs : x86::kGs;
     e_.gs();
@@ -81,77 +103,93 @@ unsigned Builder::host_address(const DecodedInstruction& d, const ZydisDecodedOp
     else
       e_.add(reg32(address), dword[Xbyak::RegExp(layout_.segment_base(segment))]);
   }
-  look_up(d, address, index, size, write, restart);
-  return address;
+  look_up(d, address, index, check, restart);
+  busy_ &= static_cast<uint16_t>(~register_bit(index));
+  if (check.shared) hold(member.span, address, 0);
+  return {address, member.offset};
 }
 
-unsigned Builder::host_address_of_stack(const DecodedInstruction& d, unsigned base, int displacement,
-                                        unsigned size, bool write, uint16_t avoid) {
+/// The same for a stack access of `size` bytes at [base + displacement].
+Builder::HostAddress Builder::host_address_of_stack(const DecodedInstruction& d, unsigned base,
+                                                    int displacement, unsigned size, bool write,
+                                                    uint16_t avoid) {
+  make_room(avoid);
+  const SpanMember member = spans_.stack(index_);
+  if (member.shared())
+    if (const Held* h = held(member.span)) return {h->reg, h->bias + member.offset};
   save_flags_if_live(d);
   need(register_bit(base));
   const unsigned address = scratch(avoid | register_bit(base));
-  const unsigned index = scratch(avoid | register_bit(base) | register_bit(address));
+  const unsigned index = scratch(avoid | register_bit(base));
   const uint32_t restart = e_.at();
   if (block_->mode.long_code())
-    e_.lea(reg64(address), ptr[reg64(base) + displacement]);
+    e_.lea(reg64(address), ptr[reg64(base) + (displacement - member.offset)]);
   else
-    e_.lea(reg32(address), ptr[reg64(base) + displacement]);
-  look_up(d, address, index, size, write, restart);
-  return address;
+    e_.lea(reg32(address), ptr[reg64(base) + (displacement - member.offset)]);
+  const Check check = check_of(member, size, write);
+  look_up(d, address, index, check, restart);
+  busy_ &= static_cast<uint16_t>(~register_bit(index));
+  if (check.shared) hold(member.span, address, 0);
+  return {address, member.offset};
 }
 
 /// `address` holds a linear address and becomes the host address; `index` is for work. `restart` is where to
 /// try again after a miss: nothing between there and here may depend on either scratch register, nor store a
 /// guest register.
-void Builder::look_up(const DecodedInstruction& d, unsigned address, unsigned index, unsigned size,
-                      bool write, uint32_t restart) {
+void Builder::look_up(const DecodedInstruction& d, unsigned address, unsigned index, const Check& check,
+                      uint32_t restart) {
   const mmu::View view = block_->mode.view();
-  const size_t tag = write ? offsetof(mmu::TlbEntry, write_tag) : offsetof(mmu::TlbEntry, read_tag);
+  const size_t tag = check.write_tag ? offsetof(mmu::TlbEntry, write_tag) : offsetof(mmu::TlbEntry, read_tag);
   const uint32_t tag_displacement = layout_.tlb(view, tag);
   e_.mov(reg32(index), reg32(address));
   e_.shr(reg32(index), kEntryShift);
   e_.and_(reg32(index), kIndexMask);
   e_.gs();
   e_.xor_(reg64(address), ptr[reg64(index) + size_t{tag_displacement}]);
-  e_.cmp(reg64(address), static_cast<uint32_t>(x86::kPageSize - size));
-  Stub stub{.patch = e_.jump_if(kConditionA), .site = add_site(SiteKind::kMemory, &d)};
+  e_.cmp(reg64(address), static_cast<uint32_t>(x86::kPageSize - check.size));
+  Stub& stub = add_miss(d, check, restart, e_.jump_if(kConditionA));
   stub.address = Stub::Address::kRegister;
   stub.address_register = static_cast<uint8_t>(address);
   stub.index_register = static_cast<uint8_t>(index);
   stub.tag_displacement = tag_displacement;
-  stubs_.push_back(stub);
-  Site& site = sites_[stub.site];
-  site.resume = restart;
-  site.size = static_cast<uint8_t>(size);
-  site.write = write;
+  if (check.shared) stub.shared = &d;
   e_.gs();
   e_.add(reg64(address), ptr[reg64(index) + size_t{layout_.tlb(view, offsetof(mmu::TlbEntry, host))}]);
 }
 
 /// A linear address known now selects its TLB entry now.
-unsigned Builder::look_up_constant(const DecodedInstruction& d, uint64_t linear, unsigned size, bool write,
-                                   uint16_t avoid) {
+Builder::HostAddress Builder::look_up_constant(const DecodedInstruction& d, uint64_t linear,
+                                               const Check& check, uint16_t avoid) {
   save_flags_if_live(d);
   const unsigned address = scratch(avoid);
   const uint32_t restart = e_.at();
   const mmu::View view = block_->mode.view();
   const size_t entry = size_t{mmu::VirtualTlb::slot(linear)} * sizeof(mmu::TlbEntry);
-  const size_t tag = write ? offsetof(mmu::TlbEntry, write_tag) : offsetof(mmu::TlbEntry, read_tag);
+  const size_t tag = check.write_tag ? offsetof(mmu::TlbEntry, write_tag) : offsetof(mmu::TlbEntry, read_tag);
   e_.gs();
   e_.cmp(qword[Xbyak::RegExp(layout_.tlb(view, tag) + entry)],
          static_cast<uint32_t>(linear & ~x86::kPageMask));
-  Stub stub{.patch = e_.jump_if(kConditionNe), .site = add_site(SiteKind::kMemory, &d)};
+  Stub& stub = add_miss(d, check, restart, e_.jump_if(kConditionNe));
   stub.address = Stub::Address::kConstant;
   stub.constant = linear;
-  stubs_.push_back(stub);
-  Site& site = sites_[stub.site];
-  site.resume = restart;
-  site.size = static_cast<uint8_t>(size);
-  site.write = write;
   e_.load(address, static_cast<uint32_t>(layout_.tlb(view, offsetof(mmu::TlbEntry, host)) + entry));
-  if (const auto offset = static_cast<uint32_t>(linear & x86::kPageMask); offset != 0)
-    e_.lea(reg64(address), ptr[reg64(address) + offset]);
-  return address;
+  return {address, static_cast<int32_t>(linear & x86::kPageMask)};
+}
+
+/// The site that a miss leaves from, and what leads there.
+Builder::Stub& Builder::add_miss(const DecodedInstruction& d, const Check& check, uint32_t restart,
+                                 uint32_t patch) {
+  const uint32_t index = add_site(SiteKind::kMemory, &d);
+  Site& site = sites_[index];
+  site.resume = restart;
+  site.size = static_cast<uint16_t>(check.size);
+  site.write = check.write;
+  site.write_tag = check.write_tag;
+  Stub& stub = stubs_.emplace_back();
+  stub.patch = patch;
+  stub.site = index;
+  stub.slot_valid = slot_valid_;
+  return stub;
 }
 
 /// The guest's instruction with its memory operand at the host address.
@@ -164,9 +202,10 @@ void Builder::emit_memory(const DecodedInstruction& d) {
   uint16_t avoid = d.use.gpr_read | d.use.gpr_written;
   if (flags_saved_ || d.flags_live_in != 0) avoid |= register_bit(x86::kRax);
   if (d.use.uses_high_byte) avoid |= 0xff00;
-  const unsigned address = host_address(d, operand, write, avoid);
+  const HostAddress at = host_address(d, operand, write, avoid);
+  busy_ |= register_bit(at.base);
   isa::HostBytes host;
-  if (!isa::rewrite_base(d.instruction, analysis_->bytes(d), address, host)) {
+  if (!isa::rewrite_base(d.instruction, analysis_->bytes(d), at.base, at.displacement, host)) {
     leave(add_site(SiteKind::kStep, &d));
     return;
   }
@@ -188,6 +227,7 @@ void Builder::emit_lea(const DecodedInstruction& d) {
     return;
   }
   need(address_registers(operand));
+  make_room(register_bit(static_cast<unsigned>(to)));
   emit_effective_address(static_cast<unsigned>(to), d, operand);
   if (width == 32 && d.instruction.zydis.address_width == 64)
     e_.mov(reg32(static_cast<unsigned>(to)), reg32(static_cast<unsigned>(to)));

@@ -1,4 +1,6 @@
 // Which guest register is where, along a block.
+#include <algorithm>
+
 #include "engine/translate/builder.h"
 
 namespace eidolon::engine::translate {
@@ -7,6 +9,7 @@ using namespace Xbyak::util;
 
 /// Puts the guest's values of these registers back into the host's.
 void Builder::need(uint16_t registers) {
+  make_room(registers);
   for (unsigned missing = registers & in_slot_; missing != 0; missing &= missing - 1) {
     const auto reg = static_cast<unsigned>(__builtin_ctz(missing));
     e_.load(reg, layout_.gpr(reg));
@@ -24,48 +27,97 @@ void Builder::replaced(uint16_t registers) {
 /// Makes the host's register free: its guest value is in the slot.
 void Builder::free_register(unsigned reg) {
   const uint16_t bit = register_bit(reg);
+  make_room(bit);
   if (in_slot_ & bit) return;
   if (!(slot_valid_ & bit)) e_.store(layout_.gpr(reg), reg);
   slot_valid_ |= bit;
   in_slot_ |= bit;
 }
 
-/// A host register to work with, none of `avoid`: the one whose guest value is missed latest.
-unsigned Builder::scratch(uint16_t avoid) {
-  avoid |= register_bit(x86::kRsp);
-  if (const unsigned ready = in_slot_ & ~avoid & 0xffffu; ready != 0) {
-    // From the top: the upper registers are those that 32-bit code does not have.
-    return 31u - static_cast<unsigned>(__builtin_clz(ready));
-  }
-  unsigned best = 0;
-  int best_score = -1;
+/// How many instructions the guest's value of the register is not touched, as far as it matters; `read`: then
+/// it is read, not overwritten.
+unsigned Builder::distance_to_use(unsigned reg, bool& read) const {
+  constexpr unsigned kFar = 12;
+  const uint16_t bit = register_bit(reg);
   const auto instructions = analysis_->instructions();
+  for (unsigned distance = 1; distance < kFar && index_ + distance < instructions.size(); ++distance) {
+    const isa::RegisterUse& use = instructions[index_ + distance].use;
+    read = ((use.gpr_read | (use.gpr_written & ~use.gpr_killed)) & bit) != 0;
+    if (read || (use.gpr_killed & bit)) return distance;
+  }
+  read = false;
+  return kFar;
+}
+
+/// A host register to work with, none of `avoid`: one that is free, else the one whose guest value is missed
+/// latest.
+unsigned Builder::scratch(uint16_t avoid_given) {
+  const uint16_t avoid = avoid_given | register_bit(x86::kRsp) | busy_ | held_registers();
+  unsigned best = 16;
+  unsigned best_score = 0;
+  const bool free = (in_slot_ & ~avoid) != 0;
   for (unsigned reg = 0; reg < 16; ++reg) {
     const uint16_t bit = register_bit(reg);
-    if (avoid & bit) continue;
-    int score = 0;
+    if ((avoid & bit) || (free && !(in_slot_ & bit))) continue;
     bool read = false;
-    for (size_t i = index_ + 1; i < instructions.size() && i < index_ + 12; ++i) {
-      const isa::RegisterUse& use = instructions[i].use;
-      if ((use.gpr_read | (use.gpr_written & ~use.gpr_killed)) & bit) {
-        read = true;
-        break;
-      }
-      if (use.gpr_killed & bit) {
-        score += 12;  // overwritten: never has to come back
-        break;
-      }
-      ++score;
+    unsigned score = 1 + distance_to_use(reg, read);
+    if (!free) {
+      if (!read) score += 12;             // overwritten: does not have to come back soon, or ever
+      if (slot_valid_ & bit) score += 3;  // no store either
     }
-    if (!read) score += 4;
-    if (slot_valid_ & bit) score += 3;  // no store either
-    if (score > best_score) {
+    if (score >= best_score) {
       best_score = score;
       best = reg;
     }
   }
+  if (best == 16) {
+    // All are in use: a span is forgotten, and checked anew if it is met again.
+    const auto victim = std::ranges::find_if(
+        held_, [&](const Held& h) { return ((avoid_given | busy_) & register_bit(h.reg)) == 0; });
+    best = victim->reg;
+    held_.erase(victim);
+  }
   free_register(best);
+  busy_ |= register_bit(best);
   return best;
+}
+
+/// Moves spans' host addresses out of these registers, or forgets them.
+void Builder::make_room(uint16_t registers) {
+  for (size_t i = 0; i < held_.size();) {
+    if (!(registers & register_bit(held_[i].reg))) {
+      ++i;
+      continue;
+    }
+    const unsigned free = in_slot_ & ~(registers | busy_ | held_registers()) & 0xffffu;
+    if (free == 0) {
+      held_.erase(held_.begin() + static_cast<ptrdiff_t>(i));
+      continue;
+    }
+    const auto to = static_cast<uint16_t>(31 - __builtin_clz(free));
+    e_.mov(Xbyak::Reg64(to), Xbyak::Reg64(held_[i].reg));
+    held_[i++].reg = to;
+  }
+}
+
+void Builder::hold(uint16_t span, unsigned reg, int32_t bias) {
+  held_.push_back({span, static_cast<uint16_t>(reg), bias});
+}
+
+/// Forgets the spans that no later instruction has a part in.
+void Builder::release_held() {
+  std::erase_if(held_, [this](const Held& h) { return spans_.at(h.span).last <= index_; });
+}
+
+const Builder::Held* Builder::held(uint16_t span) const {
+  const auto found = std::ranges::find(held_, span, &Held::span);
+  return found == held_.end() ? nullptr : &*found;
+}
+
+uint16_t Builder::held_registers() const {
+  uint16_t registers = 0;
+  for (const Held& h : held_) registers |= register_bit(h.reg);
+  return registers;
 }
 
 /// Before code that destroys the flags: puts them aside if the guest may still read them.
@@ -103,8 +155,11 @@ void Builder::flags_changed(const DecodedInstruction& d) {
 
 /// Everything to its place, as at the entry of a block.
 void Builder::settle() {
+  held_.clear();
   restore_flags();
-  need(block_->mode.long_code() ? 0xffff : 0x00ff);
+  for (unsigned left = homeless(); left != 0; left &= left - 1)
+    free_register(static_cast<unsigned>(__builtin_ctz(left)));
+  need(static_cast<uint16_t>(~homeless()));
 }
 
 }  // namespace eidolon::engine::translate

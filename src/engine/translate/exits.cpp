@@ -33,7 +33,7 @@ uint64_t TranslateEngine::Impl::fill_tlb(const Site& site) {
   const auto resolved = cpu_.mmu.resolve(cpu_.state.control, linear, access, mode.view());
   if (!resolved || resolved->host == nullptr) return 0;
   // The entry may still not match (a walk that found another processor's change): then the access is stepped.
-  if (cpu_.mmu.tlb().lookup(linear, site.size, site.write, mode.view()) == nullptr) return 0;
+  if (cpu_.mmu.tlb().lookup(linear, site.size, site.write_tag, mode.view()) == nullptr) return 0;
   ++statistics_.tlb_fills;
   return cache_->executable(site.resume);
 }

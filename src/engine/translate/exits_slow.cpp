@@ -20,7 +20,7 @@ uint64_t TranslateEngine::Impl::leave_slowly(const Site& site) {
     const uint64_t rip = at_instruction ? block.rip + site.guest_offset : site.target;
     recover(block.mode.long_code() ? rip : rip & 0xffffffff, site.in_slot, site.flags_saved);
     // A block that jumps to itself comes back to where it was entered, but not to the same execution.
-    if (site.kind == SiteKind::kJump) cpu_.state.rflags &= ~x86::kFlagRf;
+    if (site.kind == SiteKind::kJump && !site.unshared) cpu_.state.rflags &= ~x86::kFlagRf;
     if (round_ != nullptr) return end_round(site);
     switch (site.kind) {
       case SiteKind::kJump:
@@ -31,6 +31,11 @@ uint64_t TranslateEngine::Impl::leave_slowly(const Site& site) {
         host = step_and_go_on(true);
         break;
       case SiteKind::kMemory:
+        if (asks_too_much(site)) {
+          const Block* unshared = find_block(true);
+          host = unshared == nullptr ? 0 : cache_->executable(unshared->entry_body);
+          break;
+        }
         ++statistics_.slow_accesses;
         host = step_and_go_on(false);
         break;
@@ -53,10 +58,16 @@ uint64_t TranslateEngine::Impl::leave_slowly(const Site& site) {
   return host;
 }
 
+/// A read whose check is for the writes after it as well, of a page that may be read only.
+bool TranslateEngine::Impl::asks_too_much(const Site& site) const {
+  return !site.write && site.write_tag &&
+         cpu_.mmu.tlb().lookup(frame_.address, 1, false, site.block->mode.view()) != nullptr;
+}
+
 /// A direct jump that is not linked: finds its block and links it. The jump itself has been made.
 uint64_t TranslateEngine::Impl::on_jump(uint32_t site_index) {
   const uint64_t flushes = statistics_.flushes;
-  Block* target = find_block();
+  Block* target = find_block(sites_[site_index].unshared);
   if (target == nullptr) return 0;
   if (statistics_.flushes == flushes && sites_[site_index].block->valid) link(site_index, *target);
   return cache_->executable(target->entry_body);

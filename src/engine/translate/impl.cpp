@@ -92,7 +92,8 @@ Stop TranslateEngine::Impl::run() {
 }
 
 /// The block at State::rip, translated now if need be; null if its first instruction has to be stepped.
-TranslateEngine::Impl::Block* TranslateEngine::Impl::find_block() {
+/// `unshared`: the one whose accesses share no checks.
+TranslateEngine::Impl::Block* TranslateEngine::Impl::find_block(bool unshared) {
   ++statistics_.dispatches;
   follow_mappings();
   const auto mode = Mode::of(cpu_);
@@ -100,13 +101,13 @@ TranslateEngine::Impl::Block* TranslateEngine::Impl::find_block() {
   if (!mode || (mode->long_code() ? !cpu::is_canonical(rip) : rip > 0xffffffff)) return nullptr;
   const auto physical = fetch_address(rip, mode->user());
   if (!physical) return nullptr;
-  Block* block = blocks_.find(rip, *physical, *mode);
+  Block* block = blocks_.find(rip, *physical, *mode, unshared);
   if (block != nullptr && block->crosses()) {
     const auto second = second_page(rip, *mode);
     if (!second) return nullptr;
     block = BlockTable::find_crossing(block, *second);
   }
-  if (block == nullptr) block = translate_block(*physical, *mode);
+  if (block == nullptr) block = translate_block(*physical, *mode, unshared);
   if (block == nullptr) return nullptr;
   remember_pages(*block);
   return block;
@@ -123,7 +124,7 @@ std::span<const uint8_t> TranslateEngine::Impl::open_code_page(memory::GuestPhys
 }
 
 TranslateEngine::Impl::Block* TranslateEngine::Impl::translate_block(memory::GuestPhysical physical,
-                                                                     Mode mode) {
+                                                                     Mode mode, bool unshared) {
   if (flush_wanted_ || cache_->size() - emitter_.at() < kBlockReserve) flush();
   const auto page = open_code_page(physical & ~x86::kPageMask);
   if (page.empty()) return nullptr;
@@ -141,6 +142,7 @@ TranslateEngine::Impl::Block* TranslateEngine::Impl::translate_block(memory::Gue
     analysis_.run_crossing(next);
   }
   Block& block = blocks_.create(rip, physical, mode, second);
+  block.unshared = unshared;
   builder_.build(block, analysis_);
   blocks_.publish(block);
   ++statistics_.blocks;

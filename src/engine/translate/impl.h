@@ -38,12 +38,12 @@ class TranslateEngine::Impl final : public memory::CodeObserver {
   using Mode = translate::Mode;
 
   // impl.cpp
-  [[nodiscard]] Block* find_block();
+  [[nodiscard]] Block* find_block(bool unshared = false);
   [[nodiscard]] std::optional<memory::GuestPhysical> fetch_address(uint64_t rip, bool user);
   [[nodiscard]] std::optional<memory::GuestPhysical> second_page(uint64_t rip, Mode mode);
   void remember_pages(const Block& block);
   [[nodiscard]] std::span<const uint8_t> open_code_page(memory::GuestPhysical page);
-  [[nodiscard]] Block* translate_block(memory::GuestPhysical physical, Mode mode);
+  [[nodiscard]] Block* translate_block(memory::GuestPhysical physical, Mode mode, bool unshared);
   void enter(uint64_t host_address);
   void follow_mappings();
   void defer_undeliverable();
@@ -56,6 +56,7 @@ class TranslateEngine::Impl final : public memory::CodeObserver {
   [[nodiscard]] uint64_t fill_tlb(const Site& site);
   [[nodiscard]] uint64_t confirm_page(const Site& site);
   [[nodiscard]] uint64_t leave_slowly(const Site& site);
+  [[nodiscard]] bool asks_too_much(const Site& site) const;
   [[nodiscard]] uint64_t on_jump(uint32_t site_index);
   [[nodiscard]] uint64_t on_page(const Site& site);
   [[nodiscard]] uint64_t on_host_fault();

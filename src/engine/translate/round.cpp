@@ -43,7 +43,7 @@ Round TranslateEngine::Impl::run_round() {
 
 uint64_t TranslateEngine::Impl::end_round(const Site& site) {
   round_->left_at = site.block->rip + site.guest_offset;
-  round_->completed = site.kind == SiteKind::kJump;
+  round_->completed = site.kind == SiteKind::kJump && !site.unshared;
   round_->flags_exact = round_->completed ? site.flags_live_out : site.flags_live_in;
   round_->flags_exact_after = site.flags_live_out;
   if (site.kind == SiteKind::kStep || site.kind == SiteKind::kIndirect) {
