@@ -34,9 +34,16 @@ class RandomProgram {
 
  private:
   bool wanted() const {
-    if (instruction_.klass != isa::Class::kInnocuous && instruction_.klass != isa::Class::kStack)
-      return false;
+    switch (instruction_.klass) {
+      case isa::Class::kInnocuous:
+      case isa::Class::kStack:
+      case isa::Class::kString:
+        break;
+      default:
+        return isa::is_bit_string(instruction_);
+    }
     switch (instruction_.mnemonic()) {
+      case ZYDIS_MNEMONIC_STD:  // a long store downwards would meet the program and its page tables
       case ZYDIS_MNEMONIC_RDRAND:
       case ZYDIS_MNEMONIC_RDSEED:
         return false;

@@ -107,6 +107,10 @@ bool Analysis::must_step(const isa::Instruction& in) const {
       return !is_known_branch(in) || !is_known_memory(in, mode_);
     case isa::Class::kStack:
       return !is_known_stack(in, mode_);
+    case isa::Class::kString:
+      return !is_known_string(in, mode_);
+    case isa::Class::kImplicitMemory:
+      return !isa::is_bit_string(in) || !is_known_memory(in, mode_);
     default:
       return true;
   }

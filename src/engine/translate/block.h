@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "engine/translate/mode.h"
+#include "engine/translate/string_form.h"
 
 namespace eidolon::engine::translate {
 
@@ -20,6 +21,7 @@ enum class SiteKind : uint8_t {
   kIndirect,  ///< indirect jump that the jump cache did not know; the target is in Frame::address
   kMemory,    ///< the virtual TLB missed; the linear address is in Frame::address
   kStep,      ///< the instruction at the site has to be stepped
+  kString,    ///< (the rest of) a string instruction
   kEvent,     ///< an event is pending at the head of the block
   kPage,      ///< the head of the block does not know that its page is still mapped
 };
@@ -33,7 +35,7 @@ struct Site {
   uint64_t target;             ///< kJump: linear address
   uint32_t patch = kNone;      ///< kJump: offset of the rel32 that goes to the stub until it is linked
   uint32_t stub = kNone;       ///< kJump: offset of the stub
-  uint32_t resume = kNone;     ///< kMemory: where to try again; kEvent and kPage: where to go on
+  uint32_t resume = kNone;     ///< kMemory: where to try again; kEvent, kPage and kString: where to go on
   uint32_t next_link = kNone;  ///< kJump: the next site that is linked to the same block
   Block* linked = nullptr;     ///< kJump: the block that `patch` goes to
   uint16_t mnemonic = 0;       ///< kStep: what has to be stepped
@@ -46,6 +48,7 @@ struct Site {
   bool unshared = false;     ///< kJump: to the instruction at the site, in a block that shares no checks
   bool flags_saved = false;  ///< guest flags are in Frame::saved_flags, not in the host's flags
   uint16_t flags_live_in = 0, flags_live_out = 0;  ///< of the guest instruction; the others may be stale
+  StringForm form;                                 ///< kString
 };
 
 /// Where one guest instruction's code starts, for faults that the host processor raises in it.

@@ -108,6 +108,10 @@ void Builder::emit_instruction(size_t index) {
       if (d.instruction.mnemonic() == ZYDIS_MNEMONIC_PUSH) return emit_push(d);
       if (d.instruction.mnemonic() == ZYDIS_MNEMONIC_POP) return emit_pop(d);
       return emit_leave(d);
+    case isa::Class::kString:
+      return emit_string(d);
+    case isa::Class::kImplicitMemory:
+      return emit_bit_string(d);
     default:
       break;
   }
@@ -129,8 +133,8 @@ void Builder::emit_plain(const DecodedInstruction& d) {
   emit_native(d, host.span());
 }
 
-// The guest's DF lives in State::rflags only: the monitor's C++ wants the host's clear, and string
-// instructions are stepped.
+// The guest's DF lives in State::rflags only: the monitor's C++ wants the host's clear. String instructions
+// look there (builder_string.cpp).
 void Builder::emit_direction(const DecodedInstruction& d) {
   save_flags_if_live(d);
   e_.gs();

@@ -115,13 +115,28 @@ class Builder {
   [[nodiscard]] Check check_of(SpanMember member, unsigned size, bool write) const;
   void look_up(const DecodedInstruction& d, unsigned address, unsigned index, const Check& check,
                uint32_t restart);
+  uint32_t probe(unsigned address, unsigned index, bool write);
+  void add_host(unsigned address, unsigned index);
   HostAddress look_up_constant(const DecodedInstruction& d, uint64_t linear, const Check& check,
                                uint16_t avoid);
   Stub& add_miss(const DecodedInstruction& d, const Check& check, uint32_t restart, uint32_t patch);
   void emit_effective_address(unsigned to, const DecodedInstruction& d, const ZydisDecodedOperand& operand,
                               int32_t offset = 0);
+  void add_segment_base(unsigned address, const ZydisDecodedOperand& operand);
   void emit_memory(const DecodedInstruction& d);
   void emit_lea(const DecodedInstruction& d);
+
+  // builder_string.cpp: string instructions.
+  void emit_string(const DecodedInstruction& d);
+  uint32_t emit_element(const DecodedInstruction& d, const StringForm& form);
+  uint32_t emit_elements(const DecodedInstruction& d, const StringForm& form);
+  void find_elements(unsigned address, unsigned index, unsigned pointer, bool write);
+  void advance_pointer(unsigned to, unsigned pointer, const Xbyak::RegExp& distance);
+  uint32_t string_site(const DecodedInstruction& d, const StringForm& form);
+  void leave_if(unsigned condition, uint32_t site);
+
+  // builder_bits.cpp: bt, bts, btr and btc of memory with the offset in a register.
+  void emit_bit_string(const DecodedInstruction& d);
 
   // builder_control.cpp: stack and branches.
   void emit_push(const DecodedInstruction& d);

@@ -95,18 +95,22 @@ Builder::HostAddress Builder::host_address(const DecodedInstruction& d, const Zy
   const unsigned index = scratch(avoid | parts);
   const uint32_t restart = e_.at();
   emit_effective_address(address, d, operand, member.offset);
-  if (operand.mem.segment == ZYDIS_REGISTER_FS || operand.mem.segment == ZYDIS_REGISTER_GS) {
-    const auto segment = operand.mem.segment == ZYDIS_REGISTER_FS ? x86::kFs : x86::kGs;
-    e_.gs();
-    if (block_->mode.long_code())
-      e_.add(reg64(address), ptr[Xbyak::RegExp(layout_.segment_base(segment))]);
-    else
-      e_.add(reg32(address), dword[Xbyak::RegExp(layout_.segment_base(segment))]);
-  }
+  add_segment_base(address, operand);
   look_up(d, address, index, check, restart);
   busy_ &= static_cast<uint16_t>(~register_bit(index));
   if (check.shared) hold(member.span, address, 0);
   return {address, member.offset};
+}
+
+/// From an offset in the operand's segment to the linear address.
+void Builder::add_segment_base(unsigned address, const ZydisDecodedOperand& operand) {
+  if (operand.mem.segment != ZYDIS_REGISTER_FS && operand.mem.segment != ZYDIS_REGISTER_GS) return;
+  const auto segment = operand.mem.segment == ZYDIS_REGISTER_FS ? x86::kFs : x86::kGs;
+  e_.gs();
+  if (block_->mode.long_code())
+    e_.add(reg64(address), ptr[Xbyak::RegExp(layout_.segment_base(segment))]);
+  else
+    e_.add(reg32(address), dword[Xbyak::RegExp(layout_.segment_base(segment))]);
 }
 
 /// The same for a stack access of `size` bytes at [base + displacement].
@@ -138,14 +142,7 @@ Builder::HostAddress Builder::host_address_of_stack(const DecodedInstruction& d,
 /// guest register.
 void Builder::look_up(const DecodedInstruction& d, unsigned address, unsigned index, const Check& check,
                       uint32_t restart) {
-  const mmu::View view = block_->mode.view();
-  const size_t tag = check.write_tag ? offsetof(mmu::TlbEntry, write_tag) : offsetof(mmu::TlbEntry, read_tag);
-  const uint32_t tag_displacement = layout_.tlb(view, tag);
-  e_.mov(reg32(index), reg32(address));
-  e_.shr(reg32(index), kEntryShift);
-  e_.and_(reg32(index), kIndexMask);
-  e_.gs();
-  e_.xor_(reg64(address), ptr[reg64(index) + size_t{tag_displacement}]);
+  const uint32_t tag_displacement = probe(address, index, check.write_tag);
   e_.cmp(reg64(address), static_cast<uint32_t>(x86::kPageSize - check.size));
   Stub& stub = add_miss(d, check, restart, e_.jump_if(kConditionA));
   stub.address = Stub::Address::kRegister;
@@ -153,8 +150,27 @@ void Builder::look_up(const DecodedInstruction& d, unsigned address, unsigned in
   stub.index_register = static_cast<uint8_t>(index);
   stub.tag_displacement = tag_displacement;
   if (check.shared) stub.shared = &d;
+  add_host(address, index);
+}
+
+/// Selects the TLB entry of the linear address in `address`, which becomes the offset in the page, or 4096 or
+/// more if the entry is not the page's. Returns the displacement of the tag.
+uint32_t Builder::probe(unsigned address, unsigned index, bool write) {
+  const size_t tag = write ? offsetof(mmu::TlbEntry, write_tag) : offsetof(mmu::TlbEntry, read_tag);
+  const uint32_t tag_displacement = layout_.tlb(block_->mode.view(), tag);
+  e_.mov(reg32(index), reg32(address));
+  e_.shr(reg32(index), kEntryShift);
+  e_.and_(reg32(index), kIndexMask);
   e_.gs();
-  e_.add(reg64(address), ptr[reg64(index) + size_t{layout_.tlb(view, offsetof(mmu::TlbEntry, host))}]);
+  e_.xor_(reg64(address), ptr[reg64(index) + size_t{tag_displacement}]);
+  return tag_displacement;
+}
+
+/// The offset in the page becomes the host address, by the entry that probe() selected.
+void Builder::add_host(unsigned address, unsigned index) {
+  const uint32_t host = layout_.tlb(block_->mode.view(), offsetof(mmu::TlbEntry, host));
+  e_.gs();
+  e_.add(reg64(address), ptr[reg64(index) + size_t{host}]);
 }
 
 /// A linear address known now selects its TLB entry now.

@@ -18,6 +18,8 @@ uint64_t TranslateEngine::Impl::exit_handler(Frame* frame) {
       if (const uint64_t host = engine.fill_tlb(site)) return host;
     if (site.kind == SiteKind::kPage)
       if (const uint64_t host = engine.confirm_page(site)) return host;
+    if (site.kind == SiteKind::kString)
+      if (const uint64_t host = engine.run_string(site)) return host;
   }
   return engine.leave_slowly(engine.sites_[frame->site]);
 }

@@ -40,6 +40,7 @@ uint64_t TranslateEngine::Impl::leave_slowly(const Site& site) {
         host = step_and_go_on(false);
         break;
       case SiteKind::kStep:
+      case SiteKind::kString:
         ++statistics_.stepped[site.mnemonic];
         host = step_and_go_on(false);
         break;

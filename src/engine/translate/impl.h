@@ -66,6 +66,9 @@ class TranslateEngine::Impl final : public memory::CodeObserver {
   void load_registers();
   static bool host_fault(void* cookie, HostFault& fault);
 
+  // exits_string.cpp
+  [[nodiscard]] uint64_t run_string(const Site& site);
+
   // round.cpp
   uint64_t end_round(const Site& site);
   uint64_t end_round(const translate::FaultPoint& point);

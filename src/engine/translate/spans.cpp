@@ -36,6 +36,11 @@ void Spans::run(std::span<const DecodedInstruction> instructions, uint64_t rip, 
       case isa::Class::kControlFlow:
         note_stack(d, i, width);
         break;
+      case isa::Class::kString:
+      case isa::Class::kImplicitMemory:
+        for (unsigned left = d.use.gpr_written; left != 0; left &= left - 1)
+          values_[static_cast<unsigned>(__builtin_ctz(left))] = fresh();
+        continue;
       default:
         // It may change what is mapped where, or come back after the monitor has.
         for (Value& value : values_) value = fresh();

@@ -22,6 +22,7 @@ std::string report(const Statistics& s) {
   line("indirect jumps missed", s.indirect_misses);
   line("page checks missed", s.page_checks);
   line("virtual TLB fills", s.tlb_fills);
+  line("string instructions by pieces", s.string_exits);
   line("accesses stepped", s.slow_accesses);
   line("instructions stepped", s.steps);
   line("  in modes not translated", s.steps_untranslatable);

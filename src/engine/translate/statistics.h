@@ -21,6 +21,7 @@ struct Statistics {
   uint64_t tlb_fills = 0;      ///< misses that a page walk answered
   uint64_t slow_accesses = 0;  ///< accesses that had to be stepped: MMIO, page crossing, faults, code pages
   uint64_t page_checks = 0;
+  uint64_t string_exits = 0;  ///< string instructions that the monitor went on with
   uint64_t events = 0;
   uint64_t host_faults = 0;
   uint64_t dispatches = 0;                                       ///< block look-ups by the monitor
