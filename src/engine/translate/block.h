@@ -32,10 +32,11 @@ inline constexpr uint32_t kNone = ~uint32_t{0};
 /// state.
 struct Site {
   Block* block;
-  uint64_t target;             ///< kJump: linear address
-  uint32_t patch = kNone;      ///< kJump: offset of the rel32 that goes to the stub until it is linked
-  uint32_t stub = kNone;       ///< kJump: offset of the stub
-  uint32_t resume = kNone;     ///< kMemory: where to try again; kEvent, kPage and kString: where to go on
+  uint64_t target;         ///< kJump: linear address
+  uint32_t patch = kNone;  ///< kJump: offset of the rel32 that goes to the stub until it is linked
+  uint32_t stub = kNone;   ///< kJump: offset of the stub
+  /// kMemory, kIndirect: where to try again; kEvent, kPage and kString: where to go on
+  uint32_t resume = kNone;
   uint32_t next_link = kNone;  ///< kJump: the next site that is linked to the same block
   Block* linked = nullptr;     ///< kJump: the block that `patch` goes to
   uint16_t mnemonic = 0;       ///< kStep: what has to be stepped
@@ -46,6 +47,7 @@ struct Site {
   bool write = false;        ///< kMemory: the access is one
   bool write_tag = false;    ///< kMemory: the check is for a write, of this access or of one that shares it
   bool unshared = false;     ///< kJump: to the instruction at the site, in a block that shares no checks
+  bool is_landing = false;   ///< kJump: of a return; the page may have been mapped elsewhere since the call
   bool flags_saved = false;  ///< guest flags are in Frame::saved_flags, not in the host's flags
   uint16_t flags_live_in = 0, flags_live_out = 0;  ///< of the guest instruction; the others may be stale
   StringForm form;                                 ///< kString
@@ -72,9 +74,12 @@ struct Block {
   bool valid = true;
   bool unshared = false;  ///< every access has a check of its own (spans.h)
   bool flags_live_in = true;
-  uint16_t length = 0;  ///< guest bytes
+  bool flags_saved_in = false;  ///< flags_live_in: entries find the guest's flags in Frame::saved_flags
+  uint16_t length = 0;          ///< guest bytes
   uint32_t page_id = 0;
   uint32_t second_page_id = 0;
+  uint32_t entry_saved = 0;    ///< as entry_checked, for whoever has the flags in Frame::saved_flags
+  uint32_t entry_host = 0;     ///< as entry_checked, for whoever has them in the host's flags
   uint32_t entry_checked = 0;  ///< asks whether its pages are mapped, then events
   uint32_t entry_events = 0;   ///< asks for events only: jumps backward within the page
   uint32_t entry_body = 0;     ///< jumps forward within the page

@@ -11,8 +11,10 @@ void Builder::build(Block& block, const Analysis& analysis) {
   block_ = &block;
   analysis_ = &analysis;
   stubs_.clear();
+  return_misses_.clear();
+  landing_.reset();
+  opened_.reset();
   in_slot_ = slot_valid_ = homeless();
-  flags_saved_ = false;
   held_.clear();
   busy_ = 0;
   const auto instructions = analysis.instructions();
@@ -20,6 +22,8 @@ void Builder::build(Block& block, const Analysis& analysis) {
   block.length = analysis.length();
   block.instructions = static_cast<uint32_t>(instructions.size());
   block.flags_live_in = instructions[0].flags_live_in != 0;
+  block.flags_saved_in = block.flags_live_in && prefers_flags_saved();
+  flags_saved_ = saved_valid_ = block.flags_saved_in;
   block.first_site = static_cast<uint32_t>(sites_.size());
   for (size_t i = 0; i < block.watches.size(); ++i) {
     const memory::GuestPhysical page = block.physical & ~x86::kPageMask;
@@ -42,60 +46,12 @@ void Builder::build(Block& block, const Analysis& analysis) {
     if (d.instruction.klass == isa::Class::kControlFlow) ended = true;
   }
   if (!ended) {
-    settle();
+    settle_registers();
     emit_jump(instructions.back(), truncate(block.rip + block.length));
   }
   emit_stubs();
   block.end = e_.at();
   block.site_count = static_cast<uint32_t>(sites_.size()) - block.first_site;
-}
-
-// The three entries of a block: checked, events, body.
-void Builder::emit_head() {
-  const bool live = block_->flags_live_in;
-  const auto put_flags_aside = [&] {
-    if (!live) return;
-    e_.store(layout_.gpr(x86::kRax), x86::kRax);
-    e_.lahf();
-    e_.seto(al);
-  };
-  const auto put_flags_back = [&] {
-    if (!live) return;
-    e_.add(al, 0x7f);
-    e_.sahf();
-    e_.load(x86::kRax, layout_.gpr(x86::kRax));
-  };
-  const auto check = [&](SiteKind kind) {
-    Stub stub{.patch = e_.jump_if(kConditionNe), .site = add_site(kind, nullptr)};
-    stub.flags_in_ax = live;
-    stubs_.push_back(stub);
-    return stub.site;
-  };
-
-  const auto check_page = [&](uint64_t rip, uint32_t page_id) {
-    const size_t slot = Frame::page_slot(rip, block_->mode.value());
-    e_.gs();
-    e_.cmp(dword[Xbyak::RegExp(layout_.page_ids()) + slot * 4], page_id);
-    return check(SiteKind::kPage);
-  };
-
-  block_->entry_checked = e_.at();
-  put_flags_aside();
-  const uint32_t page_site = check_page(block_->rip, block_->page_id);
-  const uint32_t last_page_site =
-      block_->crosses() ? check_page(block_->second_rip(), block_->second_page_id) : page_site;
-  put_flags_back();
-
-  block_->entry_events = e_.at();
-  put_flags_aside();
-  e_.gs();
-  e_.cmp(dword[Xbyak::RegExp(layout_.events())], 0);
-  const uint32_t event_site = check(SiteKind::kEvent);
-  put_flags_back();
-
-  block_->entry_body = e_.at();
-  sites_[page_site].resume = sites_[last_page_site].resume = block_->entry_events;
-  sites_[event_site].resume = block_->entry_body;
 }
 
 void Builder::emit_instruction(size_t index) {
@@ -189,11 +145,7 @@ void Builder::emit_stubs() {
   for (const Stub& stub : stubs_) {
     e_.patch_here(stub.patch);
     if (sites_[stub.site].kind == SiteKind::kJump) sites_[stub.site].stub = e_.at();
-    if (stub.flags_in_ax) {
-      e_.add(al, 0x7f);
-      e_.sahf();
-      e_.load(x86::kRax, layout_.gpr(x86::kRax));
-    }
+    if (stub.rcx_in_r11) e_.mov(rcx, r11);
     uint32_t two_pages = 0;
     if (stub.address == Stub::Address::kRegister) {
       const Xbyak::Reg64 address(stub.address_register), index(stub.index_register);
@@ -206,6 +158,8 @@ void Builder::emit_stubs() {
         two_pages = e_.jump_if(kConditionA);
       }
       e_.store(layout_.address(), stub.address_register);
+    } else if (stub.address == Stub::Address::kTarget) {
+      e_.store(layout_.address(), stub.address_register);
     } else if (stub.address == Stub::Address::kConstant) {
       e_.store32(layout_.address(), static_cast<uint32_t>(stub.constant));
       e_.store32(layout_.address() + 4, static_cast<uint32_t>(stub.constant >> 32));
@@ -216,6 +170,9 @@ void Builder::emit_stubs() {
       emit_unshared_jump(stub);
     }
   }
+  for (const ReturnMiss& miss : return_misses_) emit_return_miss(miss);
+  if (landing_) emit_landing(*landing_);
+  emit_other_entry();
 }
 
 /// The span lies in two pages: the rest of the block is run by one that shares nothing, from this instruction

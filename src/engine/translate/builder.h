@@ -9,6 +9,7 @@
 // blocks everything is in its register, except for the homeless: r9, r10 and r11 are in their slots there, so
 // that a block finds three registers to work with. They are those that compilers use least (r11 in 0.9% of
 // the instructions of GCC's cc1plus, r10 in 1.2%, r9 in 1.8%). In 32-bit code r8 to r15 are not the guest's.
+// Flags may stay put aside from block to block (builder_head.cpp).
 //
 // One precision is given up for speed: flags that the code is certain to overwrite before it reads them are
 // not put aside, so an exception frame pushed in between holds other arithmetic flags than the processor's
@@ -16,6 +17,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "engine/translate/analysis.h"
@@ -36,16 +38,30 @@ class Builder {
   /// the rest.
   void build(Block& block, const Analysis& analysis);
 
+  /// A mode's table of returns that has come into use: its entries have to be set to this one.
+  struct OpenedTable {
+    unsigned table;
+    uint64_t rip;
+    uint32_t landing;  ///< offset of its code
+  };
+  [[nodiscard]] const std::optional<OpenedTable>& opened_table() const { return opened_; }
+  /// All code has gone.
+  void forget_returns() { return_modes_.clear(); }
+  /// From now on blocks end at returns: for code that is to leave after each block.
+  void stop_predicting() { predicts_returns_ = false; }
+  [[nodiscard]] bool predicts_returns() const { return predicts_returns_; }
+
  private:
   /// Code that is emitted behind the block: how a site is reached.
   struct Stub {
     uint32_t patch;  ///< the rel32 that goes here
     uint32_t site;
-    enum class Address : uint8_t { kAbsent, kRegister, kConstant } address = Address::kAbsent;
-    uint8_t address_register = 0, index_register = 0;  ///< kRegister: address ^ tag, offset of the TLB entry
+    enum class Address : uint8_t { kAbsent, kRegister, kConstant, kTarget } address = Address::kAbsent;
+    /// kRegister: address ^ tag, and the offset of the TLB entry. kTarget: the target of an indirect jump.
+    uint8_t address_register = 0, index_register = 0;
     uint32_t tag_displacement = 0;
     uint64_t constant = 0;
-    bool flags_in_ax = false;                    ///< head checks: flags and rax have to be put back first
+    bool rcx_in_r11 = false;                     ///< head checks: rcx has to be put back first
     const DecodedInstruction* shared = nullptr;  ///< the check is of a span: this is the access that makes it
     uint16_t slot_valid = 0;                     ///< shared: slot_valid_ at the check
   };
@@ -67,9 +83,24 @@ class Builder {
     uint16_t reg;
     int32_t bias;  ///< from the register's value to the span's lowest byte
   };
+  /// The jump cache's part of a return (builder_indirect.cpp).
+  struct ReturnMiss {
+    uint32_t patch, back, site;
+    uint8_t target, index;
+  };
+  /// Where a predicted return comes back to.
+  struct Landing {
+    uint32_t patch, site;
+  };
+
+  // builder_head.cpp: the entries of a block.
+  void emit_head();
+  void emit_head_keeping_flags();
+  void emit_other_entry();
+  [[nodiscard]] bool prefers_flags_saved() const;
+  [[nodiscard]] Xbyak::RegExp page_id_of(uint64_t rip) const;
 
   // builder.cpp: the frame of a block.
-  void emit_head();
   void emit_instruction(size_t index);
   void emit_plain(const DecodedInstruction& d);
   void emit_direction(const DecodedInstruction& d);
@@ -98,11 +129,14 @@ class Builder {
   void release_held();
   [[nodiscard]] const Held* held(uint16_t span) const;
   [[nodiscard]] uint16_t held_registers() const;
+  void emit_save_flags();
+  void emit_restore_flags();
   void save_flags_if_live(const DecodedInstruction& d);
   void restore_flags();
   void prepare_flags(const DecodedInstruction& d);
   void flags_changed(const DecodedInstruction& d);
   void settle();
+  void settle_registers();
   /// The registers that are in their slots between blocks.
   [[nodiscard]] uint16_t homeless() const { return block_->mode.long_code() ? 0x0e00 : 0xff00; }
 
@@ -147,8 +181,18 @@ class Builder {
   void emit_push_return(const DecodedInstruction& d);
   void emit_jump(const DecodedInstruction& d, uint64_t target);
   void emit_jump_if(const DecodedInstruction& d, unsigned condition, uint64_t target);
-  void emit_indirect(const DecodedInstruction& d, unsigned target, int stack_change);
   uint32_t jump_site(const DecodedInstruction* d, uint64_t target);
+  void emit_stack_change(int change);
+
+  // builder_indirect.cpp: indirect jumps, and the prediction of returns.
+  void emit_indirect(const DecodedInstruction& d, unsigned target, int stack_change);
+  void emit_return(const DecodedInstruction& d, unsigned target, int stack_change);
+  void emit_remember_return(const DecodedInstruction& d);
+  unsigned index_register(unsigned target);
+  void emit_jump_cache_look_up(unsigned target, unsigned index, uint32_t site);
+  void emit_return_miss(const ReturnMiss& miss);
+  void emit_landing(const Landing& landing);
+  [[nodiscard]] std::optional<unsigned> return_table() const;
 
   [[nodiscard]] unsigned stack_width() const { return block_->mode.long_code() ? 8 : 4; }
 
@@ -161,9 +205,15 @@ class Builder {
   const Analysis* analysis_ = nullptr;
   size_t index_ = 0;  ///< of the instruction being emitted
   std::vector<Stub> stubs_;
+  std::vector<ReturnMiss> return_misses_;
+  std::optional<Landing> landing_;
+  std::vector<Mode> return_modes_;  ///< by table of returns
+  std::optional<OpenedTable> opened_;
+  bool predicts_returns_ = true;
   uint16_t in_slot_ = 0;  ///< guest registers whose value is only in State::gpr: the host's register is free
-  uint16_t slot_valid_ = 0;  ///< those whose value is (also) in State::gpr
-  bool flags_saved_ = false;
+  uint16_t slot_valid_ = 0;   ///< those whose value is (also) in State::gpr
+  bool flags_saved_ = false;  ///< the guest's flags are in Frame::saved_flags, the host's are free
+  bool saved_valid_ = false;  ///< they are in Frame::saved_flags (also)
   Spans spans_;
   std::vector<Held> held_;
   uint16_t busy_ = 0;  ///< registers that the instruction being emitted works with

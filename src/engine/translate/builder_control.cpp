@@ -79,7 +79,14 @@ uint32_t Builder::jump_site(const DecodedInstruction* d, uint64_t target) {
   return index;
 }
 
-/// Everything must be settled.
+void Builder::emit_stack_change(int change) {
+  if (block_->mode.long_code())
+    e_.lea(rsp, ptr[rsp + change]);
+  else
+    e_.lea(esp, ptr[rsp + change]);
+}
+
+/// All registers must be settled; flags may be put aside.
 void Builder::emit_jump(const DecodedInstruction& d, uint64_t target) {
   const uint32_t site = jump_site(&d, target);
   const uint32_t patch = e_.jump();
@@ -135,7 +142,7 @@ void Builder::emit_branch(const DecodedInstruction& d) {
     const HostAddress from =
         host_address_of_stack(d, x86::kRsp, 0, stack_width(), false, register_bit(x86::kRax));
     const unsigned target = load_target(from);
-    emit_indirect(d, target, released);
+    emit_return(d, target, released);
     return;
   }
 
@@ -144,21 +151,20 @@ void Builder::emit_branch(const DecodedInstruction& d) {
     const uint64_t target = truncate(rip_after(d) + static_cast<uint64_t>(to.imm.value.s));
     if (call) {
       emit_push_return(d);
-      settle();
-      if (width == 8)
-        e_.lea(rsp, ptr[rsp - width]);
-      else
-        e_.lea(esp, ptr[rsp - width]);
+      emit_remember_return(d);
+      settle_registers();
+      emit_stack_change(-width);
       changed(kRspBit);
       emit_jump(d, target);
       return;
     }
-    settle();
     if (mnemonic != ZYDIS_MNEMONIC_JMP) {
+      settle();
       emit_jump_if(d, d.instruction.zydis.opcode & 0xf, target);
       emit_jump(d, rip_after(d));
       return;
     }
+    settle_registers();
     emit_jump(d, target);
     return;
   }
@@ -179,45 +185,12 @@ void Builder::emit_branch(const DecodedInstruction& d) {
     e_.store(layout_.jump_target(), target);
     busy_ = 0;
     emit_push_return(d);
+    emit_remember_return(d);
     busy_ = 0;
     target = scratch(register_bit(x86::kRax));
     e_.load(target, layout_.jump_target());
   }
   emit_indirect(d, target, call ? -width : 0);
-}
-
-/// Jumps to the linear address in scratch register `target`, after adding `stack_change` to rsp. If the
-/// target is not in the jump cache, the whole instruction is stepped: nothing of the guest's state has
-/// changed by then.
-void Builder::emit_indirect(const DecodedInstruction& d, unsigned target, int stack_change) {
-  save_flags_if_live(d);
-  const unsigned entry = scratch(register_bit(target) | register_bit(x86::kRax));
-  // Frame::jump_slot times 16; times 2 it is the byte offset of the entry.
-  const auto field = [&](size_t offset) { return reg64(entry) * 2 + (layout_.jump_cache() + offset); };
-  e_.imul(reg32(entry), reg32(target), static_cast<int>(Frame::kJumpHash));
-  e_.shr(reg32(entry), Frame::kJumpShift);
-  e_.and_(reg32(entry), Frame::kJumpMask);
-  e_.gs();
-  e_.cmp(reg64(target), ptr[field(offsetof(JumpEntry, rip))]);
-  const uint32_t wrong_target = e_.jump_if(kConditionNe);
-  e_.gs();
-  e_.cmp(dword[field(offsetof(JumpEntry, mode))], block_->mode.value());
-  const uint32_t wrong_mode = e_.jump_if(kConditionNe);
-  const uint32_t site = add_site(SiteKind::kIndirect, &d);
-  stubs_.push_back({.patch = wrong_target, .site = site});
-  stubs_.push_back({.patch = wrong_mode, .site = site});
-  e_.gs();
-  e_.mov(reg64(entry), ptr[field(offsetof(JumpEntry, code))]);
-  e_.store(layout_.jump_target(), entry);
-  settle();
-  if (stack_change != 0) {
-    if (block_->mode.long_code())
-      e_.lea(rsp, ptr[rsp + stack_change]);
-    else
-      e_.lea(esp, ptr[rsp + stack_change]);
-  }
-  e_.gs();
-  e_.jmp(ptr[Xbyak::RegExp(layout_.jump_target())]);
 }
 
 }  // namespace eidolon::engine::translate

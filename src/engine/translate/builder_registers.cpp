@@ -120,26 +120,36 @@ uint16_t Builder::held_registers() const {
   return registers;
 }
 
-/// Before code that destroys the flags: puts them aside if the guest may still read them.
-void Builder::save_flags_if_live(const DecodedInstruction& d) {
-  if (flags_saved_ || d.flags_live_in == 0) return;
-  free_register(x86::kRax);
+/// Both use rax.
+void Builder::emit_save_flags() {
   e_.lahf();
   e_.seto(al);
   e_.movzx(eax, ax);
   e_.gs();
   e_.mov(dword[Xbyak::RegExp(layout_.saved_flags())], eax);
-  flags_saved_ = true;
+}
+void Builder::emit_restore_flags() {
+  e_.gs();
+  e_.mov(eax, dword[Xbyak::RegExp(layout_.saved_flags())]);
+  e_.add(al, 0x7f);  // AL = 1 sets OF, AL = 0 clears it
+  e_.sahf();
+}
+
+/// Before code that destroys the flags: puts them aside if the guest may still read them.
+void Builder::save_flags_if_live(const DecodedInstruction& d) {
+  if (flags_saved_ || d.flags_live_in == 0) return;
+  if (!saved_valid_) {
+    free_register(x86::kRax);
+    emit_save_flags();
+  }
+  flags_saved_ = saved_valid_ = true;
 }
 
 /// Puts the guest's flags back; uses rax.
 void Builder::restore_flags() {
   if (!flags_saved_) return;
   free_register(x86::kRax);
-  e_.gs();
-  e_.mov(eax, dword[Xbyak::RegExp(layout_.saved_flags())]);
-  e_.add(al, 0x7f);
-  e_.sahf();
+  emit_restore_flags();
   flags_saved_ = false;
 }
 
@@ -150,13 +160,19 @@ void Builder::prepare_flags(const DecodedInstruction& d) {
 }
 
 void Builder::flags_changed(const DecodedInstruction& d) {
-  if ((d.use.flags_written & kArithmetic) != 0) flags_saved_ = false;
+  if ((d.use.flags_written & kArithmetic) != 0) flags_saved_ = saved_valid_ = false;
 }
 
 /// Everything to its place, as at the entry of a block.
 void Builder::settle() {
   held_.clear();
   restore_flags();
+  settle_registers();
+}
+
+/// The same, but the flags may stay put aside.
+void Builder::settle_registers() {
+  held_.clear();
   for (unsigned left = homeless(); left != 0; left &= left - 1)
     free_register(static_cast<unsigned>(__builtin_ctz(left)));
   need(static_cast<uint16_t>(~homeless()));

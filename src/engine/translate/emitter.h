@@ -41,6 +41,7 @@ class Layout {
   [[nodiscard]] uint32_t saved_flags() const { return of(&frame_.saved_flags); }
   [[nodiscard]] uint32_t jump_target() const { return of(&frame_.jump_target); }
   [[nodiscard]] uint32_t jump_cache() const { return of(frame_.jump_cache.data()); }
+  [[nodiscard]] uint32_t returns(unsigned table) const { return of(frame_.returns[table].data()); }
   [[nodiscard]] uint32_t page_ids() const { return of(frame_.page_ids.data()); }
 
  private:

@@ -20,6 +20,8 @@ uint64_t TranslateEngine::Impl::exit_handler(Frame* frame) {
       if (const uint64_t host = engine.confirm_page(site)) return host;
     if (site.kind == SiteKind::kString)
       if (const uint64_t host = engine.run_string(site)) return host;
+    if (site.kind == SiteKind::kIndirect)
+      if (const uint64_t host = engine.find_target(site)) return host;
   }
   return engine.leave_slowly(engine.sites_[frame->site]);
 }
@@ -52,6 +54,29 @@ uint64_t TranslateEngine::Impl::confirm_page(const Site& site) {
   ++statistics_.page_checks;
   remember_pages(block);
   return cache_->executable(site.resume);
+}
+
+/// Fills the jump cache if the block that an indirect jump goes to is there already: the host address to try
+/// again at, else 0.
+uint64_t TranslateEngine::Impl::find_target(const Site& site) {
+  if (round_ != nullptr) return 0;
+  const uint64_t rip = frame_.address;
+  const Mode mode = site.block->mode;
+  if (mode.long_code() && !cpu::is_canonical(rip)) return 0;
+  follow_mappings();
+  const auto physical = fetch_address(rip, mode.user());
+  if (!physical) return 0;
+  const Block* block = blocks_.find(rip, *physical, mode);
+  if (block == nullptr || block->crosses()) return 0;
+  ++statistics_.indirect_misses;
+  remember_pages(*block);
+  remember_target(*block);
+  return cache_->executable(site.resume);
+}
+
+void TranslateEngine::Impl::remember_target(const Block& block) {
+  frame_.jump_cache[Frame::jump_slot(block.rip)] = {block.rip, cache_->executable(block.entry_saved),
+                                                    block.mode.value()};
 }
 
 /// Forgets which pages are mapped where if the guest has changed any mapping since.

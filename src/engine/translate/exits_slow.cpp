@@ -78,21 +78,23 @@ uint64_t TranslateEngine::Impl::on_jump(uint32_t site_index) {
 uint64_t TranslateEngine::Impl::on_page(const Site&) {
   ++statistics_.page_checks;
   Block* block = find_block();
-  return block == nullptr ? 0 : cache_->executable(block->entry_events);
+  if (block == nullptr) return 0;
+  // Another address space may have other code there: what led to the block that gave up is not to do so
+  // again.
+  const JumpEntry& entry = frame_.jump_cache[Frame::jump_slot(block->rip)];
+  if (entry.rip == block->rip && entry.mode == block->mode.value()) remember_target(*block);
+  return cache_->executable(block->entry_events);
 }
 
 /// Steps the instruction at State::rip with all that belongs to it, and goes on with the next block.
-uint64_t TranslateEngine::Impl::step_and_go_on(bool remember_target) {
+uint64_t TranslateEngine::Impl::step_and_go_on(bool is_jump) {
   ++statistics_.steps;
   step_.step();
   recall_deferred();
   if (needs_service(cpu_)) return 0;
   Block* block = find_block();
   if (block == nullptr) return 0;
-  if (remember_target) {
-    frame_.jump_cache[Frame::jump_slot(block->rip)] = {block->rip, cache_->executable(block->entry_checked),
-                                                       block->mode.value()};
-  }
+  if (is_jump) remember_target(*block);
   return cache_->executable(block->entry_body);
 }
 
@@ -142,6 +144,7 @@ void TranslateEngine::Impl::recover(uint64_t rip, uint16_t in_slot, bool flags_s
 void TranslateEngine::Impl::load_registers() {
   frame_.host_gpr = cpu_.state.gpr;
   frame_.flags = flags_from_rflags(cpu_.state.rflags);
+  frame_.saved_flags = static_cast<uint32_t>(frame_.flags);
   entered_rip_ = cpu_.state.rip;
 }
 

@@ -145,6 +145,8 @@ TranslateEngine::Impl::Block* TranslateEngine::Impl::translate_block(memory::Gue
   block.unshared = unshared;
   builder_.build(block, analysis_);
   blocks_.publish(block);
+  if (const auto& opened = builder_.opened_table())
+    frame_.returns[opened->table].fill({opened->rip, cache_->executable(opened->landing)});
   ++statistics_.blocks;
   statistics_.instructions += block.instructions;
   return &block;

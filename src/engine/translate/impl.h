@@ -55,12 +55,14 @@ class TranslateEngine::Impl final : public memory::CodeObserver {
   static uint64_t exit_handler(Frame* frame);
   [[nodiscard]] uint64_t fill_tlb(const Site& site);
   [[nodiscard]] uint64_t confirm_page(const Site& site);
+  [[nodiscard]] uint64_t find_target(const Site& site);
+  void remember_target(const Block& block);
   [[nodiscard]] uint64_t leave_slowly(const Site& site);
   [[nodiscard]] bool asks_too_much(const Site& site) const;
   [[nodiscard]] uint64_t on_jump(uint32_t site_index);
   [[nodiscard]] uint64_t on_page(const Site& site);
   [[nodiscard]] uint64_t on_host_fault();
-  [[nodiscard]] uint64_t step_and_go_on(bool remember_target);
+  [[nodiscard]] uint64_t step_and_go_on(bool is_jump);
   [[nodiscard]] uint64_t go_on();
   void recover(uint64_t rip, uint16_t in_slot, bool flags_saved);
   void load_registers();

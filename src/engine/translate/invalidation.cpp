@@ -14,11 +14,14 @@ void TranslateEngine::Impl::link(uint32_t site_index, Block& target) {
   // What lies on the source's page needs no check of that page; the second page of a block always does. The
   // physical page can be another if the guest changed the mapping without telling the processor yet.
   const bool same_page = (from ^ target.rip) >> x86::kPageShift == 0 &&
-                         (source.physical ^ target.physical) >> x86::kPageShift == 0 && !target.crosses();
+                         (source.physical ^ target.physical) >> x86::kPageShift == 0 && !target.crosses() &&
+                         !site.is_landing;
   const bool backward = target.rip <= from + site.guest_offset;
-  const uint32_t entry = !same_page ? target.entry_checked
-                         : backward ? target.entry_events
-                                    : target.entry_body;
+  const bool flags_fit = !target.flags_live_in || site.flags_saved == target.flags_saved_in;
+  const uint32_t entry = !flags_fit   ? (site.flags_saved ? target.entry_saved : target.entry_host)
+                         : !same_page ? target.entry_checked
+                         : backward   ? target.entry_events
+                                      : target.entry_body;
   cache_->patch_jump(site.patch, entry);
   site.linked = &target;
   site.next_link = target.incoming;
@@ -54,7 +57,7 @@ void TranslateEngine::Impl::invalidate(Block& block) {
     unlink(index);
   }
   JumpEntry& entry = frame_.jump_cache[Frame::jump_slot(block.rip)];
-  if (entry.code == cache_->executable(block.entry_checked)) entry.mode = JumpEntry::kEmpty;
+  if (entry.code == cache_->executable(block.entry_saved)) entry.mode = JumpEntry::kEmpty;
   ++statistics_.invalidated;
 }
 
@@ -78,6 +81,7 @@ void TranslateEngine::Impl::flush() {
   sites_.clear();
   faults_.clear();
   emitter_.rewind(trampolines_.end);
+  builder_.forget_returns();
   frame_.page_ids.fill(0);
   frame_.jump_cache.fill({0, 0, JumpEntry::kEmpty});
   flush_wanted_ = false;

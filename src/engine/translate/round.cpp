@@ -1,6 +1,6 @@
 // One block at a time: what run() does, cut up so that lockstep can look at the state in between. A round
-// that left generated code leaves it for good: no jump is linked and the jump cache stays empty, so every
-// block ends here.
+// that left generated code leaves it for good: no jump is linked, no return is predicted and the jump cache
+// stays empty, so every block ends here.
 #include "engine/events.h"
 #include "engine/translate/impl.h"
 
@@ -10,6 +10,10 @@ using namespace translate;
 
 Round TranslateEngine::Impl::run_round() {
   Round round;
+  if (builder_.predicts_returns()) {
+    builder_.stop_predicting();
+    flush();
+  }
   recall_deferred();
   bool step = false;
   if (needs_service(cpu_)) {
