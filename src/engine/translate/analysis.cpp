@@ -35,23 +35,6 @@ bool is_conditional(ZydisMnemonic m) {
   }
 }
 
-/// Forms of push, pop and leave that emission knows: full-width registers and immediates.
-bool is_known_stack(const isa::Instruction& in, Mode mode) {
-  const unsigned width = mode.long_code() ? 64 : 32;
-  if (in.zydis.operand_width != width || in.zydis.stack_width != width) return false;
-  switch (in.mnemonic()) {
-    case ZYDIS_MNEMONIC_PUSH:
-      return in.operands[0].type == ZYDIS_OPERAND_TYPE_REGISTER ||
-             in.operands[0].type == ZYDIS_OPERAND_TYPE_IMMEDIATE;
-    case ZYDIS_MNEMONIC_POP:
-      return in.operands[0].type == ZYDIS_OPERAND_TYPE_REGISTER;
-    case ZYDIS_MNEMONIC_LEAVE:
-      return true;
-    default:
-      return false;
-  }
-}
-
 /// Names memory, but does nothing with it.
 bool is_hint(const isa::Instruction& in) {
   switch (in.zydis.meta.category) {
@@ -73,6 +56,22 @@ bool is_known_memory(const isa::Instruction& in, Mode mode) {
   if (operand->mem.segment == ZYDIS_REGISTER_GS && !mode.gs_unlimited()) return false;
   const unsigned bytes = isa::memory_bytes(in);
   return bytes >= 1 && bytes <= 64;
+}
+
+/// Forms of push, pop and leave that emission knows: full-width, and no pop to memory.
+bool is_known_stack(const isa::Instruction& in, Mode mode) {
+  const unsigned width = mode.long_code() ? 64 : 32;
+  if (in.zydis.operand_width != width || in.zydis.stack_width != width) return false;
+  switch (in.mnemonic()) {
+    case ZYDIS_MNEMONIC_PUSH:
+      return in.operands[0].type != ZYDIS_OPERAND_TYPE_MEMORY || is_known_memory(in, mode);
+    case ZYDIS_MNEMONIC_POP:
+      return in.operands[0].type == ZYDIS_OPERAND_TYPE_REGISTER;
+    case ZYDIS_MNEMONIC_LEAVE:
+      return true;
+    default:
+      return false;
+  }
 }
 
 }  // namespace

@@ -176,7 +176,7 @@ class Builder {
   void emit_push(const DecodedInstruction& d);
   void emit_pop(const DecodedInstruction& d);
   void emit_leave(const DecodedInstruction& d);
-  unsigned load_target(const HostAddress& from);
+  unsigned load_word(const HostAddress& from);
   void emit_branch(const DecodedInstruction& d);
   void emit_push_return(const DecodedInstruction& d);
   void emit_jump(const DecodedInstruction& d, uint64_t target);

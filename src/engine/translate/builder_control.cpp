@@ -23,8 +23,15 @@ void Builder::emit_push(const DecodedInstruction& d) {
   const ZydisDecodedOperand& operand = d.instruction.operands[0];
   const auto width = static_cast<int>(stack_width());
   const bool immediate = operand.type == ZYDIS_OPERAND_TYPE_IMMEDIATE;
-  const unsigned source = immediate ? 0 : static_cast<unsigned>(isa::gpr_index(operand.reg.value));
-  const uint16_t sources = immediate ? 0 : register_bit(source);
+  const bool memory = operand.type == ZYDIS_OPERAND_TYPE_MEMORY;
+  unsigned source = 0;
+  uint16_t sources = 0;
+  if (memory) {
+    source = load_word(host_address(d, operand, false, kRspBit | register_bit(x86::kRax)));
+  } else if (!immediate) {
+    source = static_cast<unsigned>(isa::gpr_index(operand.reg.value));
+    sources = register_bit(source);
+  }
   need(sources | kRspBit);
   const HostAddress to = host_address_of_stack(d, x86::kRsp, -width, stack_width(), true, sources);
   need(sources);
@@ -118,15 +125,15 @@ void Builder::emit_push_return(const DecodedInstruction& d) {
   }
 }
 
-/// The target of an indirect jump from memory, in a scratch register.
-unsigned Builder::load_target(const HostAddress& from) {
-  const unsigned target =
+/// A word of the stack's width, such as the target of an indirect jump, in a scratch register.
+unsigned Builder::load_word(const HostAddress& from) {
+  const unsigned to =
       held_registers() & register_bit(from.base) ? scratch(register_bit(x86::kRax)) : from.base;
   if (stack_width() == 8)
-    e_.mov(reg64(target), qword[at(from)]);
+    e_.mov(reg64(to), qword[at(from)]);
   else
-    e_.mov(reg32(target), dword[at(from)]);
-  return target;
+    e_.mov(reg32(to), dword[at(from)]);
+  return to;
 }
 
 void Builder::emit_branch(const DecodedInstruction& d) {
@@ -141,7 +148,7 @@ void Builder::emit_branch(const DecodedInstruction& d) {
     need(kRspBit);
     const HostAddress from =
         host_address_of_stack(d, x86::kRsp, 0, stack_width(), false, register_bit(x86::kRax));
-    const unsigned target = load_target(from);
+    const unsigned target = load_word(from);
     emit_return(d, target, released);
     return;
   }
@@ -171,7 +178,7 @@ void Builder::emit_branch(const DecodedInstruction& d) {
 
   unsigned target = 0;
   if (to.type == ZYDIS_OPERAND_TYPE_MEMORY) {
-    target = load_target(host_address(d, to, false, register_bit(x86::kRax)));
+    target = load_word(host_address(d, to, false, register_bit(x86::kRax)));
   } else {
     const auto source = static_cast<unsigned>(isa::gpr_index(to.reg.value));
     save_flags_if_live(d);
