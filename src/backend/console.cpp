@@ -29,15 +29,6 @@ Result<FileDescriptor> open_descriptor(const SerialTarget& target) {
       to_file ? fmt::format("'{}'", target.path) : "standard output", strerror(errno));
 }
 
-void say_help() {
-  std::string_view text = escape_help();
-  while (!text.empty()) {
-    const size_t end = text.find('\n');
-    say(text.substr(0, end));
-    text.remove_prefix(end == text.npos ? text.size() : end + 1);
-  }
-}
-
 }  // namespace
 
 Console::Console(SerialTarget target, SignalWatch signals, FileDescriptor wake)
@@ -109,7 +100,7 @@ Console::Left Console::serve(const std::function<bool()>& done) {
       case EscapeCommand::kQuit:
         return {.why = Leave::kQuit};
       case EscapeCommand::kHelp:
-        say_help();
+        say_lines(escape_help());
         break;
       case EscapeCommand::kNone:
         break;
@@ -125,6 +116,9 @@ std::optional<Console::Left> Console::handle_signals() {
         break;
       case SIGCONT:
         if (terminal_) terminal_->enter_raw();
+        break;
+      case SIGUSR1:
+        if (report_request_) report_request_();
         break;
       default:
         return Left{.why = Leave::kSignal, .signal = *number};

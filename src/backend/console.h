@@ -38,6 +38,8 @@ class Console {
   [[nodiscard]] Output& output() { return *output_; }
   /// Who takes the user's input; an empty function while there is nobody.
   void set_receiver(Input::Receiver receiver);
+  /// What SIGUSR1 asks for; an empty function while there is nobody to ask.
+  void set_report_request(std::function<void()> request) { report_request_ = std::move(request); }
   /// From any thread: the receiver has room again, or `done` has become true.
   void wake() const;
 
@@ -58,6 +60,7 @@ class Console {
   std::unique_ptr<Input> input_;        ///< likewise
   std::atomic<bool> output_gone_{false};
   std::unique_ptr<Output> output_;
+  std::function<void()> report_request_;
 };
 
 }  // namespace eidolon::backend

@@ -103,4 +103,12 @@ void say(std::string_view line) {
   std::fwrite(text.data(), 1, text.size(), stderr);
 }
 
+void say_lines(std::string_view text) {
+  while (!text.empty()) {
+    const size_t end = text.find('\n');
+    say(text.substr(0, end));
+    text.remove_prefix(end == text.npos ? text.size() : end + 1);
+  }
+}
+
 }  // namespace eidolon::backend

@@ -36,5 +36,7 @@ class Terminal {
 
 /// Writes a line of the monitor's own to standard error, with the carriage return that raw mode needs.
 void say(std::string_view line);
+/// Each line of a text.
+void say_lines(std::string_view text);
 
 }  // namespace eidolon::backend

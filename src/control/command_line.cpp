@@ -13,30 +13,50 @@ namespace eidolon::control {
 
 namespace {
 
-/// The options as they were typed.
-struct RunText {
+/// The options of a machine as they were typed.
+struct MachineText {
   std::string kernel, initrd, append;
   std::string memory = "512M";
   std::string cpu = "host";
+};
+
+void describe_machine(CLI::App& command, MachineText& text) {
+  command
+      .add_option("--kernel", text.kernel, "Linux bzImage, vmlinux with a PVH note, or Multiboot 1 kernel")
+      ->type_name("FILE")
+      ->required();
+  command.add_option("--initrd", text.initrd, "initial RAM disk, or the module of a Multiboot kernel")
+      ->type_name("FILE");
+  command.add_option("--append", text.append, "the kernel's command line")->type_name("TEXT");
+  command.add_option("--memory", text.memory, "guest memory: 512M, 2G, or a number of MiB")
+      ->type_name("SIZE")
+      ->capture_default_str();
+  command.add_option("--cpu", text.cpu, "processor model: host, x86-64-v2 or x86-64-v3")
+      ->type_name("MODEL")
+      ->capture_default_str();
+}
+
+Result<machine::MachineConfig> read_machine(const MachineText& text) {
+  machine::MachineConfig config;
+  config.kernel_path = text.kernel;
+  if (!text.initrd.empty()) config.initrd_path = text.initrd;
+  config.command_line = text.append;
+  config.memory_bytes = EIDOLON_TRY(parse_memory_size(text.memory));
+  config.cpu_model = text.cpu;
+  return config;
+}
+
+struct RunText {
+  MachineText machine;
   std::string engine = "auto";
   std::string serial = "stdio";
   bool no_reboot = false;
   bool statistics = false;
+  bool perf_map = false;
 };
 
 void describe_run(CLI::App& run, RunText& text) {
-  run.add_option("--kernel", text.kernel, "Linux bzImage, vmlinux with a PVH note, or Multiboot 1 kernel")
-      ->type_name("FILE")
-      ->required();
-  run.add_option("--initrd", text.initrd, "initial RAM disk, or the module of a Multiboot kernel")
-      ->type_name("FILE");
-  run.add_option("--append", text.append, "the kernel's command line")->type_name("TEXT");
-  run.add_option("--memory", text.memory, "guest memory: 512M, 2G, or a number of MiB")
-      ->type_name("SIZE")
-      ->capture_default_str();
-  run.add_option("--cpu", text.cpu, "processor model: host, x86-64-v2 or x86-64-v3")
-      ->type_name("MODEL")
-      ->capture_default_str();
+  describe_machine(run, text.machine);
   run.add_option("--engine", text.engine, "auto, translate or step; for developers: lockstep")
       ->type_name("ENGINE")
       ->capture_default_str();
@@ -46,6 +66,8 @@ void describe_run(CLI::App& run, RunText& text) {
   run.add_flag("--no-reboot", text.no_reboot,
                "end with status 3 when the guest resets, instead of starting again");
   run.add_flag("--stats", text.statistics, "at the end, say what the engine counted");
+  run.add_flag("--perf-map", text.perf_map,
+               "write /tmp/perf-PID.map, so that Linux perf can name guest code");
   run.footer(R"(Keys: Ctrl-A x quits, Ctrl-A h helps, Ctrl-A Ctrl-A sends Ctrl-A to the guest.
 
 Exit status: 0 after the guest's power-off or Ctrl-A x; (value << 1) | 1 after a write to the debug-exit
@@ -65,19 +87,67 @@ bool same_file(const std::string& one, const std::string& other) {
 
 Result<RunRequest> read_run(const RunText& text) {
   RunRequest request;
-  request.machine.kernel_path = text.kernel;
-  if (!text.initrd.empty()) request.machine.initrd_path = text.initrd;
-  request.machine.command_line = text.append;
-  request.machine.memory_bytes = EIDOLON_TRY(parse_memory_size(text.memory));
-  request.machine.cpu_model = text.cpu;
+  request.machine = EIDOLON_TRY(read_machine(text.machine));
   request.machine.engine = EIDOLON_TRY(machine::parse_engine_choice(text.engine));
   request.serial = EIDOLON_TRY(backend::parse_serial_target(text.serial));
   request.reboot = !text.no_reboot;
   request.statistics = text.statistics;
-  if (same_file(request.serial.path, text.kernel) || same_file(request.serial.path, text.initrd)) {
-    return fail("--serial would overwrite '{}', which the guest is loaded from; name another file",
-                request.serial.path);
+  request.perf_map = text.perf_map;
+  const auto engine = request.machine.engine;
+  if (text.perf_map && engine != machine::EngineChoice::kAuto && engine != machine::EngineChoice::kTranslate)
+    return fail(
+        "--perf-map is about translated code, and --engine {} is not about that; leave one of them out",
+        text.engine);
+  const std::string& file = request.serial.path;
+  if (same_file(file, text.machine.kernel) || same_file(file, text.machine.initrd)) {
+    return fail("--serial would overwrite '{}', which the guest is loaded from; name another file", file);
   }
+  return request;
+}
+
+struct ExplainText {
+  MachineText machine;
+  std::string at, symbols, after;
+  unsigned timeout = 60;
+};
+
+void describe_explain(CLI::App& explain, ExplainText& text) {
+  describe_machine(explain, text.machine);
+  explain
+      .add_option("--at", text.at,
+                  "linear address in the guest: 0x..., or with --symbols a name, or name+0x..")
+      ->type_name("ADDRESS")
+      ->required();
+  explain.add_option("--symbols", text.symbols, "the kernel's System.map; give it --append nokaslr, too")
+      ->type_name("FILE");
+  explain.add_option("--after", text.after, "go on until the guest has written this to its serial port")
+      ->type_name("TEXT");
+  explain.add_option("--timeout", text.timeout, "give up after so many seconds")
+      ->type_name("SECONDS")
+      ->check(CLI::Range(1u, 86400u))
+      ->capture_default_str();
+  explain.footer(
+      R"(Boots the guest until code at the address is translated, and prints the block: the guest's instructions beside
+the host code made of them, which registers and flags are put aside, and where the code may leave.
+
+If it never is: the guest may not come there in that time; Linux moves its kernel (say nokaslr in --append); or the
+code runs in a mode that is stepped, such as 16-bit code. A function that is inlined has no address of its own.
+
+Exit status: 0 if the block was printed, 1 if the address was never translated, 2 if the command line or a file is
+wrong.
+
+Examples:
+  eidolon explain --kernel vmlinuz --append "console=ttyS0 nokaslr" --symbols System.map --at schedule
+  eidolon explain --kernel vmlinuz --initrd initrd.gz --append console=ttyS0 --at 0x401000 --after "login:")");
+}
+
+Result<ExplainRequest> read_explain(const ExplainText& text) {
+  ExplainRequest request;
+  request.machine = EIDOLON_TRY(read_machine(text.machine));
+  request.at = text.at;
+  if (!text.symbols.empty()) request.symbols = text.symbols;
+  request.after = text.after;
+  request.timeout_seconds = text.timeout;
   return request;
 }
 
@@ -85,15 +155,16 @@ Result<RunRequest> read_run(const RunText& text) {
 std::string sentence(std::string message, const CLI::App& app) {
   while (!message.empty() && (message.back() == '\n' || message.back() == '.')) message.pop_back();
   std::replace(message.begin(), message.end(), '\n', ' ');
-  const bool run = app.got_subcommand("run");
-  const bool check = app.got_subcommand("check");
-  return message + "; see eidolon " + (run ? "run " : check ? "check " : "") + "--help";
+  std::string command;
+  for (const CLI::App* given : app.get_subcommands()) command = given->get_name() + " ";
+  return message + "; see eidolon " + command + "--help";
 }
 
 }  // namespace
 
 Request parse_command_line(std::span<const char* const> arguments) {
   RunText text;
+  ExplainText explain_text;
   CheckRequest check_request;
 
   CLI::App app("Eidolon, an x86 virtual machine monitor in user space", "eidolon");
@@ -104,6 +175,8 @@ Request parse_command_line(std::span<const char* const> arguments) {
 See eidolon run --help for the options of a machine.)");
   CLI::App* run = app.add_subcommand("run", "Run a virtual machine");
   describe_run(*run, text);
+  CLI::App* explain = app.add_subcommand("explain", "Print a block of guest code beside its translation");
+  describe_explain(*explain, explain_text);
   CLI::App* check = app.add_subcommand("check", "Say what this host offers and which engine would be used");
   check->add_flag("--json", check_request.json, "as JSON");
 
@@ -120,9 +193,15 @@ See eidolon run --help for the options of a machine.)");
     return Finished{.status = kExitUsage, .output = {}, .error = sentence(wrong.what(), app)};
   }
   if (check->parsed()) return check_request;
+  if (explain->parsed()) {
+    Result<ExplainRequest> request = read_explain(explain_text);
+    if (!request) return Finished{.status = kExitUsage, .output = {}, .error = request.error().message};
+    return *std::move(request);
+  }
   if (!run->parsed()) {
-    return Finished{
-        .status = kExitUsage, .output = {}, .error = "name a command, run or check; see eidolon --help"};
+    return Finished{.status = kExitUsage,
+                    .output = {},
+                    .error = "name a command: run, explain or check; see eidolon --help"};
   }
   Result<RunRequest> request = read_run(text);
   if (!request) return Finished{.status = kExitUsage, .output = {}, .error = request.error().message};

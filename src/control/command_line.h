@@ -14,7 +14,16 @@ struct RunRequest {
   machine::MachineConfig machine;
   backend::SerialTarget serial;
   bool statistics = false;  ///< print what the engine counted when the machine ends
-  bool reboot = true;  ///< a reset starts the machine again; otherwise it ends the program
+  bool perf_map = false;    ///< write the map of generated code for Linux perf
+  bool reboot = true;       ///< a reset starts the machine again; otherwise it ends the program
+};
+
+struct ExplainRequest {
+  machine::MachineConfig machine;
+  std::string at;  ///< an address or a symbol
+  std::optional<std::string> symbols;
+  std::string after;  ///< what the guest has to write to its serial port first; empty: nothing
+  unsigned timeout_seconds = 60;
 };
 
 struct CheckRequest {
@@ -28,7 +37,7 @@ struct Finished {
   std::string error;   ///< for standard error, a sentence without "eidolon: "
 };
 
-using Request = std::variant<RunRequest, CheckRequest, Finished>;
+using Request = std::variant<RunRequest, ExplainRequest, CheckRequest, Finished>;
 
 /// `arguments` without the program's name.
 [[nodiscard]] Request parse_command_line(std::span<const char* const> arguments);

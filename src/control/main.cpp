@@ -9,6 +9,7 @@
 #include "control/check_command.h"
 #include "control/command_line.h"
 #include "control/exit_status.h"
+#include "control/explain_command.h"
 #include "control/run_command.h"
 
 namespace {
@@ -26,6 +27,7 @@ void fill_standard_descriptors() {
 }
 
 int act(const RunRequest& request) { return run_command(request); }
+int act(const ExplainRequest& request) { return explain_command(request); }
 int act(const CheckRequest& request) { return check_command(request.json); }
 int act(const Finished& finished) {
   std::fputs(finished.output.c_str(), stdout);

@@ -8,6 +8,7 @@
 
 #include "backend/console.h"
 #include "control/exit_status.h"
+#include "engine/translate/perf_map.h"
 #include "machine/engine_choice.h"
 #include "machine/machine.h"
 
@@ -24,6 +25,10 @@ int complain(const Error& error, int status) {
   return status;
 }
 
+void say_report(const std::string& text) {
+  backend::say_lines(text.empty() ? "eidolon: this engine counts nothing; the translate engine does" : text);
+}
+
 /// What serving one machine, from its start to its end, came to.
 struct Served {
   Ending ending;
@@ -34,6 +39,8 @@ struct Served {
 Served serve(Machine& machine, Console& console) {
   machine.set_input_room([&console] { console.wake(); });
   console.set_receiver([&machine](std::span<const uint8_t> bytes) { return machine.receive(bytes); });
+
+  console.set_report_request([&machine] { machine.ask_report(say_report); });
 
   Ending ending{.kind = Ending::Kind::kStopped};
   std::atomic<bool> ended{false};
@@ -49,6 +56,7 @@ Served serve(Machine& machine, Console& console) {
   }
   processor.join();
   console.set_receiver(nullptr);
+  console.set_report_request(nullptr);
   return {.ending = ending, .left = left};
 }
 
@@ -78,12 +86,19 @@ std::string_view reset_words(const Ending& ending) {
 }  // namespace
 
 int run_command(const RunRequest& request) {
+  machine::MachineConfig config = request.machine;
+  config.sample_time = request.statistics;
+  if (request.perf_map) {
+    auto map = engine::translate::PerfMap::create(engine::translate::PerfMap::default_path());
+    if (!map) return complain(map.error(), kExitUsage);
+    config.block_observer = *std::move(map);
+  }
   Result<std::unique_ptr<Console>> console = Console::create(request.serial);
   if (!console) return complain(console.error(), kExitUsage);
   Console& user = **console;
   const auto output = [&user](std::span<const uint8_t> bytes) { user.output().write(bytes); };
 
-  Result<std::unique_ptr<Machine>> machine = Machine::create(request.machine, output);
+  Result<std::unique_ptr<Machine>> machine = Machine::create(config, output);
   if (!machine) return complain(machine.error(), kExitUsage);
   // After the machine, so that a command line with a mistake in it empties no file.
   if (const Result<> opened = user.open_output(); !opened) return complain(opened.error(), kExitUsage);
@@ -93,7 +108,7 @@ int run_command(const RunRequest& request) {
   for (;;) {
     const Served served = serve(**machine, user);
     const bool disagreement = served.ending.kind == Ending::Kind::kDisagreement;
-    if (request.statistics || disagreement) backend::say((*machine)->engine_report());
+    if (request.statistics || disagreement) say_report((*machine)->engine_report());
     const bool reset = served.left.why == Console::Leave::kDone && is_reset(served.ending);
     if (reset) {
       backend::say(
@@ -105,7 +120,7 @@ int run_command(const RunRequest& request) {
     }
     // A fresh machine from the same files: nothing of the last run can be left over.
     machine->reset();
-    machine = Machine::create(request.machine, output);
+    machine = Machine::create(config, output);
     if (!machine) {
       user.restore_terminal();
       return complain(machine.error(), kExitHostError);

@@ -44,14 +44,15 @@ Result<EngineDecision> decide_engine(EngineChoice choice, bool kvm_device) {
 }
 
 Result<std::unique_ptr<engine::Engine>> make_engine(EngineKind kind, cpu::Cpu& cpu,
-                                                    std::optional<uint16_t> lockstep_from_port) {
+                                                    const MachineConfig& config) {
   if (kind == EngineKind::kStep) return std::make_unique<engine::StepEngine>(cpu);
   if (kind == EngineKind::kLockstep) {
-    auto engine = engine::LockstepEngine::create(cpu, {.begin_at_port = lockstep_from_port});
+    auto engine = engine::LockstepEngine::create(cpu, {.begin_at_port = config.lockstep_from_port});
     if (!engine) return std::unexpected(engine.error());
     return std::move(*engine);
   }
-  auto engine = engine::TranslateEngine::create(cpu);
+  auto engine = engine::TranslateEngine::create(
+      cpu, {.observer = config.block_observer, .sample_time = config.sample_time});
   if (!engine) return std::unexpected(engine.error());
   return std::move(*engine);
 }

@@ -27,6 +27,6 @@ struct EngineDecision {
 /// `kvm_device`: whether the host has a /dev/kvm, which this version does not use but owes a word about.
 [[nodiscard]] Result<EngineDecision> decide_engine(EngineChoice choice, bool kvm_device);
 [[nodiscard]] Result<std::unique_ptr<engine::Engine>> make_engine(EngineKind kind, cpu::Cpu& cpu,
-                                                                  std::optional<uint16_t> lockstep_from_port);
+                                                                  const MachineConfig& config);
 
 }  // namespace eidolon::machine

@@ -66,7 +66,7 @@ Result<> Machine::assemble(const MachineConfig& config) {
                                      .command_line = config.command_line,
                                      .rsdp = rsdp};
   EIDOLON_TRY(boot::load_kernel(request, *memory_, processor_.state));
-  engine_ = EIDOLON_TRY(make_engine(decision_.kind, processor_, config.lockstep_from_port));
+  engine_ = EIDOLON_TRY(make_engine(decision_.kind, processor_, config));
   return {};
 }
 
@@ -77,10 +77,28 @@ Ending Machine::run() {
     const engine::Stop stop = engine_->run();
     if (stop == engine::Stop::kShutdown) end({.kind = Ending::Kind::kTripleFault});
     if (stop == engine::Stop::kDisagreement) end({.kind = Ending::Kind::kDisagreement});
+    give_report();
     result = ending();
   }
   timers_.stop();
   return *result;
+}
+
+void Machine::ask_report(std::function<void(const std::string&)> sink) {
+  {
+    std::lock_guard lock(ending_mutex_);
+    report_sink_ = std::move(sink);
+  }
+  processor_.events.raise(cpu::kEventStop);
+}
+
+void Machine::give_report() {
+  std::function<void(const std::string&)> sink;
+  {
+    std::lock_guard lock(ending_mutex_);
+    std::swap(sink, report_sink_);
+  }
+  if (sink) sink(engine_report());
 }
 
 void Machine::end(const Ending& ending) {

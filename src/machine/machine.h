@@ -40,6 +40,10 @@ class Machine final : private device::MachineControl {
   /// What the engine counted, for a person to read. Not while the machine runs.
   [[nodiscard]] std::string engine_report() const { return engine_->report(); }
 
+  /// Has `sink` called with engine_report() on the thread of run(), as soon as the processor can be
+  /// interrupted. From any thread.
+  void ask_report(std::function<void(const std::string&)> sink);
+
   /// Runs the guest on the calling thread until its end. Once.
   [[nodiscard]] Ending run();
   /// Makes run() return, with kStopped unless the guest has ended already. From any thread.
@@ -63,6 +67,7 @@ class Machine final : private device::MachineControl {
   /// Notes the first ending and stops the processor.
   void end(const Ending& ending);
   [[nodiscard]] std::optional<Ending> ending();
+  void give_report();
 
   // In the order of construction; each uses only what stands above it.
   const cpu::CpuidModel model_;
@@ -78,6 +83,7 @@ class Machine final : private device::MachineControl {
 
   std::mutex ending_mutex_;  ///< taken last: device locks may be held
   std::optional<Ending> ending_;
+  std::function<void(const std::string&)> report_sink_;  ///< under ending_mutex_; empty: nobody asked
 };
 
 }  // namespace eidolon::machine

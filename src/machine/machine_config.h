@@ -2,8 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
+
+#include "engine/translate/observer.h"
 
 namespace eidolon::machine {
 
@@ -18,6 +21,10 @@ struct MachineConfig {
   EngineChoice engine = EngineChoice::kAuto;
   /// Lockstep begins when the guest first writes to this port, not at once.
   std::optional<uint16_t> lockstep_from_port;
+  /// Takes samples of where the time goes, for the report.
+  bool sample_time = false;
+  /// Sees the blocks that `translate` makes; may be null.
+  std::shared_ptr<engine::translate::BlockObserver> block_observer;
 };
 
 }  // namespace eidolon::machine

@@ -39,7 +39,7 @@ TEST(CommandLine, RunHasDefaults) {
 TEST(CommandLine, RunTakesEveryOption) {
   const Request request =
       parse({"run", "--kernel", "k", "--initrd", "i", "--append", "console=ttyS0 quiet", "--memory", "1G",
-             "--cpu", "x86-64-v2", "--engine", "step", "--serial", "file:log", "--no-reboot"});
+             "--cpu", "x86-64-v2", "--engine", "step", "--serial", "file:log", "--no-reboot", "--stats"});
   const RunRequest& run = std::get<RunRequest>(request);
   EXPECT_EQ(run.machine.initrd_path, "i");
   EXPECT_EQ(run.machine.command_line, "console=ttyS0 quiet");
@@ -48,6 +48,40 @@ TEST(CommandLine, RunTakesEveryOption) {
   EXPECT_EQ(run.machine.engine, machine::EngineChoice::kStep);
   EXPECT_EQ(run.serial.path, "log");
   EXPECT_FALSE(run.reboot);
+  EXPECT_TRUE(run.statistics);
+}
+
+TEST(CommandLine, PerfMapIsForTranslatedCode) {
+  EXPECT_FALSE(std::get<RunRequest>(parse({"run", "--kernel", "k"})).perf_map);
+  EXPECT_TRUE(std::get<RunRequest>(parse({"run", "--kernel", "k", "--perf-map"})).perf_map);
+  EXPECT_TRUE(
+      std::get<RunRequest>(parse({"run", "--kernel", "k", "--perf-map", "--engine", "translate"})).perf_map);
+  EXPECT_NE(refusal({"run", "--kernel", "k", "--perf-map", "--engine", "step"}).find("--perf-map"),
+            std::string::npos);
+}
+
+TEST(CommandLine, ExplainTakesItsOptions) {
+  const Request request =
+      parse({"explain", "--kernel", "k", "--initrd", "i", "--append", "nokaslr", "--memory", "1G", "--at",
+             "schedule+0x10", "--symbols", "System.map", "--after", "login:", "--timeout", "5"});
+  const ExplainRequest& explain = std::get<ExplainRequest>(request);
+  EXPECT_EQ(explain.machine.kernel_path, "k");
+  EXPECT_EQ(explain.machine.initrd_path, "i");
+  EXPECT_EQ(explain.machine.command_line, "nokaslr");
+  EXPECT_EQ(explain.machine.memory_bytes, uint64_t{1} << 30);
+  EXPECT_EQ(explain.at, "schedule+0x10");
+  EXPECT_EQ(explain.symbols, "System.map");
+  EXPECT_EQ(explain.after, "login:");
+  EXPECT_EQ(explain.timeout_seconds, 5u);
+}
+
+TEST(CommandLine, ExplainRefusesWhatIsMissingOrWrong) {
+  EXPECT_NE(refusal({"explain", "--kernel", "k"}).find("--at"), std::string::npos);
+  EXPECT_NE(refusal({"explain", "--at", "0x1000"}).find("--kernel"), std::string::npos);
+  EXPECT_NE(refusal({"explain", "--kernel", "k", "--at", "0x1", "--timeout", "0"}).find("--timeout"),
+            std::string::npos);
+  EXPECT_NE(refusal({"explain", "--kernel", "k", "--at", "0x1", "--engine", "step"}).find("explain --help"),
+            std::string::npos);
 }
 
 TEST(CommandLine, CheckTakesJson) {

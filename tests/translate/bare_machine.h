@@ -21,7 +21,7 @@ class BareMachine {
   static constexpr uint64_t kData = 0x300000;
   static constexpr uint64_t kTables = 0x10000;
 
-  explicit BareMachine(bool translate)
+  explicit BareMachine(bool translate, TranslateEngine::Options options = {})
       : memory_(*memory::GuestMemory::create(kRam)),
         model_(*cpu::CpuidModel::create("host")),
         stopper_(*this) {
@@ -30,7 +30,7 @@ class BareMachine {
     cpu_ = std::make_unique<cpu::Cpu>(cpu::Surroundings{*memory_, ports_, mmio_, model_});
     enter_long_mode();
     if (translate)
-      engine_ = std::move(*TranslateEngine::create(*cpu_));
+      engine_ = std::move(*TranslateEngine::create(*cpu_, options));
     else
       engine_ = std::make_unique<StepEngine>(*cpu_);
   }

@@ -14,6 +14,8 @@ void Builder::build(Block& block, const Analysis& analysis) {
   return_misses_.clear();
   landing_.reset();
   opened_.reset();
+  placed_.clear();
+  const auto place = [&] { placed_.push_back({e_.at(), in_slot_, flags_saved_}); };
   in_slot_ = slot_valid_ = homeless();
   held_.clear();
   busy_ = 0;
@@ -35,6 +37,7 @@ void Builder::build(Block& block, const Analysis& analysis) {
   bool ended = false;
   for (index_ = 0; index_ < instructions.size(); ++index_) {
     const DecodedInstruction& d = instructions[index_];
+    place();
     if (d.step) {
       leave(add_site(SiteKind::kStep, &d));
       ended = true;
@@ -45,10 +48,12 @@ void Builder::build(Block& block, const Analysis& analysis) {
     release_held();
     if (d.instruction.klass == isa::Class::kControlFlow) ended = true;
   }
+  place();
   if (!ended) {
     settle_registers();
     emit_jump(instructions.back(), truncate(block.rip + block.length));
   }
+  place();
   emit_stubs();
   block.end = e_.at();
   block.site_count = static_cast<uint32_t>(sites_.size()) - block.first_site;

@@ -23,6 +23,7 @@
 #include "engine/translate/analysis.h"
 #include "engine/translate/block.h"
 #include "engine/translate/emitter.h"
+#include "engine/translate/observer.h"
 #include "engine/translate/spans.h"
 #include "engine/translate/trampolines.h"
 
@@ -37,6 +38,8 @@ class Builder {
   /// Emits the code of `block` (whose rip, mode and page_id are set) for the instructions analysed; fills in
   /// the rest.
   void build(Block& block, const Analysis& analysis);
+  /// Of the block built last, as MadeBlock::placed.
+  [[nodiscard]] std::span<const Placed> placed() const { return placed_; }
 
   /// A mode's table of returns that has come into use: its entries have to be set to this one.
   struct OpenedTable {
@@ -210,6 +213,7 @@ class Builder {
   std::vector<Mode> return_modes_;  ///< by table of returns
   std::optional<OpenedTable> opened_;
   bool predicts_returns_ = true;
+  std::vector<Placed> placed_;
   uint16_t in_slot_ = 0;  ///< guest registers whose value is only in State::gpr: the host's register is free
   uint16_t slot_valid_ = 0;   ///< those whose value is (also) in State::gpr
   bool flags_saved_ = false;  ///< the guest's flags are in Frame::saved_flags, the host's are free

@@ -1,4 +1,4 @@
-// The code cache: one memfd mapped twice, writable and executable, never both. Code is emitted front to back;
+// The code cache: the same memory mapped twice, writable and executable, never both. Code is emitted front to back;
 // when it is full, everything is dropped at once and the next block starts afresh.
 //
 // Positions are offsets from the start. Jumps within the cache are relative, so they are the same in both
@@ -15,7 +15,12 @@ namespace eidolon::engine::translate {
 
 class CodeCache {
  public:
-  static Result<std::unique_ptr<CodeCache>> create(size_t size);
+  enum class Backing : uint8_t {
+    kFile,  ///< a memfd: what security policies allow most often
+    /// Memory without a file. Linux perf asks a map (perf_map.h) for names of such code only.
+    kAnonymous,
+  };
+  static Result<std::unique_ptr<CodeCache>> create(size_t size, Backing backing = Backing::kFile);
   ~CodeCache();
   CodeCache(const CodeCache&) = delete;
   CodeCache& operator=(const CodeCache&) = delete;

@@ -12,6 +12,7 @@ using namespace translate;
 
 uint64_t TranslateEngine::Impl::exit_handler(Frame* frame) {
   auto& engine = *static_cast<Impl*>(frame->engine);
+  const InPart in(engine.part_, Part::kExits);
   if (frame->host_fault_pc == 0) [[likely]] {
     const Site& site = engine.sites_[frame->site];
     if (site.kind == SiteKind::kMemory)

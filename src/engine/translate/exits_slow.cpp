@@ -24,6 +24,7 @@ uint64_t TranslateEngine::Impl::leave_slowly(const Site& site) {
     if (round_ != nullptr) return end_round(site);
     switch (site.kind) {
       case SiteKind::kJump:
+        ++statistics_.jump_exits;
         host = on_jump(frame_.site);
         break;
       case SiteKind::kIndirect:
@@ -89,7 +90,10 @@ uint64_t TranslateEngine::Impl::on_page(const Site&) {
 /// Steps the instruction at State::rip with all that belongs to it, and goes on with the next block.
 uint64_t TranslateEngine::Impl::step_and_go_on(bool is_jump) {
   ++statistics_.steps;
-  step_.step();
+  {
+    const InPart in(part_, Part::kStepping);
+    step_.step();
+  }
   recall_deferred();
   if (needs_service(cpu_)) return 0;
   Block* block = find_block();

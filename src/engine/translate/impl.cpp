@@ -23,10 +23,12 @@ void set_gs_base(const void* base) {
 }  // namespace
 
 Result<std::unique_ptr<TranslateEngine>> TranslateEngine::create(cpu::Cpu& cpu, const Options& options) {
-  auto cache = CodeCache::create(options.cache_bytes);
+  const bool anonymous = options.observer != nullptr && options.observer->wants_anonymous_code();
+  auto cache = CodeCache::create(options.cache_bytes,
+                                 anonymous ? CodeCache::Backing::kAnonymous : CodeCache::Backing::kFile);
   if (!cache) return std::unexpected(cache.error());
   return std::unique_ptr<TranslateEngine>(
-      new TranslateEngine(std::make_unique<Impl>(cpu, std::move(*cache))));
+      new TranslateEngine(std::make_unique<Impl>(cpu, std::move(*cache), options)));
 }
 
 TranslateEngine::TranslateEngine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -35,9 +37,9 @@ Stop TranslateEngine::run() { return impl_->run(); }
 void TranslateEngine::prepare_thread() { impl_->prepare_thread(); }
 Round TranslateEngine::run_round() { return impl_->run_round(); }
 const Statistics& TranslateEngine::statistics() const { return impl_->statistics(); }
-std::string TranslateEngine::report() const { return translate::report(impl_->statistics()); }
+std::string TranslateEngine::report() const { return impl_->report(); }
 
-TranslateEngine::Impl::Impl(cpu::Cpu& cpu, std::unique_ptr<CodeCache> cache)
+TranslateEngine::Impl::Impl(cpu::Cpu& cpu, std::unique_ptr<CodeCache> cache, const Options& options)
     : cpu_(cpu),
       frame_(frame_of(cpu)),
       step_(cpu),
@@ -46,6 +48,8 @@ TranslateEngine::Impl::Impl(cpu::Cpu& cpu, std::unique_ptr<CodeCache> cache)
       layout_(cpu),
       trampolines_(emit_trampolines(emitter_, layout_, frame_, exit_handler)),
       builder_(emitter_, layout_, trampolines_, sites_, faults_),
+      observer_(options.observer),
+      sample_time_(options.sample_time),
       xsaveopt_(host_has_xsaveopt()),
       extended_mask_(guest_components()) {
   frame_.engine = this;
@@ -58,6 +62,7 @@ TranslateEngine::Impl::Impl(cpu::Cpu& cpu, std::unique_ptr<CodeCache> cache)
 }
 
 TranslateEngine::Impl::~Impl() {
+  observer_.reset();  // what it has seen stays true after the end
   flush();
   cpu_.memory.set_code_observer(nullptr);
   unregister_fault_range(reinterpret_cast<const void*>(cache_->executable(0)));
@@ -68,11 +73,18 @@ void TranslateEngine::Impl::prepare_thread() {
   set_gs_base(&cpu_);
 }
 
+std::string TranslateEngine::Impl::report() const {
+  return translate::report(
+      statistics_, {.cache_used = emitter_.at(), .cache_size = cache_->size(), .times = sampler_.times()});
+}
+
 Stop TranslateEngine::Impl::run() {
   prepare_thread();
+  const PartSampler::Run run(sample_time_ ? &sampler_ : nullptr);
   for (;;) {
     recall_deferred();
     if (needs_service(cpu_)) {
+      const InPart in(part_, cpu_.state.activity == cpu::Activity::kRunning ? Part::kEvents : Part::kAsleep);
       if (const auto stop = service_events(cpu_)) return *stop;
       defer_undeliverable();
       // What has to wait for one more instruction (interrupt shadow) must not be polled into a standstill.
@@ -84,6 +96,7 @@ Stop TranslateEngine::Impl::run() {
     Block* block = find_block();
     if (block == nullptr) {
       ++statistics_.steps_untranslatable;
+      const InPart in(part_, Part::kStepping);
       step_.step();
       continue;
     }
@@ -125,6 +138,7 @@ std::span<const uint8_t> TranslateEngine::Impl::open_code_page(memory::GuestPhys
 
 TranslateEngine::Impl::Block* TranslateEngine::Impl::translate_block(memory::GuestPhysical physical,
                                                                      Mode mode, bool unshared) {
+  const InPart in(part_, Part::kTranslating);
   if (flush_wanted_ || cache_->size() - emitter_.at() < kBlockReserve) flush();
   const auto page = open_code_page(physical & ~x86::kPageMask);
   if (page.empty()) return nullptr;
@@ -149,7 +163,21 @@ TranslateEngine::Impl::Block* TranslateEngine::Impl::translate_block(memory::Gue
     frame_.returns[opened->table].fill({opened->rip, cache_->executable(opened->landing)});
   ++statistics_.blocks;
   statistics_.instructions += block.instructions;
+  statistics_.guest_bytes += block.length;
+  statistics_.host_bytes += block.end - block.entry_checked;
+  if (observer_ != nullptr) show(block);
   return &block;
+}
+
+void TranslateEngine::Impl::show(const Block& block) {
+  // SAFETY: the writable view of the code that was just emitted.
+  observer_->made({.block = block,
+                   .analysis = analysis_,
+                   .placed = builder_.placed(),
+                   .sites = std::span(sites_).subspan(block.first_site, block.site_count),
+                   .layout = layout_,
+                   .cache_address = cache_->executable(0),
+                   .cache = {cache_->writable(), block.end}});
 }
 
 /// Takes interrupts that IF or a running NMI handler keep out from the events that generated code polls.
@@ -179,6 +207,7 @@ void TranslateEngine::Impl::enter(uint64_t host_address) {
   load_registers();
   frame_.resume = host_address;
   load_extended_state();
+  const InPart in(part_, Part::kGenerated);
   in_generated_code_ = true;
   // SAFETY: `enter` is a routine of ours that keeps to the C calling convention (trampolines.h).
   reinterpret_cast<void (*)()>(cache_->executable(trampolines_.enter))();

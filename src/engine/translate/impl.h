@@ -21,13 +21,14 @@ namespace eidolon::engine {
 
 class TranslateEngine::Impl final : public memory::CodeObserver {
  public:
-  Impl(cpu::Cpu& cpu, std::unique_ptr<translate::CodeCache> cache);
+  Impl(cpu::Cpu& cpu, std::unique_ptr<translate::CodeCache> cache, const Options& options);
   ~Impl() override;
 
   Stop run();
   void prepare_thread();
   [[nodiscard]] translate::Round run_round();
   [[nodiscard]] const translate::Statistics& statistics() const { return statistics_; }
+  [[nodiscard]] std::string report() const;
 
   void code_written(memory::GuestPhysical address, uint64_t length) override;
 
@@ -48,6 +49,7 @@ class TranslateEngine::Impl final : public memory::CodeObserver {
   void follow_mappings();
   void defer_undeliverable();
   void recall_deferred();
+  void show(const Block& block);
   void save_extended_state();
   void load_extended_state();
 
@@ -93,7 +95,11 @@ class TranslateEngine::Impl final : public memory::CodeObserver {
   std::vector<translate::FaultPoint> faults_;
   translate::Analysis analysis_;
   translate::Builder builder_;
+  std::shared_ptr<translate::BlockObserver> observer_;
   translate::Statistics statistics_;
+  const bool sample_time_;
+  translate::PartWord part_{translate::Part::kMonitor};
+  translate::PartSampler sampler_{part_};
   /// Where code pages are mapped, as long as the mappings are those of `mappings_seen_`.
   struct FetchEntry {
     uint64_t page = ~uint64_t{0};  ///< linear page | user

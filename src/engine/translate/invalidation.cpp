@@ -85,6 +85,7 @@ void TranslateEngine::Impl::flush() {
   frame_.page_ids.fill(0);
   frame_.jump_cache.fill({0, 0, JumpEntry::kEmpty});
   flush_wanted_ = false;
+  if (observer_ != nullptr) observer_->emptied(cache_->executable(0), trampolines_.end);
   ++statistics_.flushes;
 }
 

@@ -8,38 +8,111 @@
 
 namespace eidolon::engine::translate {
 
-std::string report(const Statistics& s) {
-  std::string text;
-  const auto line = [&](const char* name, uint64_t value) {
-    text += fmt::format("{:<32}{:>14}\n", name, value);
-  };
-  line("blocks translated", s.blocks);
-  line("instructions translated", s.instructions);
-  line("blocks invalidated", s.invalidated);
-  line("cache flushes", s.flushes);
-  line("jumps linked", s.links);
-  line("monitor look-ups of blocks", s.dispatches);
-  line("indirect jumps missed", s.indirect_misses);
-  line("page checks missed", s.page_checks);
-  line("virtual TLB fills", s.tlb_fills);
-  line("string instructions by pieces", s.string_exits);
-  line("accesses stepped", s.slow_accesses);
-  line("instructions stepped", s.steps);
-  line("  in modes not translated", s.steps_untranslatable);
-  line("host faults", s.host_faults);
-  line("event exits", s.events);
+namespace {
 
-  std::vector<std::pair<uint64_t, ZydisMnemonic>> stepped;
-  for (size_t i = 0; i < s.stepped.size(); ++i)
-    if (s.stepped[i] != 0) stepped.emplace_back(s.stepped[i], static_cast<ZydisMnemonic>(i));
-  std::ranges::sort(stepped, std::greater{});
-  if (stepped.size() > 24) stepped.resize(24);
-  for (const auto& [count, mnemonic] : stepped) {
-    const char* name =
-        mnemonic == ZYDIS_MNEMONIC_INVALID ? "(undecodable)" : ZydisMnemonicGetString(mnemonic);
-    line(fmt::format("  stepped: {}", name).c_str(), count);
+constexpr size_t kMostStepped = 24;
+
+double ratio(uint64_t a, uint64_t b) { return b == 0 ? 0 : static_cast<double>(a) / static_cast<double>(b); }
+
+class Report {
+ public:
+  Report(const Statistics& statistics, const Surroundings& surroundings)
+      : s_(statistics), around_(surroundings), generated_ns_(surroundings.times.ns(Part::kGenerated)) {}
+
+  std::string text() {
+    translated();
+    exits();
+    stepped();
+    times();
+    return std::move(text_);
   }
-  return text;
+
+ private:
+  void line(std::string_view name, uint64_t value, std::string_view more = {}) {
+    text_ += fmt::format("{:<32}{:>14}{}{}\n", name, value, more.empty() ? "" : "   ", more);
+  }
+
+  void translated() {
+    line("blocks translated", s_.blocks);
+    line("instructions translated", s_.instructions,
+         fmt::format("{:.1f} a block, {:.1f} host bytes each", ratio(s_.instructions, s_.blocks),
+                     ratio(s_.host_bytes, s_.instructions)));
+    line("guest bytes translated", s_.guest_bytes,
+         fmt::format("{:.1f} host bytes each", ratio(s_.host_bytes, s_.guest_bytes)));
+    line("code cache used, bytes", around_.cache_used,
+         fmt::format("{:.1f} % of {} MiB", 100 * ratio(around_.cache_used, around_.cache_size),
+                     around_.cache_size >> 20));
+    line("cache flushes", s_.flushes);
+    line("blocks invalidated", s_.invalidated);
+    line("jumps linked", s_.links);
+    line("monitor look-ups of blocks", s_.dispatches);
+  }
+
+  void exit(std::string_view name, uint64_t value) {
+    line(name, value,
+         generated_ns_ == 0
+             ? std::string()
+             : fmt::format("{:.2f} a ms of generated code", ratio(value * 1'000'000, generated_ns_)));
+  }
+
+  void exits() {
+    text_ += "exits from generated code, by cause\n";
+    exit("  virtual TLB filled", s_.tlb_fills);
+    exit("  page check", s_.page_checks);
+    exit("  jump not linked", s_.jump_exits);
+    exit("  indirect jump missed", s_.indirect_misses);
+    exit("  string by pieces", s_.string_exits);
+    exit("  access stepped", s_.slow_accesses);
+    uint64_t sites = 0;
+    for (const uint64_t count : s_.stepped) sites += count;
+    exit("  instruction stepped", sites);
+    exit("  event pending", s_.events);
+    exit("  host fault", s_.host_faults);
+  }
+
+  void stepped() {
+    line("instructions stepped", s_.steps + s_.steps_untranslatable);
+    line("  in modes not translated", s_.steps_untranslatable);
+    std::vector<std::pair<uint64_t, ZydisMnemonic>> most;
+    for (size_t i = 0; i < s_.stepped.size(); ++i)
+      if (s_.stepped[i] != 0) most.emplace_back(s_.stepped[i], static_cast<ZydisMnemonic>(i));
+    std::ranges::sort(most, std::greater{});
+    if (most.size() > kMostStepped) most.resize(kMostStepped);
+    for (const auto& [count, mnemonic] : most) {
+      const char* name =
+          mnemonic == ZYDIS_MNEMONIC_INVALID ? "(undecodable)" : ZydisMnemonicGetString(mnemonic);
+      line(fmt::format("  stepped: {}", name), count);
+    }
+  }
+
+  void times() {
+    const TimesByPart& times = around_.times;
+    if (times.all_samples() == 0) return;
+    text_ += fmt::format("time by part, of {:.2f} s ({:.2f} s on a processor), from {} samples\n",
+                         static_cast<double>(times.run_ns) / 1e9,
+                         static_cast<double>(times.processor_ns) / 1e9, times.all_samples());
+    constexpr std::pair<Part, const char*> kNames[] = {{Part::kGenerated, "  generated code"},
+                                                       {Part::kTranslating, "  translating"},
+                                                       {Part::kStepping, "  stepping"},
+                                                       {Part::kExits, "  exits"},
+                                                       {Part::kMonitor, "  all else"},
+                                                       {Part::kEvents, "  events"},
+                                                       {Part::kAsleep, "  asleep"}};
+    for (const auto& [part, name] : kNames)
+      text_ += fmt::format("{:<32}{:>12.2f} s {:>6.1f} %\n", name, static_cast<double>(times.ns(part)) / 1e9,
+                           100 * ratio(times.samples[static_cast<size_t>(part)], times.all_samples()));
+  }
+
+  const Statistics& s_;
+  const Surroundings& around_;
+  const uint64_t generated_ns_;
+  std::string text_;
+};
+
+}  // namespace
+
+std::string report(const Statistics& statistics, const Surroundings& surroundings) {
+  return Report(statistics, surroundings).text();
 }
 
 }  // namespace eidolon::engine::translate

@@ -1,4 +1,4 @@
-// What the translator counts.
+// What the translator counts, and the report of it.
 #pragma once
 
 #include <Zydis/Zydis.h>
@@ -7,16 +7,21 @@
 #include <cstdint>
 #include <string>
 
+#include "engine/translate/time_parts.h"
+
 namespace eidolon::engine::translate {
 
 struct Statistics {
   uint64_t blocks = 0;                ///< translated
   uint64_t instructions = 0;          ///< translated
+  uint64_t guest_bytes = 0;           ///< translated
+  uint64_t host_bytes = 0;            ///< of the code made of them
   uint64_t invalidated = 0;           ///< blocks dropped because their bytes changed
   uint64_t flushes = 0;               ///< of the whole cache
   uint64_t links = 0;                 ///< direct jumps linked
   uint64_t steps = 0;                 ///< instructions stepped, from translated code
   uint64_t steps_untranslatable = 0;  ///< instructions stepped because the mode is not translated
+  uint64_t jump_exits = 0;            ///< direct jumps that were not linked
   uint64_t indirect_misses = 0;
   uint64_t tlb_fills = 0;      ///< misses that a page walk answered
   uint64_t slow_accesses = 0;  ///< accesses that had to be stepped: MMIO, page crossing, faults, code pages
@@ -28,7 +33,13 @@ struct Statistics {
   std::array<uint64_t, ZYDIS_MNEMONIC_MAX_VALUE + 1> stepped{};  ///< steps of sites, by mnemonic
 };
 
-/// One line a counter, then the instructions that were stepped most.
-[[nodiscard]] std::string report(const Statistics& statistics);
+/// What the report says besides the counters.
+struct Surroundings {
+  uint64_t cache_used = 0, cache_size = 0;  ///< bytes
+  TimesByPart times;                        ///< no samples: nobody sampled
+};
+
+/// Lines for a person: what was translated, exits by cause, what was stepped, time by part.
+[[nodiscard]] std::string report(const Statistics& statistics, const Surroundings& surroundings);
 
 }  // namespace eidolon::engine::translate

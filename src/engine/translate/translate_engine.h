@@ -20,6 +20,7 @@
 
 #include "base/result.h"
 #include "engine/engine.h"
+#include "engine/translate/observer.h"
 #include "engine/translate/round.h"
 #include "engine/translate/statistics.h"
 
@@ -29,6 +30,8 @@ class TranslateEngine final : public Engine {
  public:
   struct Options {
     size_t cache_bytes = size_t{64} << 20;
+    std::shared_ptr<translate::BlockObserver> observer;  ///< may be null
+    bool sample_time = false;  ///< so that report() can say where the time went
   };
   static Result<std::unique_ptr<TranslateEngine>> create(cpu::Cpu& cpu, const Options& options);
   static Result<std::unique_ptr<TranslateEngine>> create(cpu::Cpu& cpu) { return create(cpu, Options{}); }

@@ -1,0 +1,94 @@
+#include "engine/translate/explain.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "engine/translate/emitter.h"
+
+namespace eidolon::engine::translate {
+
+namespace {
+
+constexpr const char* kRegisters[] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
+                                      "r8",  "r9",  "r10", "r11", "r12", "r13", "r14", "r15"};
+
+std::vector<AreaName> area_names(const Layout& layout) {
+  std::vector<AreaName> names;
+  const auto add = [&](uint32_t begin, size_t size, std::string name) {
+    names.push_back({begin, begin + static_cast<uint32_t>(size), std::move(name)});
+  };
+  for (unsigned reg = 0; reg < 16; ++reg) add(layout.gpr(reg), 8, fmt::format("slot of {}", kRegisters[reg]));
+  add(layout.rflags(), 8, "rflags");
+  add(layout.segment_base(x86::kFs), 8, "fs base");
+  add(layout.segment_base(x86::kGs), 8, "gs base");
+  add(layout.tsc_offset(), 8, "tsc offset");
+  add(layout.events(), 4, "events");
+  constexpr size_t kTlbBytes = sizeof(mmu::TlbEntry) * mmu::VirtualTlb::kEntries;
+  add(layout.tlb(mmu::View::kSupervisor, 0), kTlbBytes, "virtual TLB");
+  add(layout.tlb(mmu::View::kSupervisorAc, 0), kTlbBytes, "virtual TLB (AC)");
+  add(layout.tlb(mmu::View::kUser, 0), kTlbBytes, "virtual TLB (user)");
+  add(layout.address(), 8, "address");
+  add(layout.site(), 4, "site");
+  add(layout.saved_flags(), 4, "flags put aside");
+  add(layout.jump_target(), 8, "jump target");
+  add(layout.returns(0), sizeof(Frame::returns), "returns");
+  add(layout.jump_cache(), sizeof(Frame::jump_cache), "jump cache");
+  add(layout.page_ids(), sizeof(Frame::page_ids), "page IDs");
+  return names;
+}
+
+bool covers(const Block& block, uint64_t address) {
+  return address - block.rip < block.length || address == block.rip;
+}
+
+}  // namespace
+
+BlockCopy copy_of(const MadeBlock& made) {
+  const Block& block = made.block;
+  BlockCopy copy{.rip = block.rip,
+                 .physical = block.physical,
+                 .second_page = block.second_page,
+                 .mode = block.mode,
+                 .length = block.length,
+                 .begin = block.entry_checked,
+                 .entry_events = block.entry_events,
+                 .entry_body = block.entry_body,
+                 .other_entry = std::max(block.entry_saved, block.entry_host) > block.entry_checked
+                                    ? std::max(block.entry_saved, block.entry_host)
+                                    : block.end,
+                 .code = {made.cache.begin() + block.entry_checked, made.cache.begin() + block.end},
+                 .instructions = {},
+                 .placed = {made.placed.begin(), made.placed.end()},
+                 .sites = {made.sites.begin(), made.sites.end()},
+                 .first_site = block.first_site,
+                 .names = area_names(made.layout),
+                 .site_word = made.layout.site()};
+  for (const DecodedInstruction& d : made.analysis.instructions()) {
+    const auto bytes = made.analysis.bytes(d);
+    copy.instructions.push_back({.offset = d.offset,
+                                 .bytes = {bytes.begin(), bytes.end()},
+                                 .step = d.step,
+                                 .flags_live_out = d.flags_live_out});
+  }
+  return copy;
+}
+
+void Explainer::made(const MadeBlock& made) {
+  rip_.store(made.block.rip);
+  blocks_.fetch_add(1);
+  if (!covers(made.block, address_)) return;
+  BlockCopy copy = copy_of(made);
+  {
+    std::lock_guard lock(mutex_);
+    block_ = std::move(copy);
+  }
+  found_();
+}
+
+std::optional<BlockCopy> Explainer::block() const {
+  std::lock_guard lock(mutex_);
+  return block_;
+}
+
+}  // namespace eidolon::engine::translate

@@ -1,0 +1,41 @@
+// The map of generated code that Linux `perf` reads: /tmp/perf-PID.map, one line a block with its host
+// address, size and name (tools/perf/Documentation/jit-interface.txt in the kernel's sources).
+//
+// A map has no times in it. When the code cache is emptied and its addresses are used again, the file starts
+// again too, so it names what was there last. (perf's other format, the jitdump, has times, but makes perf
+// write one ELF file a block, and a boot has a hundred thousand.)
+#pragma once
+
+#include <cstdio>
+#include <memory>
+#include <string>
+
+#include "base/result.h"
+#include "engine/translate/observer.h"
+
+namespace eidolon::engine::translate {
+
+class PerfMap final : public BlockObserver {
+ public:
+  /// A new file; one that is there already is replaced.
+  static Result<std::unique_ptr<PerfMap>> create(const std::string& path);
+  /// Where perf looks for the map of this process.
+  [[nodiscard]] static std::string default_path();
+
+  [[nodiscard]] bool wants_anonymous_code() const override { return true; }
+  void made(const MadeBlock& made) override;
+  void emptied(uint64_t cache_address, uint32_t used) override;
+
+ private:
+  struct Close {
+    void operator()(std::FILE* file) const { std::fclose(file); }
+  };
+  explicit PerfMap(std::FILE* file) : file_(file) {}
+  void line(uint64_t address, uint32_t size, const std::string& name);
+  std::unique_ptr<std::FILE, Close> file_;
+};
+
+/// "guest:ffffffff81000123 k64": linear address; u or k for user or kernel, and the code size.
+[[nodiscard]] std::string block_name(const Block& block);
+
+}  // namespace eidolon::engine::translate
