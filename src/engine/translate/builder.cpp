@@ -109,7 +109,7 @@ void Builder::emit_direction(const DecodedInstruction& d) {
 void Builder::emit_native(const DecodedInstruction& d, std::span<const uint8_t> host_bytes) {
   prepare_flags(d);
   const auto partly_written = static_cast<uint16_t>(d.use.gpr_written & ~d.use.gpr_killed);
-  make_room(d.use.gpr_written);
+  make_room(d.use.gpr_written | d.use.gpr_read);  // at once: else one could move to where the other was
   need(d.use.gpr_read | partly_written);
   // A register that is replaced must not be noted as replaced before the instruction has succeeded: a fault
   // in it finds the old value in the slot.
