@@ -22,12 +22,14 @@ using namespace x86;
     case 4:
       return state.control.cr4;
     default:
+      op.cpu.release_extended_state();
       return op.cpu.interrupts != nullptr ? op.cpu.interrupts->task_priority() : 0;
   }
 }
 
 Outcome<> write_task_priority(Cpu& cpu, uint64_t value) {
   if (value > 15) return raise_gp();
+  cpu.release_extended_state();
   if (cpu.interrupts != nullptr) cpu.interrupts->set_task_priority(static_cast<uint8_t>(value));
   return {};
 }
@@ -55,7 +57,7 @@ Outcome<> write_control_register(const Operation& op, unsigned number, uint64_t 
 
 Outcome<> move_control(const Operation& op, bool to_control) {
   const unsigned index = to_control ? 0 : 1;
-  const auto number = static_cast<unsigned>(ZydisRegisterGetId(op.operand(index).reg.value));
+  const auto number = register_number(op.operand(index), ZYDIS_REGISTER_CR0);
   if (!control_register_exists(number)) return raise_ud();
   EIDOLON_TRY(op.require_ring0());
   const unsigned size = op.instruction.code_size == isa::CodeSize::k64 ? 8 : 4;
@@ -64,7 +66,7 @@ Outcome<> move_control(const Operation& op, bool to_control) {
 }
 
 Outcome<> move_debug(const Operation& op, bool to_debug) {
-  const auto number = static_cast<unsigned>(ZydisRegisterGetId(op.operand(to_debug ? 0 : 1).reg.value));
+  const auto number = register_number(op.operand(to_debug ? 0 : 1), ZYDIS_REGISTER_DR0);
   const bool aliased = number == 4 || number == 5;
   if (number > 7 || (aliased && (op.state.control.cr4 & kCr4De) != 0)) return raise_ud();
   EIDOLON_TRY(op.require_ring0());

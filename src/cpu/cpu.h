@@ -29,6 +29,14 @@ struct Surroundings {
 
 class TscSource;
 
+/// Who has the guest's x87 and vector state in the host's registers.
+class ExtendedStateHolder {
+ public:
+  virtual ~ExtendedStateHolder() = default;
+  /// Puts it into State::fpu, and makes the host's registers fit for C++.
+  virtual void release_extended_state() = 0;
+};
+
 class Cpu {
  public:
   explicit Cpu(const Surroundings& around, unsigned number = 0)
@@ -50,6 +58,10 @@ class Cpu {
   const CpuidModel& model;
   InterruptSource* interrupts;
   TscSource* tsc_source = nullptr;  ///< null: the host's counter
+  /// Not null: the guest's x87 and vector state is in the host's registers. The routines of this folder, the
+  /// page walk and guest memory are compiled not to touch these; before anything else is called (devices,
+  /// interrupt controllers), release_extended_state() is.
+  ExtendedStateHolder* extended_holder = nullptr;
   const unsigned index;  ///< number of the processor, from 0
   mmu::Mmu mmu;
 
@@ -57,6 +69,10 @@ class Cpu {
   /// and this are all within reach of one segment base. The engine that runs the processor owns its meaning.
   static constexpr size_t kEngineAreaSize = 384 << 10;
   alignas(64) std::array<std::byte, kEngineAreaSize> engine_area{};
+
+  void release_extended_state() const {
+    if (extended_holder != nullptr) extended_holder->release_extended_state();
+  }
 
   /// The view of an explicit data access in the current mode.
   [[nodiscard]] mmu::View data_view() const {

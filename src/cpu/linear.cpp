@@ -89,6 +89,7 @@ unsigned bus_chunk(GuestPhysical address, unsigned left) {
 }
 
 void read_mmio(const Cpu& cpu, const Piece& piece, uint8_t* to) {
+  cpu.release_extended_state();
   for (unsigned done = 0; done < piece.size;) {
     const unsigned chunk = bus_chunk(piece.physical + done, piece.size - done);
     const uint64_t value = cpu.mmio.read(piece.physical + done, chunk);
@@ -98,6 +99,7 @@ void read_mmio(const Cpu& cpu, const Piece& piece, uint8_t* to) {
 }
 
 void write_mmio(const Cpu& cpu, const Piece& piece, const uint8_t* from) {
+  cpu.release_extended_state();
   for (unsigned done = 0; done < piece.size;) {
     const unsigned chunk = bus_chunk(piece.physical + done, piece.size - done);
     uint64_t value = 0;

@@ -81,13 +81,12 @@ Outcome<> set_canonical(uint64_t& reg, uint64_t value) {
 void move_tsc(Cpu& cpu, uint64_t delta) {
   cpu.state.tsc_offset += delta;
   cpu.state.tsc_adjust += delta;
+  cpu.release_extended_state();
   if (cpu.interrupts != nullptr) cpu.interrupts->tsc_changed(cpu.state.tsc_offset);
 }
 
 /// Writes to the counter move TSC_ADJUST along with it (SDM volume 3, 17.17.3), and the other way round.
-void write_tsc(Cpu& cpu, uint64_t value) {
-  move_tsc(cpu, value - guest_tsc(cpu));
-}
+void write_tsc(Cpu& cpu, uint64_t value) { move_tsc(cpu, value - guest_tsc(cpu)); }
 
 void write_tsc_adjust(Cpu& cpu, uint64_t value) { move_tsc(cpu, value - cpu.state.tsc_adjust); }
 
@@ -102,6 +101,7 @@ Outcome<uint64_t> read_msr(Cpu& cpu, uint32_t msr) {
   const State& state = cpu.state;
   if (belongs_to_apic(cpu, msr)) {
     if (cpu.interrupts == nullptr) return raise_gp();
+    cpu.release_extended_state();
     return cpu.interrupts->read_msr(msr);
   }
   switch (msr) {
@@ -159,6 +159,7 @@ Outcome<> write_msr(Cpu& cpu, uint32_t msr, uint64_t value) {
   State& state = cpu.state;
   if (belongs_to_apic(cpu, msr)) {
     if (cpu.interrupts == nullptr) return raise_gp();
+    cpu.release_extended_state();
     return cpu.interrupts->write_msr(msr, value);
   }
   switch (msr) {

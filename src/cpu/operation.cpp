@@ -6,7 +6,20 @@
 
 namespace eidolon::cpu {
 
-unsigned gpr_number(ZydisRegister reg) { return static_cast<unsigned>(ZydisRegisterGetId(reg)) & 15; }
+// Zydis' enumeration has the registers of a class in the order of their numbers. (Its own function for this
+// is not compiled to leave the vector registers alone.)
+
+unsigned gpr_number(ZydisRegister reg) {
+  if (reg >= ZYDIS_REGISTER_RAX) return (reg - ZYDIS_REGISTER_RAX) & 15u;
+  if (reg >= ZYDIS_REGISTER_EAX) return reg - ZYDIS_REGISTER_EAX;
+  if (reg >= ZYDIS_REGISTER_AX) return reg - ZYDIS_REGISTER_AX;
+  if (reg >= ZYDIS_REGISTER_SPL) return reg - ZYDIS_REGISTER_SPL + 4u;
+  return (reg - ZYDIS_REGISTER_AL) & 7u;
+}
+
+unsigned register_number(const ZydisDecodedOperand& operand, ZydisRegister first) {
+  return static_cast<unsigned>(operand.reg.value - first);
+}
 
 void write_gpr(State& state, unsigned index, uint64_t value, unsigned size) {
   uint64_t& reg = state.gpr[index];

@@ -59,5 +59,7 @@ class Operation {
 void write_gpr(State& state, unsigned index, uint64_t value, unsigned size);
 /// The number of a general register operand: 0 to 15.
 [[nodiscard]] unsigned gpr_number(ZydisRegister reg);
+/// The number of a register operand in its class, whose register 0 is `first` (CR0, DR0, ES).
+[[nodiscard]] unsigned register_number(const ZydisDecodedOperand& operand, ZydisRegister first);
 
 }  // namespace eidolon::cpu

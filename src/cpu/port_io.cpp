@@ -74,11 +74,21 @@ void advance(State& state, x86::Gpr reg, uint64_t delta, unsigned address_width)
   write_gpr(state, reg, address_width == 16 ? value & 0xffff : value, address_width / 8);
 }
 
+uint64_t read_port(const Operation& op, uint16_t port, unsigned size) {
+  op.cpu.release_extended_state();
+  return op.cpu.ports.read(port, size);
+}
+
+void write_port(const Operation& op, uint16_t port, unsigned size, uint64_t value) {
+  op.cpu.release_extended_state();
+  op.cpu.ports.write(port, size, value);
+}
+
 Outcome<> in_once(Operation& op, uint16_t port, unsigned size) {
   const uint64_t linear = EIDOLON_TRY(op.address(string_operand(op), size, mmu::Access::kWrite));
   // Reading a port may have effects, so the store must not be able to fail after it.
   EIDOLON_TRY(probe_write_linear(op.cpu, linear, size, op.cpu.data_view()));
-  const uint64_t value = op.cpu.ports.read(port, size);
+  const uint64_t value = read_port(op, port, size);
   EIDOLON_TRY(write_linear(op.cpu, linear, &value, size, op.cpu.data_view()));
   if (breakpoints_enabled(op.state)) note_data_access(op.state, linear, size, true);
   return {};
@@ -87,7 +97,7 @@ Outcome<> in_once(Operation& op, uint16_t port, unsigned size) {
 Outcome<> out_once(Operation& op, uint16_t port, unsigned size) {
   uint64_t value = 0;
   EIDOLON_TRY(op.read_memory(string_operand(op), &value, size));
-  op.cpu.ports.write(port, size, value);
+  write_port(op, port, size, value);
   return {};
 }
 
@@ -122,7 +132,7 @@ Outcome<> in(Operation& op) {
   const uint16_t port = port_of(op, 1);
   const unsigned size = op.operand(0).size / 8u;  // 4 even with REX.W
   EIDOLON_TRY(check_io_permission(op.cpu, port, size));
-  write_gpr(op.state, x86::kRax, op.cpu.ports.read(port, size), size);
+  write_gpr(op.state, x86::kRax, read_port(op, port, size), size);
   if (breakpoints_enabled(op.state)) note_port_access(op.state, port, size);
   return {};
 }
@@ -131,7 +141,7 @@ Outcome<> out(Operation& op) {
   const uint16_t port = port_of(op, 0);
   const unsigned size = op.operand(1).size / 8u;
   EIDOLON_TRY(check_io_permission(op.cpu, port, size));
-  op.cpu.ports.write(port, size, op.state.gpr[x86::kRax] & mask_below(size * 8));
+  write_port(op, port, size, op.state.gpr[x86::kRax] & mask_below(size * 8));
   if (breakpoints_enabled(op.state)) note_port_access(op.state, port, size);
   return {};
 }

@@ -10,7 +10,7 @@ namespace eidolon::cpu::handlers {
 namespace {
 
 [[nodiscard]] x86::Segment segment_of(const ZydisDecodedOperand& operand) {
-  return static_cast<x86::Segment>(ZydisRegisterGetId(operand.reg.value));
+  return static_cast<x86::Segment>(register_number(operand, ZYDIS_REGISTER_ES));
 }
 
 /// MOV SS and POP SS hold back interrupts and debug exceptions until the next instruction is done, so that a

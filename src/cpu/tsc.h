@@ -1,8 +1,6 @@
 // The guest's time-stamp counter (SDM volume 3, 17.17): the host's, plus an offset.
 #pragma once
 
-#include <x86intrin.h>
-
 #include <cstdint>
 
 #include "cpu/cpu.h"
@@ -16,7 +14,9 @@ class TscSource {
   [[nodiscard]] virtual uint64_t host_tsc() = 0;
 };
 
-[[nodiscard]] inline uint64_t guest_tsc(const State& state) { return __rdtsc() + state.tsc_offset; }
+[[nodiscard]] inline uint64_t guest_tsc(const State& state) {
+  return __builtin_ia32_rdtsc() + state.tsc_offset;
+}
 
 /// What the guest's own instructions read.
 [[nodiscard]] inline uint64_t guest_tsc(const Cpu& cpu) {

@@ -110,6 +110,9 @@ bool Analysis::must_step(const isa::Instruction& in) const {
       return !is_known_string(in, mode_);
     case isa::Class::kImplicitMemory:
       return !isa::is_bit_string(in) || !is_known_memory(in, mode_);
+    case isa::Class::kControlSensitive:
+    case isa::Class::kBehaviourSensitive:
+      return !is_inline_system(in, mode_);
     default:
       return true;
   }
@@ -162,6 +165,9 @@ bool Analysis::add(std::span<const uint8_t> bytes) {
 }
 
 void Analysis::find_live_flags() {
+  // The instruction behind STI runs before any interrupt; behind the end of a block is where these are seen.
+  DecodedInstruction& last = instructions_[count_ - 1];
+  if (last.instruction.mnemonic() == ZYDIS_MNEMONIC_STI) last.step = true;
   uint32_t live = flags_live_at_end();
   for (size_t i = count_; i-- > 0;) {
     DecodedInstruction& d = instructions_[i];

@@ -14,6 +14,9 @@ namespace eidolon::engine::translate {
 
 inline constexpr uint32_t kArithmetic = x86::kFlagsArithmetic;
 
+/// A sensitive instruction that generated code does by itself in this mode (builder_system.cpp).
+[[nodiscard]] bool is_inline_system(const isa::Instruction& instruction, Mode mode);
+
 struct DecodedInstruction {
   isa::Instruction instruction;
   isa::RegisterUse use;

@@ -6,6 +6,7 @@
 
 #include "engine/translate/mode.h"
 #include "engine/translate/string_form.h"
+#include "isa/instruction.h"
 
 namespace eidolon::engine::translate {
 
@@ -39,11 +40,13 @@ struct Site {
   uint32_t resume = kNone;
   uint32_t next_link = kNone;  ///< kJump: the next site that is linked to the same block
   Block* linked = nullptr;     ///< kJump: the block that `patch` goes to
-  uint16_t mnemonic = 0;       ///< kStep: what has to be stepped
-  uint16_t guest_offset = 0;   ///< of the guest instruction, from the block's start
-  uint16_t in_slot = 0;        ///< bit n: guest register n is in State::gpr, not in the host's register
+  const isa::Instruction* sensitive = nullptr;  ///< kStep: the instruction, if cpu::execute_sensitive has it
+  uint16_t mnemonic = 0;                        ///< kStep: what has to be stepped
+  uint16_t guest_offset = 0;                    ///< of the guest instruction, from the block's start
+  uint16_t in_slot = 0;  ///< bit n: guest register n is in State::gpr, not in the host's register
   SiteKind kind = SiteKind::kStep;
   uint16_t size = 0;         ///< kMemory: bytes that are checked
+  uint16_t access_offset = 0;  ///< kMemory: of the access that comes first, from the lowest byte checked
   bool write = false;        ///< kMemory: the access is one
   bool write_tag = false;    ///< kMemory: the check is for a write, of this access or of one that shares it
   bool unshared = false;     ///< kJump: to the instruction at the site, in a block that shares no checks

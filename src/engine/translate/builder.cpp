@@ -73,6 +73,9 @@ void Builder::emit_instruction(size_t index) {
       return emit_string(d);
     case isa::Class::kImplicitMemory:
       return emit_bit_string(d);
+    case isa::Class::kControlSensitive:
+    case isa::Class::kBehaviourSensitive:
+      return emit_system(d);
     default:
       break;
   }
@@ -120,6 +123,14 @@ void Builder::emit_native(const DecodedInstruction& d, std::span<const uint8_t> 
   flags_changed(d);
 }
 
+namespace {
+/// cpu::execute_sensitive has it, and it leaves x87 and vector state alone.
+bool is_sensitive(const isa::Instruction& instruction) {
+  return instruction.klass == isa::Class::kControlSensitive ||
+         instruction.klass == isa::Class::kBehaviourSensitive;
+}
+}  // namespace
+
 uint32_t Builder::add_site(SiteKind kind, const DecodedInstruction* d) {
   Site site{};
   site.block = block_;
@@ -129,6 +140,8 @@ uint32_t Builder::add_site(SiteKind kind, const DecodedInstruction* d) {
     site.mnemonic = static_cast<uint16_t>(d->instruction.mnemonic());
     site.flags_live_in = static_cast<uint16_t>(d->flags_live_in);
     site.flags_live_out = static_cast<uint16_t>(d->flags_live_out);
+    if (kind == SiteKind::kStep && is_sensitive(d->instruction))
+      site.sensitive = pool_.keep(d->instruction, analysis_->bytes(*d));
   }
   site.in_slot = in_slot_;
   site.flags_saved = flags_saved_;

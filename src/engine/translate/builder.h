@@ -23,6 +23,7 @@
 #include "engine/translate/analysis.h"
 #include "engine/translate/block.h"
 #include "engine/translate/emitter.h"
+#include "engine/translate/instruction_pool.h"
 #include "engine/translate/observer.h"
 #include "engine/translate/spans.h"
 #include "engine/translate/trampolines.h"
@@ -32,8 +33,13 @@ namespace eidolon::engine::translate {
 class Builder {
  public:
   Builder(Emitter& emitter, const Layout& layout, const Trampolines& trampolines, std::vector<Site>& sites,
-          std::vector<FaultPoint>& faults)
-      : e_(emitter), layout_(layout), trampolines_(trampolines), sites_(sites), faults_(faults) {}
+          std::vector<FaultPoint>& faults, InstructionPool& pool)
+      : e_(emitter),
+        layout_(layout),
+        trampolines_(trampolines),
+        sites_(sites),
+        faults_(faults),
+        pool_(pool) {}
 
   /// Emits the code of `block` (whose rip, mode and page_id are set) for the instructions analysed; fills in
   /// the rest.
@@ -79,6 +85,7 @@ class Builder {
     bool write;      ///< what the access itself is
     bool write_tag;  ///< what is asked, for the other accesses of its span as well
     bool shared;
+    uint16_t access_offset = 0;  ///< of the access, from the lowest byte of its span
   };
   /// The host address of a span, in a register whose guest value is in the slot.
   struct Held {
@@ -175,6 +182,13 @@ class Builder {
   // builder_bits.cpp: bt, bts, btr and btc of memory with the offset in a register.
   void emit_bit_string(const DecodedInstruction& d);
 
+  // builder_system.cpp: sensitive instructions
+  void emit_system(const DecodedInstruction& d);
+  void emit_sti(const DecodedInstruction& d);
+  void emit_swapgs();
+  void emit_rdtsc(const DecodedInstruction& d);
+  void emit_pushf(const DecodedInstruction& d);
+
   // builder_control.cpp: stack and branches.
   void emit_push(const DecodedInstruction& d);
   void emit_pop(const DecodedInstruction& d);
@@ -204,6 +218,7 @@ class Builder {
   const Trampolines& trampolines_;
   std::vector<Site>& sites_;
   std::vector<FaultPoint>& faults_;
+  InstructionPool& pool_;
   Block* block_ = nullptr;
   const Analysis* analysis_ = nullptr;
   size_t index_ = 0;  ///< of the instruction being emitted

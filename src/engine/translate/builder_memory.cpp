@@ -58,9 +58,9 @@ void Builder::emit_effective_address(unsigned to, const DecodedInstruction& d,
 }
 
 Builder::Check Builder::check_of(SpanMember member, unsigned size, bool write) const {
-  if (!member.shared()) return {size, write, write, false};
+  if (!member.shared()) return {size, write, write, false, 0};
   const Span& span = spans_.at(member.span);
-  return {span.size(), write, span.writes, true};
+  return {span.size(), write, span.writes, true, static_cast<uint16_t>(member.offset)};
 }
 
 /// Where the operand is in the host's memory, by way of a register that is none of `avoid`.
@@ -199,6 +199,7 @@ Builder::Stub& Builder::add_miss(const DecodedInstruction& d, const Check& check
   Site& site = sites_[index];
   site.resume = restart;
   site.size = static_cast<uint16_t>(check.size);
+  site.access_offset = check.access_offset;
   site.write = check.write;
   site.write_tag = check.write_tag;
   Stub& stub = stubs_.emplace_back();

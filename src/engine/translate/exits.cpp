@@ -15,27 +15,33 @@ uint64_t TranslateEngine::Impl::exit_handler(Frame* frame) {
   const InPart in(engine.part_, Part::kExits);
   if (frame->host_fault_pc == 0) [[likely]] {
     const Site& site = engine.sites_[frame->site];
-    if (site.kind == SiteKind::kMemory)
-      if (const uint64_t host = engine.fill_tlb(site)) return host;
+    const bool whole_run = engine.round_ == nullptr;
+    if (site.kind == SiteKind::kMemory) {
+      std::optional<mmu::PageFault> fault;
+      if (const uint64_t host = engine.fill_tlb(site, fault)) return host;
+      if (fault && whole_run) return engine.raise_lightly(site, *fault);
+    }
     if (site.kind == SiteKind::kPage)
       if (const uint64_t host = engine.confirm_page(site)) return host;
     if (site.kind == SiteKind::kString)
       if (const uint64_t host = engine.run_string(site)) return host;
     if (site.kind == SiteKind::kIndirect)
       if (const uint64_t host = engine.find_target(site)) return host;
+    if (site.sensitive != nullptr && whole_run) return engine.execute_lightly(site);
   }
   return engine.leave_slowly(engine.sites_[frame->site]);
 }
 
 /// Answers a miss of the virtual TLB if all it takes is a page walk: the host address to try again at, else
-/// 0.
-uint64_t TranslateEngine::Impl::fill_tlb(const Site& site) {
+/// 0, with the page fault if it is one.
+uint64_t TranslateEngine::Impl::fill_tlb(const Site& site, std::optional<mmu::PageFault>& fault) {
   const uint64_t linear = frame_.address;
   const bool crosses = (linear & x86::kPageMask) + site.size > x86::kPageSize;
   const Mode mode = site.block->mode;
   if (crosses || (mode.long_code() && !cpu::is_canonical(linear))) return 0;
   const auto access = site.write ? mmu::Access::kWrite : mmu::Access::kRead;
   const auto resolved = cpu_.mmu.resolve(cpu_.state.control, linear, access, mode.view());
+  if (!resolved) fault = resolved.error();
   if (!resolved || resolved->host == nullptr) return 0;
   // The entry may still not match (a walk that found another processor's change): then the access is stepped.
   if (cpu_.mmu.tlb().lookup(linear, site.size, site.write_tag, mode.view()) == nullptr) return 0;

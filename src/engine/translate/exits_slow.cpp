@@ -15,10 +15,7 @@ uint64_t TranslateEngine::Impl::leave_slowly(const Site& site) {
   if (frame_.host_fault_pc != 0) {
     host = on_host_fault();
   } else {
-    const Block& block = *site.block;
-    const bool at_instruction = site.kind != SiteKind::kJump;
-    const uint64_t rip = at_instruction ? block.rip + site.guest_offset : site.target;
-    recover(block.mode.long_code() ? rip : rip & 0xffffffff, site.in_slot, site.flags_saved);
+    recover_at(site);
     // A block that jumps to itself comes back to where it was entered, but not to the same execution.
     if (site.kind == SiteKind::kJump && !site.unshared) cpu_.state.rflags &= ~x86::kFlagRf;
     if (round_ != nullptr) return end_round(site);
@@ -87,6 +84,12 @@ uint64_t TranslateEngine::Impl::on_page(const Site&) {
   return cache_->executable(block->entry_events);
 }
 
+/// From State::rip: the block's body, translated now if need be, or 0.
+uint64_t TranslateEngine::Impl::go_on() {
+  const Block* block = find_block();
+  return block == nullptr ? 0 : cache_->executable(block->entry_body);
+}
+
 /// Steps the instruction at State::rip with all that belongs to it, and goes on with the next block.
 uint64_t TranslateEngine::Impl::step_and_go_on(bool is_jump) {
   ++statistics_.steps;
@@ -131,25 +134,6 @@ bool TranslateEngine::Impl::host_fault(void* cookie, HostFault& fault) {
   registers[REG_RIP] = static_cast<greg_t>(engine.cache_->executable(engine.trampolines_.exit));
   registers[REG_EFL] &= ~static_cast<greg_t>(x86::kFlagTf | x86::kFlagRf);
   return true;
-}
-
-/// From the registers that generated code left with to the guest's state.
-void TranslateEngine::Impl::recover(uint64_t rip, uint16_t in_slot, bool flags_saved) {
-  cpu::State& state = cpu_.state;
-  for (unsigned reg = 0; reg < 16; ++reg)
-    if (!(in_slot & register_bit(reg))) state.gpr[reg] = frame_.host_gpr[reg];
-  const uint64_t flags = flags_saved ? frame_.saved_flags : frame_.flags;
-  state.rflags = (state.rflags & ~x86::kFlagsArithmetic) | flags_to_rflags(flags);
-  // RF lasts for one instruction, and one has completed since.
-  if (rip != entered_rip_) state.rflags &= ~x86::kFlagRf;
-  state.rip = rip;
-}
-
-void TranslateEngine::Impl::load_registers() {
-  frame_.host_gpr = cpu_.state.gpr;
-  frame_.flags = flags_from_rflags(cpu_.state.rflags);
-  frame_.saved_flags = static_cast<uint32_t>(frame_.flags);
-  entered_rip_ = cpu_.state.rip;
 }
 
 }  // namespace eidolon::engine

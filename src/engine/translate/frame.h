@@ -43,7 +43,8 @@ struct Frame {
   uint64_t jump_target;    ///< host address of an indirect jump under way
   uint64_t host_fault_pc;  ///< host address of the instruction that faulted; else 0
   uint64_t host_fault_vector;
-  void* engine;  ///< the TranslateEngine, for the exit handler
+  uint32_t deferred_events;  ///< taken from the processor's flags because they cannot be delivered yet
+  void* engine;              ///< the TranslateEngine, for the exit handler
 
   [[nodiscard]] static constexpr size_t page_slot(uint64_t rip, uint16_t mode) {
     return ((rip >> x86::kPageShift) ^ uint64_t{mode} * 0x9e5) % kPageIds;

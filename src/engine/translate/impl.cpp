@@ -47,7 +47,7 @@ TranslateEngine::Impl::Impl(cpu::Cpu& cpu, std::unique_ptr<CodeCache> cache, con
       emitter_(cache_->writable(), cache_->size()),
       layout_(cpu),
       trampolines_(emit_trampolines(emitter_, layout_, frame_, exit_handler)),
-      builder_(emitter_, layout_, trampolines_, sites_, faults_),
+      builder_(emitter_, layout_, trampolines_, sites_, faults_, pool_),
       observer_(options.observer),
       sample_time_(options.sample_time),
       xsaveopt_(host_has_xsaveopt()),
@@ -185,21 +185,7 @@ void TranslateEngine::Impl::defer_undeliverable() {
   uint32_t closed = 0;
   if ((cpu_.state.rflags & x86::kFlagIf) == 0) closed |= cpu::kEventInterrupt;
   if (cpu_.state.nmi_blocked) closed |= cpu::kEventNmi;
-  if (closed != 0) deferred_events_ |= cpu_.events.take(closed);
-}
-
-/// Gives them back once they may be delivered, or the processor is about to sleep. Only stepped instructions
-/// open what was closed, so this is asked after each of them.
-void TranslateEngine::Impl::recall_deferred() {
-  if (deferred_events_ == 0) [[likely]]
-    return;
-  const bool running = cpu_.state.activity == cpu::Activity::kRunning;
-  uint32_t open = deferred_events_;
-  if (running && (cpu_.state.rflags & x86::kFlagIf) == 0) open &= ~uint32_t{cpu::kEventInterrupt};
-  if (running && cpu_.state.nmi_blocked) open &= ~uint32_t{cpu::kEventNmi};
-  if (open == 0) return;
-  deferred_events_ &= ~open;
-  cpu_.events.raise(open);
+  if (closed != 0) frame_.deferred_events |= cpu_.events.take(closed);
 }
 
 /// Enters generated code; returns when the exit handler has put the whole state into cpu_.state.
@@ -217,6 +203,11 @@ void TranslateEngine::Impl::enter(uint64_t host_address) {
 void TranslateEngine::Impl::save_extended_state() {
   save_extended(cpu_.state.fpu, extended_mask_, xsaveopt_);
   hide_host_pointers(cpu_.state.fpu);
+}
+
+void TranslateEngine::Impl::release_extended_state() {
+  cpu_.extended_holder = nullptr;
+  save_extended_state();
 }
 
 void TranslateEngine::Impl::load_extended_state() {

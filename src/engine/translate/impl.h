@@ -19,7 +19,7 @@
 
 namespace eidolon::engine {
 
-class TranslateEngine::Impl final : public memory::CodeObserver {
+class TranslateEngine::Impl final : public memory::CodeObserver, public cpu::ExtendedStateHolder {
  public:
   Impl(cpu::Cpu& cpu, std::unique_ptr<translate::CodeCache> cache, const Options& options);
   ~Impl() override;
@@ -31,6 +31,7 @@ class TranslateEngine::Impl final : public memory::CodeObserver {
   [[nodiscard]] std::string report() const;
 
   void code_written(memory::GuestPhysical address, uint64_t length) override;
+  void release_extended_state() override;
 
  private:
   using Block = translate::Block;
@@ -48,17 +49,30 @@ class TranslateEngine::Impl final : public memory::CodeObserver {
   void enter(uint64_t host_address);
   void follow_mappings();
   void defer_undeliverable();
-  void recall_deferred();
   void show(const Block& block);
   void save_extended_state();
   void load_extended_state();
 
   // exits.cpp
   static uint64_t exit_handler(Frame* frame);
-  [[nodiscard]] uint64_t fill_tlb(const Site& site);
+  [[nodiscard]] uint64_t fill_tlb(const Site& site, std::optional<mmu::PageFault>& fault);
   [[nodiscard]] uint64_t confirm_page(const Site& site);
   [[nodiscard]] uint64_t find_target(const Site& site);
   void remember_target(const Block& block);
+  void recover(uint64_t rip, uint16_t in_slot, bool flags_saved);
+  void load_registers();
+
+  // exits_light.cpp: with x87 and vector state still in the host's registers
+  [[nodiscard]] uint64_t execute_lightly(const Site& site);
+  [[nodiscard]] uint64_t raise_lightly(const Site& site, const mmu::PageFault& fault);
+  void execute_sensitive(const isa::Instruction& instruction);
+  void deliver(const cpu::Fault& fault, uint64_t begin);
+  void recover_at(const Site& site);
+  [[nodiscard]] uint64_t go_on_lightly();
+  [[nodiscard]] uint64_t known_block();
+  void recall_deferred();
+
+  // exits_slow.cpp
   [[nodiscard]] uint64_t leave_slowly(const Site& site);
   [[nodiscard]] bool asks_too_much(const Site& site) const;
   [[nodiscard]] uint64_t on_jump(uint32_t site_index);
@@ -66,8 +80,6 @@ class TranslateEngine::Impl final : public memory::CodeObserver {
   [[nodiscard]] uint64_t on_host_fault();
   [[nodiscard]] uint64_t step_and_go_on(bool is_jump);
   [[nodiscard]] uint64_t go_on();
-  void recover(uint64_t rip, uint16_t in_slot, bool flags_saved);
-  void load_registers();
   static bool host_fault(void* cookie, HostFault& fault);
 
   // exits_string.cpp
@@ -93,6 +105,7 @@ class TranslateEngine::Impl final : public memory::CodeObserver {
   translate::BlockTable blocks_;
   std::vector<Site> sites_;
   std::vector<translate::FaultPoint> faults_;
+  translate::InstructionPool pool_;
   translate::Analysis analysis_;
   translate::Builder builder_;
   std::shared_ptr<translate::BlockObserver> observer_;
@@ -107,9 +120,8 @@ class TranslateEngine::Impl final : public memory::CodeObserver {
   };
   static constexpr unsigned kFetchEntries = 256;
   std::array<FetchEntry, kFetchEntries> fetch_cache_{};
-  uint64_t entered_rip_ = 0;      ///< where generated code was last entered
-  uint64_t mappings_seen_ = 0;    ///< mmu generation that page_ids holds for
-  uint32_t deferred_events_ = 0;  ///< taken from the processor's flags because they cannot be delivered yet
+  uint64_t entered_rip_ = 0;           ///< where generated code was last entered
+  uint64_t mappings_seen_ = 0;         ///< mmu generation that page_ids holds for
   translate::Round* round_ = nullptr;  ///< set: whatever leaves generated code ends the round
   bool in_generated_code_ = false;
   bool flush_wanted_ = false;

@@ -62,6 +62,7 @@ void TranslateEngine::Impl::invalidate(Block& block) {
 }
 
 void TranslateEngine::Impl::code_written(memory::GuestPhysical address, uint64_t length) {
+  cpu_.release_extended_state();
   const auto drop = [&](Block* block, Block* Block::*next_on_page) {
     while (block != nullptr) {
       Block* next = block->*next_on_page;
@@ -80,6 +81,7 @@ void TranslateEngine::Impl::flush() {
   blocks_.clear();
   sites_.clear();
   faults_.clear();
+  pool_.clear();
   emitter_.rewind(trampolines_.end);
   builder_.forget_returns();
   frame_.page_ids.fill(0);

@@ -38,6 +38,7 @@ std::optional<Mode> Mode::of(const cpu::Cpu& cpu) {
   if (user && (cr0 & kCr0Am) != 0 && (s.rflags & kFlagAc) != 0) return {};
   if (user) value |= kUser;
   if (user && (cr4 & kCr4Tsd) != 0) value |= kTscDisabled;
+  if (cpu.tsc_source == nullptr) value |= kInlineTsc;
   if (cpu.data_view() == mmu::View::kSupervisorAc) value |= kAc;
 
   if ((cr0 & (kCr0Em | kCr0Ts)) == 0) {

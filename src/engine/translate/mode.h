@@ -21,6 +21,8 @@ class Mode {
   [[nodiscard]] constexpr bool long_code() const { return value_ & kLong; }
   [[nodiscard]] constexpr bool user() const { return value_ & kUser; }
   [[nodiscard]] mmu::View view() const;
+  /// The guest's TSC is the host's plus an offset, for generated code to read.
+  [[nodiscard]] constexpr bool inline_tsc() const { return value_ & kInlineTsc; }
   [[nodiscard]] constexpr bool tsc_disabled() const { return value_ & kTscDisabled; }
   /// 32-bit code: FS or GS spans the whole address space above its base (always true in 64-bit code).
   [[nodiscard]] constexpr bool fs_unlimited() const { return value_ & (kLong | kFsUnlimited); }
@@ -42,6 +44,7 @@ class Mode {
     kFsUnlimited = 1 << 7,
     kGsUnlimited = 1 << 8,
     kTscDisabled = 1 << 9,
+    kInlineTsc = 1 << 10,
   };
   uint16_t value_;
 };

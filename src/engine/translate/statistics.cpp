@@ -65,7 +65,9 @@ class Report {
     exit("  access stepped", s_.slow_accesses);
     uint64_t sites = 0;
     for (const uint64_t count : s_.stepped) sites += count;
-    exit("  instruction stepped", sites);
+    exit("  sensitive instruction", s_.sensitive);
+    exit("  page fault raised", s_.page_faults);
+    exit("  instruction stepped", sites - s_.sensitive);
     exit("  event pending", s_.events);
     exit("  host fault", s_.host_faults);
   }

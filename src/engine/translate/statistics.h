@@ -19,6 +19,8 @@ struct Statistics {
   uint64_t invalidated = 0;           ///< blocks dropped because their bytes changed
   uint64_t flushes = 0;               ///< of the whole cache
   uint64_t links = 0;                 ///< direct jumps linked
+  uint64_t sensitive = 0;             ///< sensitive instructions executed by a light exit
+  uint64_t page_faults = 0;           ///< raised by a light exit
   uint64_t steps = 0;                 ///< instructions stepped, from translated code
   uint64_t steps_untranslatable = 0;  ///< instructions stepped because the mode is not translated
   uint64_t jump_exits = 0;            ///< direct jumps that were not linked
