@@ -52,6 +52,7 @@ Result<uint64_t> write_acpi(memory::GuestMemory& memory, const AcpiConfig& confi
          EIDOLON_TRY(place(make_fadt(config, static_cast<uint32_t>(facs), static_cast<uint32_t>(dsdt)))));
   append(xsdt, EIDOLON_TRY(place(make_madt(config))));
   append(xsdt, EIDOLON_TRY(place(make_hpet(config))));
+  append(xsdt, EIDOLON_TRY(place(make_mcfg())));
   const uint64_t root = EIDOLON_TRY(place(finish_table(std::move(xsdt))));
   EIDOLON_TRY(place_table(memory, kFirmwareBase, make_rsdp(root)));
   return kFirmwareBase;

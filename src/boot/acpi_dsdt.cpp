@@ -1,5 +1,7 @@
-// The DSDT: processors, the devices of the ISA bus, and how to switch off.
+// The DSDT: processors, the PCI root bus with its windows and interrupts, the devices of the ISA bus, and how
+// to switch off.
 #include <string>
+#include <vector>
 
 #include "boot/acpi.h"
 #include "boot/aml.h"
@@ -29,7 +31,7 @@ Bytes processors(unsigned count) {
   return result;
 }
 
-Bytes devices() {
+Bytes isa_devices() {
   using namespace aml;
   return join({
       isa_device("PIC", "PNP0000", 0, {io(0x20, 2), io(0xa0, 2), irq(2)}),
@@ -37,6 +39,61 @@ Bytes devices() {
       isa_device("RTC", "PNP0B00", 0, {io(0x70, 2), irq(8)}),
       isa_device("KBD", "PNP0303", 0, {io(0x60, 1), io(0x64, 1), irq(1)}),
       isa_device("COM1", "PNP0501", 1, {io(0x3f8, 8), irq(4)}),
+  });
+}
+
+/// The routing table of the root bus (6.2.13): for each device number and pin the interrupt that it leads to,
+/// a pin of the I/O APIC, or where the 8259 pair is in use, what PIRQ A to D were routed to.
+Bytes routing(const PciConfig& pci, bool io_apic) {
+  std::vector<Bytes> entries;
+  for (unsigned device = 0; device < 32; ++device) {
+    for (unsigned pin = 0; pin < 4; ++pin) {
+      const unsigned line = device < 25 ? (device + pin) % 4 : pin;
+      entries.push_back(aml::package({aml::integer(device << 16 | 0xffff), aml::integer(pin), aml::integer(0),
+                                      aml::integer(io_apic ? pci.first_pin + line : pci.irqs[line])}));
+    }
+  }
+  return aml::package(entries);
+}
+
+Bytes root_bus(const PciConfig& pci) {
+  using namespace aml;
+  Bytes windows = join({
+      bus_window(0, 255),
+      io(0xcf8, 8),
+      io_window(0, 0xcf7),
+      io_window(0xd00, 0xffff),
+      memory_window32(static_cast<uint32_t>(kMmioHoleBase), static_cast<uint32_t>(kPciConfigBase - 1)),
+  });
+  if (pci.high_base != 0)
+    windows = join({windows, memory_window64(pci.high_base, pci.high_base + kPciHighBytes - 1)});
+  return device("PCI0", join({
+                            name("_HID", eisa_id("PNP0A08")),  // PCI Express
+                            name("_CID", eisa_id("PNP0A03")),
+                            name("_UID", integer(0)),
+                            name("_CRS", resource_template({windows})),
+                            name("PRTA", routing(pci, true)),
+                            name("PRTP", routing(pci, false)),
+                            method("_PRT", 0,
+                                   join({when(reference("\\PICM"), give_back(reference("PRTA"))),
+                                         give_back(reference("PRTP"))})),
+                            device("ISA", join({name("_ADR", integer(0x1f0000)), isa_devices()})),
+                        }));
+}
+
+/// What is not a device's but not free either: the window to configuration space.
+Bytes board() {
+  using namespace aml;
+  return isa_device("MBRD", "PNP0C02", 0,
+                    {memory32(static_cast<uint32_t>(kPciConfigBase),
+                              static_cast<uint32_t>(kPciConfigEnd - kPciConfigBase))});
+}
+
+Bytes devices(const AcpiConfig& config) {
+  using namespace aml;
+  return join({
+      root_bus(config.pci),
+      board(),
       isa_device("HPET", "PNP0103", 0, {memory32(static_cast<uint32_t>(kHpetBase), 0x400)}),
   });
 }
@@ -46,7 +103,10 @@ Bytes devices() {
 AcpiTable make_dsdt(const AcpiConfig& config) {
   const Bytes off = aml::integer(kSleepTypeOff);
   const Bytes body = aml::join({
-      aml::scope("\\_SB", aml::join({processors(config.processors), devices()})),
+      // The operating system says which interrupt controllers it uses (5.8.1).
+      aml::name("\\PICM", aml::integer(0)),
+      aml::method("\\_PIC", 1, aml::store(aml::argument(0), aml::reference("\\PICM"))),
+      aml::scope("\\_SB", aml::join({processors(config.processors), devices(config)})),
       aml::name("\\_S5", aml::package({off, off, aml::integer(0), aml::integer(0)})),
   });
   AcpiTable table = begin_table("DSDT", 2);  // 2: integers have 64 bits

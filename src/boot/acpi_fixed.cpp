@@ -1,4 +1,5 @@
-// The tables of fixed form: FADT (ACPI 6.4, 5.2.9), MADT (5.2.12) and HPET (IA-PC HPET 1.0a, 3.2.4).
+// The tables of fixed form: FADT (ACPI 6.4, 5.2.9), MADT (5.2.12), HPET (IA-PC HPET 1.0a, 3.2.4)
+// and MCFG (PCI Firmware 3.2, 4.1.2).
 #include "boot/acpi.h"
 #include "boot/memory_layout.h"
 
@@ -86,6 +87,18 @@ AcpiTable make_hpet(const AcpiConfig& config) {
   append<uint8_t>(t, 0);      // its number
   append<uint16_t>(t, 0x80);  // least period in ticks
   append<uint8_t>(t, 0);      // no page protection
+  return finish_table(std::move(t));
+}
+
+AcpiTable make_mcfg() {
+  constexpr uint8_t kLastBus = ((kPciConfigEnd - kPciConfigBase) >> 20) - 1;
+  AcpiTable t = begin_table("MCFG", 1);
+  append<uint64_t>(t, 0);
+  append<uint64_t>(t, kPciConfigBase);
+  append<uint16_t>(t, 0);  // segment group
+  append<uint8_t>(t, 0);   // first bus
+  append<uint8_t>(t, kLastBus);
+  append<uint32_t>(t, 0);
   return finish_table(std::move(t));
 }
 

@@ -17,7 +17,12 @@ enum Opcode : uint8_t {
   kScope = 0x10,
   kBuffer = 0x11,
   kPackage = 0x12,
+  kMethod = 0x14,
   kExtended = 0x5b,
+  kArgument = 0x68,
+  kStore = 0x70,
+  kIf = 0xa0,
+  kReturn = 0xa4,
   kDevice = 0x82,     ///< after kExtended
   kProcessor = 0x83,  ///< after kExtended
 };
@@ -80,8 +85,12 @@ Bytes eisa_id(std::string_view id) {
   return number<uint32_t>(kDword, __builtin_bswap32(packed));
 }
 
-Bytes package(std::initializer_list<Bytes> elements) {
-  return join({{kPackage}, with_length(join({{static_cast<uint8_t>(elements.size())}, join(elements)}))});
+Bytes package(std::initializer_list<Bytes> elements) { return package(std::vector<Bytes>(elements)); }
+
+Bytes package(const std::vector<Bytes>& elements) {
+  Bytes contents{static_cast<uint8_t>(elements.size())};
+  for (const Bytes& element : elements) contents.insert(contents.end(), element.begin(), element.end());
+  return join({{kPackage}, with_length(contents)});
 }
 
 Bytes name(std::string_view name, const Bytes& value) { return join({{kName}, path(name), value}); }
@@ -97,6 +106,18 @@ Bytes device(std::string_view name, const Bytes& contents) {
 Bytes processor(std::string_view name, uint8_t id) {
   // No processor register block: its address and length are zero.
   return join({{kExtended, kProcessor}, with_length(join({path(name), {id, 0, 0, 0, 0, 0}}))});
+}
+
+Bytes method(std::string_view name, unsigned arguments, const Bytes& contents) {
+  return join({{kMethod}, with_length(join({path(name), {static_cast<uint8_t>(arguments)}, contents}))});
+}
+
+Bytes argument(unsigned index) { return {static_cast<uint8_t>(kArgument + index)}; }
+Bytes reference(std::string_view name) { return path(name); }
+Bytes store(const Bytes& value, const Bytes& target) { return join({{kStore}, value, target}); }
+Bytes give_back(const Bytes& value) { return join({{kReturn}, value}); }
+Bytes when(const Bytes& condition, const Bytes& contents) {
+  return join({{kIf}, with_length(join({condition, contents}))});
 }
 
 Bytes io(uint16_t base, uint8_t length) {
@@ -119,6 +140,44 @@ Bytes memory32(uint32_t base, uint32_t length) {
   append(result, base);
   append(result, length);
   return result;
+}
+
+namespace {
+
+/// Word, double word and quad word address space descriptors (6.4.3.5): a producer, fixed at both ends.
+template <typename T>
+Bytes window(uint8_t tag, uint8_t type, uint8_t flags, T first, T last) {
+  constexpr uint8_t kFixedEnds = 0x0c;
+  Bytes result{tag};
+  append(result, static_cast<uint16_t>(3 + 5 * sizeof(T)));
+  append(result, type);
+  append(result, kFixedEnds);
+  append(result, flags);
+  append<T>(result, 0);  // granularity
+  append(result, first);
+  append(result, last);
+  append<T>(result, 0);  // translation
+  append(result, static_cast<T>(last - first + 1));
+  return result;
+}
+
+constexpr uint8_t kWordWindow = 0x88, kDwordWindow = 0x87, kQwordWindow = 0x8a;
+constexpr uint8_t kMemoryType = 0, kIoType = 1, kBusType = 2;
+constexpr uint8_t kReadWrite = 1, kEntireRange = 3;
+
+}  // namespace
+
+Bytes bus_window(uint16_t first, uint16_t last) {
+  return window<uint16_t>(kWordWindow, kBusType, 0, first, last);
+}
+Bytes io_window(uint16_t first, uint16_t last) {
+  return window<uint16_t>(kWordWindow, kIoType, kEntireRange, first, last);
+}
+Bytes memory_window32(uint32_t first, uint32_t last) {
+  return window<uint32_t>(kDwordWindow, kMemoryType, kReadWrite, first, last);
+}
+Bytes memory_window64(uint64_t first, uint64_t last) {
+  return window<uint64_t>(kQwordWindow, kMemoryType, kReadWrite, first, last);
 }
 
 Bytes resource_template(std::initializer_list<Bytes> resources) {

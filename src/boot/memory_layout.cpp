@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/bits.h"
 #include "base/try.h"
 #include "x86/paging.h"
 
@@ -32,6 +33,12 @@ std::vector<MapEntry> memory_map(const memory::GuestMemory& memory) {
     map.push_back({region.base, region.length, usable ? MapEntry::kUsable : MapEntry::kReserved});
   }
   return map;
+}
+
+uint64_t pci_high_base(const memory::GuestMemory& memory) {
+  uint64_t end = 1;
+  for (const memory::Region& region : memory.regions()) end = std::max(end, region.base + region.length);
+  return align_up(end, kPciHighBytes);
 }
 
 uint64_t high_ram_end(const memory::GuestMemory& memory) {

@@ -19,6 +19,13 @@ inline constexpr uint64_t kMmioHoleBase = 0xc0000000;  ///< RAM ends here at the
 inline constexpr uint64_t kMmioHoleEnd = 0x100000000;
 inline constexpr uint64_t kMinimumRam = 2 << 20;
 
+/// PCI Express configuration, 256 buses; BARs of 32 bits are between RAM's hole and it.
+inline constexpr uint64_t kPciConfigBase = 0xe0000000;
+inline constexpr uint64_t kPciConfigEnd = 0xf0000000;
+inline constexpr uint64_t kPciPortBase = 0xc000;  ///< for BARs in the port space
+inline constexpr uint64_t kPciPortEnd = 0x10000;
+inline constexpr uint64_t kPciHighBytes = uint64_t{16} << 30;  ///< of the window above RAM for 64-bit BARs
+
 inline constexpr uint64_t kIoApicBase = 0xfec00000;
 inline constexpr uint64_t kHpetBase = 0xfed00000;
 inline constexpr uint64_t kLocalApicBase = 0xfee00000;
@@ -54,6 +61,9 @@ struct MapEntry {
 };
 /// The map that is shown to the guest, sorted.
 [[nodiscard]] std::vector<MapEntry> memory_map(const memory::GuestMemory& memory);
+
+/// Where the window for 64-bit BARs begins: above all RAM, at 16 GiB or a multiple of it.
+[[nodiscard]] uint64_t pci_high_base(const memory::GuestMemory& memory);
 
 /// End of the usable RAM that begins at 1 MiB, or 1 MiB if there is none.
 [[nodiscard]] uint64_t high_ram_end(const memory::GuestMemory& memory);

@@ -17,6 +17,7 @@ enum Event : uint32_t {
   kEventSipi = 1u << 3,     ///< with the vector in sipi_vector
   kEventStop = 1u << 4,     ///< the engine returns to its caller
   kEventRecheck = 1u << 5,  ///< leave generated code once: something changed under it
+  kEventForeignWrite = 1u << 6,  ///< a device wrote where code was translated: settle_foreign_writes()
 };
 
 class EventFlags {

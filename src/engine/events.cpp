@@ -93,6 +93,10 @@ std::optional<Stop> service_events(cpu::Cpu& cpu) {
       return finish(Stop::kRequested);
     }
     if (pending & cpu::kEventRecheck) cpu.events.take(cpu::kEventRecheck);
+    if (pending & cpu::kEventForeignWrite) {
+      cpu.events.take(cpu::kEventForeignWrite);
+      cpu.memory.settle_foreign_writes();
+    }
     if (pending & cpu::kEventInit) {
       cpu.events.take(cpu::kEventInit);
       do_init(cpu);

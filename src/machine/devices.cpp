@@ -4,7 +4,10 @@
 #include <chrono>
 #include <utility>
 
+#include "base/bits.h"
 #include "base/try.h"
+#include "boot/memory_layout.h"
+#include "device/pci/placement.h"
 
 namespace eidolon::machine {
 
@@ -17,6 +20,7 @@ using device::ResetControl;
 using device::Rtc;
 using device::Serial;
 using device::SystemControlPort;
+using device::pci::ConfigPorts;
 using interrupt::IoApic;
 using interrupt::LocalApic;
 using interrupt::Pic;
@@ -51,7 +55,7 @@ std::array<interrupt::IrqLine*, Hpet::kPins> hpet_pins(interrupt::IrqRouter& irq
 
 }  // namespace
 
-Devices::Devices(TimerQueue& timers, device::MachineControl& control, const memory::GuestMemory& memory,
+Devices::Devices(TimerQueue& timers, device::MachineControl& control, memory::GuestMemory& memory,
                  Serial::Sink serial_sink)
     : local_apic_(apic_bus_, timers, 0, true, &pic_),
       pit_(timers, pit_line_),
@@ -64,7 +68,8 @@ Devices::Devices(TimerQueue& timers, device::MachineControl& control, const memo
       acpi_pm_(timers, irqs_.isa(AcpiPm::kSciIrq), control),
       reset_control_(control),
       system_control_(control),
-      debug_exit_(control) {
+      debug_exit_(control),
+      pci_(memory, apic_bus_, irqs_) {
   apic_bus_.connect(local_apic_);
   apic_bus_.connect(io_apic_);
   // The 8259 pair's INT reaches the processor both ways that a PC has: by the I/O APIC's pin 0 as ExtINT, and
@@ -73,6 +78,8 @@ Devices::Devices(TimerQueue& timers, device::MachineControl& control, const memo
     io_apic_.set_pin(0, level);
     local_apic_.set_lint(0, level);
   });
+  pci_.add(0, 0, host_bridge_);
+  pci_.add(device::pci::Lpc::kDevice, 0, lpc_);
 }
 
 Result<> Devices::attach(memory::IoBus& ports, memory::IoBus& mmio) {
@@ -95,7 +102,7 @@ Result<> Devices::attach(memory::IoBus& ports, memory::IoBus& mmio) {
       {DebugExit::kPort, DebugExit::kPorts, debug_exit_, "debug exit"},
       {Serial::kCom1, Serial::kPorts, serial_, "serial0"},
       {AcpiPm::kPort, AcpiPm::kPorts, acpi_pm_, "acpi pm"},
-      {ResetControl::kPort, ResetControl::kPorts, reset_control_, "reset control"},
+      {ConfigPorts::kPort, ConfigPorts::kPorts, pci_config_, "pci configuration"},
   };
   const std::vector<Place> mmio_places = {
       {IoApic::kAddress, IoApic::kLength, io_apic_, "ioapic"},
@@ -108,7 +115,25 @@ Result<> Devices::attach(memory::IoBus& ports, memory::IoBus& mmio) {
     EIDOLON_TRY(mmio.attach(place.base, place.length, place.handler, place.name));
   }
   EIDOLON_TRY(mmio.attach(local_apic_page_, LocalApic::kLength, local_apic_, "lapic"));
+  ports.set_fallback(&pci_.ports());
+  mmio.set_fallback(&pci_.addresses());
   local_apic_.set_base_observer([this, &mmio](uint64_t address) { move_local_apic(mmio, address); });
+  return {};
+}
+
+Result<> Devices::configure_pci(memory::IoBus& ports, const memory::GuestMemory& memory) {
+  const device::pci::Windows windows = {
+      .ports = {boot::kPciPortBase, boot::kPciPortEnd},
+      .memory32 = {boot::kMmioHoleBase, boot::kPciConfigBase},
+      .memory64 = {boot::pci_high_base(memory), boot::pci_high_base(memory) + boot::kPciHighBytes},
+      .config = boot::kPciConfigBase};
+  EIDOLON_TRY(device::pci::place(pci_, host_bridge_, lpc_, windows));
+  // PCI's interrupts are levels for the 8259 pair too.
+  for (unsigned line = 0; line < device::pci::Pirq::kLines; ++line) {
+    const unsigned irq = device::pci::irq_of_line(line);
+    const uint64_t port = Pic::kElcrPort + irq / 8;
+    ports.write(port, 1, ports.read(port, 1) | uint64_t{1} << irq % 8);
+  }
   return {};
 }
 

@@ -17,6 +17,10 @@
 #include "device/chipset/serial.h"
 #include "device/gated_line.h"
 #include "device/machine_control.h"
+#include "device/pci/config_access.h"
+#include "device/pci/host_bridge.h"
+#include "device/pci/lpc.h"
+#include "device/pci/root.h"
 #include "interrupt/apic_bus.h"
 #include "interrupt/io_apic.h"
 #include "interrupt/irq_router.h"
@@ -30,11 +34,13 @@ namespace eidolon::machine {
 class Devices {
  public:
   /// `memory` is complete: its size is in the CMOS memory.
-  Devices(TimerQueue& timers, device::MachineControl& control, const memory::GuestMemory& memory,
+  Devices(TimerQueue& timers, device::MachineControl& control, memory::GuestMemory& memory,
           device::Serial::Sink serial_sink);
 
   /// Puts every device on its bus. Once, before the processor runs.
   Result<> attach(memory::IoBus& ports, memory::IoBus& mmio);
+  /// Does on the PCI bus what firmware would do. After attach(), for a machine without firmware.
+  Result<> configure_pci(memory::IoBus& ports, const memory::GuestMemory& memory);
   /// Wires the bootstrap processor to its local APIC.
   void attach(cpu::Cpu& processor);
 
@@ -61,6 +67,10 @@ class Devices {
   device::ResetControl reset_control_;
   device::SystemControlPort system_control_;
   device::DebugExit debug_exit_;
+  device::pci::Root pci_;
+  device::pci::ConfigPorts pci_config_{pci_, reset_control_};
+  device::pci::HostBridge host_bridge_{pci_};
+  device::pci::Lpc lpc_{pci_.pirq()};
 };
 
 }  // namespace eidolon::machine

@@ -57,9 +57,13 @@ Machine::~Machine() { timers_.stop(); }
 
 Result<> Machine::assemble(const MachineConfig& config) {
   EIDOLON_TRY(devices_.attach(ports_, mmio_));
+  EIDOLON_TRY(devices_.configure_pci(ports_, *memory_));
   devices_.attach(processor_);
+  memory_->set_foreign_write_waker([this] { processor_.events.raise(cpu::kEventForeignWrite); });
   processor_.state.reset();
-  const boot::AcpiConfig acpi = {.hpet_block_id = device::Hpet::kBlockId, .pm_timer_32bit = true};
+  const boot::AcpiConfig acpi = {.hpet_block_id = device::Hpet::kBlockId,
+                                 .pm_timer_32bit = true,
+                                 .pci = {.high_base = boot::pci_high_base(*memory_)}};
   const uint64_t rsdp = EIDOLON_TRY(boot::write_acpi(*memory_, acpi));
   const boot::BootRequest request = {.kernel_path = config.kernel_path,
                                      .initrd_path = config.initrd_path,

@@ -117,4 +117,30 @@ void GuestMemory::before_write(GuestPhysical address, uint64_t length) {
   }
 }
 
+void GuestMemory::after_foreign_write(GuestPhysical address, uint64_t length) {
+  if (length == 0) return;
+  // The processor marks a page and then reads its bytes; here they were written and now the mark is looked
+  // at. One of the two sees the other.
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  bool any = false;
+  const GuestPhysical last = address + length - 1;
+  for (GuestPhysical page = address & ~kPageMask; page <= last; page += kPageSize) {
+    if (!page_has_code(page)) continue;
+    const GuestPhysical from = std::max(address, page);
+    std::lock_guard lock(stale_mutex_);
+    stale_.push_back({from, std::min(last, page + kPageMask) - from + 1});
+    any = true;
+  }
+  if (any && wake_) wake_();
+}
+
+void GuestMemory::settle_foreign_writes() {
+  std::vector<Stale> stale;
+  {
+    std::lock_guard lock(stale_mutex_);
+    stale.swap(stale_);
+  }
+  for (const Stale& range : stale) before_write(range.address, range.length);
+}
+
 }  // namespace eidolon::memory

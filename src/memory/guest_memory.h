@@ -8,7 +8,9 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <vector>
 
@@ -70,6 +72,15 @@ class GuestMemory {
   /// To be called before bytes in [address, address + length) change; cheap for pages without code.
   void before_write(GuestPhysical address, uint64_t length);
 
+  // Writes by other threads than the processor's (DMA). The observer belongs to the processor's thread, so
+  // what became stale waits in a list until that thread comes for it.
+  /// To be called after bytes changed and before the guest is told of it. From any thread.
+  void after_foreign_write(GuestPhysical address, uint64_t length);
+  /// On the processor's thread: tells the observer of what waits.
+  void settle_foreign_writes();
+  /// `wake` makes the processor's thread call settle_foreign_writes() before its next interrupt.
+  void set_foreign_write_waker(std::function<void()> wake) { wake_ = std::move(wake); }
+
  private:
   GuestMemory() = default;
   [[nodiscard]] std::atomic<uint8_t>* flags(GuestPhysical address) const;
@@ -81,6 +92,14 @@ class GuestMemory {
   std::vector<Region> regions_;                         ///< sorted by base
   std::unique_ptr<std::atomic<uint8_t>[]> page_flags_;  ///< by offset in the mapping
   CodeObserver* observer_ = nullptr;
+
+  struct Stale {
+    GuestPhysical address;
+    uint64_t length;
+  };
+  std::function<void()> wake_;
+  std::mutex stale_mutex_;
+  std::vector<Stale> stale_;  ///< within one page each
 };
 
 }  // namespace eidolon::memory

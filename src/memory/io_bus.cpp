@@ -28,6 +28,12 @@ const IoBus::Range* IoBus::find(uint64_t address) const {
   return address - range.base < range.length ? &range : nullptr;
 }
 
+bool IoBus::free(uint64_t address, unsigned size) const {
+  for (unsigned i = 0; i < size; ++i)
+    if (find(address + i) != nullptr) return false;
+  return true;
+}
+
 uint64_t IoBus::read(uint64_t address, unsigned size) const {
   const uint64_t value = read_handlers(address, size);
   if (observer_ != nullptr) [[unlikely]]
@@ -45,6 +51,8 @@ uint64_t IoBus::read_handlers(uint64_t address, unsigned size) const {
   const Range* range = find(address);
   if (range != nullptr && size <= range->length - (address - range->base))
     return range->handler->io_read(address - range->base, size) & mask_below(size * 8);
+  if (fallback_ != nullptr && range == nullptr && free(address, size))
+    return fallback_->io_read(address, size) & mask_below(size * 8);
   if (size == 1) return 0xff;
   uint64_t value = 0;
   for (unsigned i = 0; i < size; ++i) value |= read_handlers(address + i, 1) << (8 * i);
@@ -55,6 +63,10 @@ void IoBus::write_handlers(uint64_t address, unsigned size, uint64_t value) cons
   const Range* range = find(address);
   if (range != nullptr && size <= range->length - (address - range->base)) {
     range->handler->io_write(address - range->base, size, value & mask_below(size * 8));
+    return;
+  }
+  if (fallback_ != nullptr && range == nullptr && free(address, size)) {
+    fallback_->io_write(address, size, value & mask_below(size * 8));
     return;
   }
   if (size == 1) return;

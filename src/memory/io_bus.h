@@ -17,6 +17,8 @@ class IoBus {
   /// the machine is wired before its processors run.
   Result<> attach(uint64_t base, uint64_t length, IoHandler& handler, std::string name);
   void detach(uint64_t base);
+  /// Who is asked where nothing is attached, with the address as offset: a bus behind this one. Null: nobody.
+  void set_fallback(IoHandler* fallback) { fallback_ = fallback; }
 
   /// `size` is 1, 2, 4 or 8. An access that leaves its range is split into bytes.
   [[nodiscard]] uint64_t read(uint64_t address, unsigned size) const;
@@ -33,9 +35,12 @@ class IoBus {
     std::string name;
   };
   [[nodiscard]] const Range* find(uint64_t address) const;
+  /// Whether nothing is attached anywhere in the access, so that it can go to the fallback as it is.
+  [[nodiscard]] bool free(uint64_t address, unsigned size) const;
   [[nodiscard]] uint64_t read_handlers(uint64_t address, unsigned size) const;
   void write_handlers(uint64_t address, unsigned size, uint64_t value) const;
   std::vector<Range> ranges_;  ///< sorted by base
+  IoHandler* fallback_ = nullptr;
   IoObserver* observer_ = nullptr;
 };
 

@@ -1,5 +1,6 @@
 #include "boot/acpi.h"
 
+#include <algorithm>
 #include <numeric>
 
 #include "boot/aml.h"
@@ -32,7 +33,7 @@ TEST_F(Acpi, EveryTableIsReachableAndSumsToZero) {
   EXPECT_EQ(sum(kFirmwareBase, 36), 0u);
   const auto xsdt = at<uint64_t>(kFirmwareBase + 24);
   const uint64_t fadt = find("FACP"), dsdt = at<uint64_t>(fadt + 140);
-  for (const uint64_t table : {xsdt, fadt, find("APIC"), find("HPET"), dsdt}) {
+  for (const uint64_t table : {xsdt, fadt, find("APIC"), find("HPET"), find("MCFG"), dsdt}) {
     ASSERT_NE(table, 0u);
     EXPECT_EQ(sum(table, at<uint32_t>(table + 4)), 0u) << text(table);
   }
@@ -49,6 +50,31 @@ TEST_F(Acpi, FadtNamesThePortsOfTheMachine) {
   EXPECT_EQ(at<uint64_t>(fadt + 208 + 4), 0x608u);
   EXPECT_EQ(at<uint64_t>(fadt + 116 + 4), 0xcf9u);
   EXPECT_EQ(at<uint8_t>(fadt + 128), 6u);
+}
+
+TEST_F(Acpi, McfgSaysWherePciConfigurationIs) {
+  const AcpiTable mcfg = make_mcfg();
+  ASSERT_EQ(mcfg.size(), 60u);
+  EXPECT_EQ(field<uint64_t>(mcfg, 44), kPciConfigBase);
+  EXPECT_EQ(mcfg[54], 0);
+  EXPECT_EQ(mcfg[55], 255);
+}
+
+TEST_F(Acpi, DsdtRoutesEveryPinOfTheRootBus) {
+  const AcpiTable dsdt = make_dsdt({});
+  // Device 3, INTA#, no link device, pin 19 of the I/O APIC: a package of four.
+  const aml::Bytes entry =
+      aml::package({aml::integer(0x3ffff), aml::integer(0), aml::integer(0), aml::integer(19)});
+  EXPECT_NE(std::search(dsdt.begin(), dsdt.end(), entry.begin(), entry.end()), dsdt.end());
+  const aml::Bytes legacy =
+      aml::package({aml::integer(0x3ffff), aml::integer(0), aml::integer(0), aml::integer(11)});
+  EXPECT_NE(std::search(dsdt.begin(), dsdt.end(), legacy.begin(), legacy.end()), dsdt.end());
+}
+
+TEST_F(Acpi, TheWindowAboveRamIsAboveRam) {
+  EXPECT_EQ(pci_high_base(*memory_), uint64_t{16} << 30);
+  const AcpiTable without = make_dsdt({}), with = make_dsdt({.pci = {.high_base = pci_high_base(*memory_)}});
+  EXPECT_EQ(with.size(), without.size() + 46) << "one quad word descriptor";
 }
 
 TEST_F(Acpi, MadtListsEveryProcessor) {
