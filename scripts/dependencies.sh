@@ -7,7 +7,7 @@ set -euo pipefail
 . "$(dirname "$0")/common.sh"
 
 build_packages=(g++ cmake ninja-build ccache git
-  libzydis-dev libxbyak-dev libfmt-dev libcli11-dev nlohmann-json3-dev libgtest-dev)
+  libzydis-dev libxbyak-dev libfmt-dev libcli11-dev nlohmann-json3-dev libslirp-dev libgtest-dev)
 guest_packages=(cpio gzip xz-utils)
 bench_packages=(qemu-system-x86 python3 libbenchmark-dev)
 test_packages=()

@@ -50,6 +50,9 @@ struct RunText {
   MachineText machine;
   std::string engine = "auto";
   std::string serial = "stdio";
+  std::vector<std::string> disks;
+  std::string net = "none";
+  std::vector<std::string> published;
   bool no_reboot = false;
   bool statistics = false;
   bool perf_map = false;
@@ -63,6 +66,21 @@ void describe_run(CLI::App& run, RunText& text) {
   run.add_option("--serial", text.serial, "where COM1 goes: stdio, file:PATH or null")
       ->type_name("TARGET")
       ->capture_default_str();
+  run.add_option("--disk", text.disks,
+                 "a virtio disk (/dev/vda, vdb ...): a raw image or block device; with ,readonly it cannot "
+                 "be written, "
+                 "with ,snapshot what is written is forgotten at the end. May be given several times")
+      ->type_name("FILE")
+      ->allow_extra_args(false);
+  run.add_option("--net", text.net, "none, or user: a virtio network card behind the host's own connections")
+      ->type_name("NETWORK")
+      ->capture_default_str();
+  run.add_option(
+         "--publish", text.published,
+         "a TCP port of the host that leads into the guest, as 8080:80; [ADDRESS:]HOST:GUEST[/udp]. May be "
+         "given several times, with --net user")
+      ->type_name("HOST:GUEST")
+      ->allow_extra_args(false);
   run.add_flag("--no-reboot", text.no_reboot,
                "end with status 3 when the guest resets, instead of starting again");
   run.add_flag("--stats", text.statistics, "at the end, say what the engine counted");
@@ -77,6 +95,7 @@ port 0xf4; 3 after a reset or a triple fault under --no-reboot; 2 if the command
 Examples:
   eidolon run --kernel vmlinuz --initrd initrd.gz --append console=ttyS0
   eidolon run --kernel vmlinux --memory 2G --cpu x86-64-v3 --append "console=ttyS0 panic=-1" --no-reboot
+  eidolon run --kernel vmlinuz --initrd initrd.img --append "root=/dev/vda console=ttyS0" --disk root.img --net user
   eidolon run --kernel test.elf --engine step --serial file:test.log)");
 }
 
@@ -85,10 +104,39 @@ bool same_file(const std::string& one, const std::string& other) {
   return !one.empty() && !other.empty() && std::filesystem::equivalent(one, other, ignored);
 }
 
+machine::DiskConfig read_disk(std::string_view text) {
+  using Access = machine::DiskConfig::Access;
+  constexpr std::string_view kReadOnly = ",readonly", kSnapshot = ",snapshot";
+  const auto access = text.ends_with(kReadOnly)   ? Access::kReadOnly
+                      : text.ends_with(kSnapshot) ? Access::kSnapshot
+                                                  : Access::kReadWrite;
+  if (access != Access::kReadWrite) text.remove_suffix(kReadOnly.size());
+  static_assert(kReadOnly.size() == kSnapshot.size());
+  return {.path = std::string(text), .access = access};
+}
+
+Result<machine::NetworkConfig> read_network(const RunText& text) {
+  using Kind = machine::NetworkConfig::Kind;
+  if (text.net != "none" && text.net != "user")
+    return fail("--net does not know '{}'; it takes none or user", text.net);
+  machine::NetworkConfig network{.kind = text.net == "user" ? Kind::kUser : Kind::kNone, .published = {}};
+  if (network.kind == Kind::kNone && !text.published.empty())
+    return fail("--publish needs a network to lead into; add --net user");
+  for (const std::string& port : text.published)
+    network.published.push_back(EIDOLON_TRY(backend::parse_published_port(port)));
+  return network;
+}
+
 Result<RunRequest> read_run(const RunText& text) {
   RunRequest request;
   request.machine = EIDOLON_TRY(read_machine(text.machine));
   request.machine.engine = EIDOLON_TRY(machine::parse_engine_choice(text.engine));
+  for (const std::string& disk : text.disks) request.machine.disks.push_back(read_disk(disk));
+  request.machine.network = EIDOLON_TRY(read_network(text));
+  // A recording cannot hold what devices write into memory while the processor runs.
+  if (request.machine.engine == machine::EngineChoice::kLockstep &&
+      (!text.disks.empty() || request.machine.network.kind != machine::NetworkConfig::Kind::kNone))
+    return fail("--engine lockstep works without devices that write to memory; leave out --disk and --net");
   request.serial = EIDOLON_TRY(backend::parse_serial_target(text.serial));
   request.reboot = !text.no_reboot;
   request.statistics = text.statistics;
@@ -101,6 +149,10 @@ Result<RunRequest> read_run(const RunText& text) {
   const std::string& file = request.serial.path;
   if (same_file(file, text.machine.kernel) || same_file(file, text.machine.initrd)) {
     return fail("--serial would overwrite '{}', which the guest is loaded from; name another file", file);
+  }
+  for (const machine::DiskConfig& disk : request.machine.disks) {
+    if (same_file(request.serial.path, disk.path))
+      return fail("--serial would overwrite the disk '{}'; name another file", disk.path);
   }
   return request;
 }

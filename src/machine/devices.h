@@ -26,6 +26,8 @@
 #include "interrupt/irq_router.h"
 #include "interrupt/local_apic.h"
 #include "interrupt/pic.h"
+#include "machine/machine_config.h"
+#include "machine/virtio_devices.h"
 #include "memory/guest_memory.h"
 #include "memory/io_bus.h"
 
@@ -39,6 +41,10 @@ class Devices {
 
   /// Puts every device on its bus. Once, before the processor runs.
   Result<> attach(memory::IoBus& ports, memory::IoBus& mmio);
+  /// The devices that the user asked for. Before configure_pci().
+  Result<> add(const MachineConfig& config) { return virtio_.add(config, pci_); }
+  /// No device's thread runs when this returns. The last thing that is asked of them.
+  void stop() { virtio_.remove_all(); }
   /// Does on the PCI bus what firmware would do. After attach(), for a machine without firmware.
   Result<> configure_pci(memory::IoBus& ports, const memory::GuestMemory& memory);
   /// Wires the bootstrap processor to its local APIC.
@@ -71,6 +77,7 @@ class Devices {
   device::pci::ConfigPorts pci_config_{pci_, reset_control_};
   device::pci::HostBridge host_bridge_{pci_};
   device::pci::Lpc lpc_{pci_.pirq()};
+  VirtioDevices virtio_;
 };
 
 }  // namespace eidolon::machine

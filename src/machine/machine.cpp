@@ -52,11 +52,15 @@ Machine::Machine(cpu::CpuidModel model, EngineDecision decision, std::unique_ptr
                   .model = model_,
                   .interrupts = &devices_.interrupts()}) {}
 
-// No timer may run into a device that is being destroyed.
-Machine::~Machine() { timers_.stop(); }
+// No timer may run into a device that is being destroyed, and no device's thread into the processor.
+Machine::~Machine() {
+  devices_.stop();
+  timers_.stop();
+}
 
 Result<> Machine::assemble(const MachineConfig& config) {
   EIDOLON_TRY(devices_.attach(ports_, mmio_));
+  EIDOLON_TRY(devices_.add(config));
   EIDOLON_TRY(devices_.configure_pci(ports_, *memory_));
   devices_.attach(processor_);
   memory_->set_foreign_write_waker([this] { processor_.events.raise(cpu::kEventForeignWrite); });

@@ -5,12 +5,30 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
+
+#include "backend/published_port.h"
 
 #include "engine/translate/observer.h"
 
 namespace eidolon::machine {
 
 enum class EngineChoice : uint8_t { kAuto, kTranslate, kStep, kLockstep };
+
+struct DiskConfig {
+  enum class Access : uint8_t {
+    kReadWrite,
+    kReadOnly,
+    kSnapshot,  ///< what is written is forgotten when the machine ends
+  };
+  std::string path;
+  Access access = Access::kReadWrite;
+};
+
+struct NetworkConfig {
+  enum class Kind : uint8_t { kNone, kUser } kind = Kind::kNone;
+  std::vector<backend::PublishedPort> published;
+};
 
 struct MachineConfig {
   std::string kernel_path;
@@ -19,6 +37,8 @@ struct MachineConfig {
   uint64_t memory_bytes = uint64_t{512} << 20;
   std::string cpu_model = "host";
   EngineChoice engine = EngineChoice::kAuto;
+  std::vector<DiskConfig> disks;
+  NetworkConfig network;
   /// Lockstep begins when the guest first writes to this port, not at once.
   std::optional<uint16_t> lockstep_from_port;
   /// Takes samples of where the time goes, for the report.

@@ -84,6 +84,32 @@ TEST(CommandLine, ExplainRefusesWhatIsMissingOrWrong) {
             std::string::npos);
 }
 
+TEST(CommandLine, RunTakesDisksAndANetwork) {
+  using Access = machine::DiskConfig::Access;
+  const Request request =
+      parse({"run", "--kernel", "k", "--disk", "a.img", "--disk", "b,c.img,readonly", "--disk", "d,snapshot",
+             "--net", "user", "--publish", "8080:80", "--publish", "2222:22"});
+  const RunRequest& run = std::get<RunRequest>(request);
+  ASSERT_EQ(run.machine.disks.size(), 3u);
+  EXPECT_EQ(run.machine.disks[0].path, "a.img");
+  EXPECT_EQ(run.machine.disks[0].access, Access::kReadWrite);
+  EXPECT_EQ(run.machine.disks[1].path, "b,c.img");
+  EXPECT_EQ(run.machine.disks[1].access, Access::kReadOnly);
+  EXPECT_EQ(run.machine.disks[2].access, Access::kSnapshot);
+  EXPECT_EQ(run.machine.network.kind, machine::NetworkConfig::Kind::kUser);
+  ASSERT_EQ(run.machine.network.published.size(), 2u);
+  EXPECT_EQ(run.machine.network.published[1].guest_port, 22);
+}
+
+TEST(CommandLine, NetworksThatCannotBeAreRefused) {
+  EXPECT_NE(refusal({"run", "--kernel", "k", "--net", "tap"}).find("tap"), std::string::npos);
+  EXPECT_NE(refusal({"run", "--kernel", "k", "--publish", "80:80"}).find("--net user"), std::string::npos);
+  EXPECT_NE(refusal({"run", "--kernel", "k", "--net", "user", "--publish", "80"}).find("8080:80"),
+            std::string::npos);
+  EXPECT_NE(refusal({"run", "--kernel", "k", "--engine", "lockstep", "--net", "user"}).find("lockstep"),
+            std::string::npos);
+}
+
 TEST(CommandLine, CheckTakesJson) {
   EXPECT_FALSE(std::get<CheckRequest>(parse({"check"})).json);
   EXPECT_TRUE(std::get<CheckRequest>(parse({"check", "--json"})).json);

@@ -1,0 +1,66 @@
+#include "backend/parts.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <climits>
+
+namespace eidolon::backend {
+
+using device::storage::IoStatus;
+
+std::vector<iovec> cut(std::span<const iovec> parts, uint64_t offset, uint64_t length) {
+  std::vector<iovec> result;
+  for (const iovec& part : parts) {
+    if (length == 0) break;
+    if (offset >= part.iov_len) {
+      offset -= part.iov_len;
+      continue;
+    }
+    const size_t taken = std::min<uint64_t>(part.iov_len - offset, length);
+    result.push_back({static_cast<uint8_t*>(part.iov_base) + offset, taken});
+    length -= taken;
+    offset = 0;
+  }
+  return result;
+}
+
+uint64_t bytes_of(std::span<const iovec> parts) {
+  uint64_t sum = 0;
+  for (const iovec& part : parts) sum += part.iov_len;
+  return sum;
+}
+
+IoStatus status_of_errno() {
+  return errno == ENOSPC || errno == EDQUOT ? IoStatus::kNoSpace : IoStatus::kFailed;
+}
+
+namespace {
+
+template <typename Call>
+IoStatus transfer(Call call, uint64_t offset, std::span<const iovec> parts) {
+  const uint64_t total = bytes_of(parts);
+  for (uint64_t done = 0; done < total;) {
+    const std::vector<iovec> left = cut(parts, done, total - done);
+    const ssize_t count = call(left.data(), static_cast<int>(std::min<size_t>(left.size(), IOV_MAX)),
+                               static_cast<off_t>(offset + done));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return status_of_errno();
+    if (count == 0) return IoStatus::kFailed;  // the file got shorter behind our back
+    done += static_cast<uint64_t>(count);
+  }
+  return IoStatus::kDone;
+}
+
+}  // namespace
+
+IoStatus read_all(int fd, uint64_t offset, std::span<const iovec> into) {
+  return transfer([fd](const iovec* parts, int count, off_t at) { return preadv(fd, parts, count, at); },
+                  offset, into);
+}
+
+IoStatus write_all(int fd, uint64_t offset, std::span<const iovec> from) {
+  return transfer([fd](const iovec* parts, int count, off_t at) { return pwritev(fd, parts, count, at); },
+                  offset, from);
+}
+
+}  // namespace eidolon::backend

@@ -1,0 +1,204 @@
+#include "backend/user_network.h"
+
+#include <arpa/inet.h>
+#include <slirp/libslirp.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "base/try.h"
+
+namespace eidolon::backend {
+
+namespace {
+
+constexpr int64_t kNsPerMs = 1'000'000;
+
+int64_t now_ns() {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
+}
+
+in_addr address(const char* text) {
+  in_addr result{};
+  inet_pton(AF_INET, text, &result);
+  return result;
+}
+
+int to_poll(int events) {
+  int result = 0;
+  if ((events & SLIRP_POLL_IN) != 0) result |= POLLIN;
+  if ((events & SLIRP_POLL_OUT) != 0) result |= POLLOUT;
+  if ((events & SLIRP_POLL_PRI) != 0) result |= POLLPRI;
+  return result;
+}
+
+int from_poll(int events) {
+  int result = 0;
+  if ((events & POLLIN) != 0) result |= SLIRP_POLL_IN;
+  if ((events & POLLOUT) != 0) result |= SLIRP_POLL_OUT;
+  if ((events & POLLPRI) != 0) result |= SLIRP_POLL_PRI;
+  if ((events & POLLERR) != 0) result |= SLIRP_POLL_ERR;
+  if ((events & POLLHUP) != 0) result |= SLIRP_POLL_HUP;
+  return result;
+}
+
+}  // namespace
+
+/// Each is called on the network's thread, or while it does not run yet.
+struct UserNetwork::Callbacks {
+  static UserNetwork& of(void* self) { return *static_cast<UserNetwork*>(self); }
+
+  static ssize_t send_packet(const void* frame, size_t length, void* self) {
+    of(self).to_guest({static_cast<const uint8_t*>(frame), length});
+    return static_cast<ssize_t>(length);
+  }
+  static void guest_error(const char* /*message*/, void* /*self*/) {}
+  static int64_t clock_get_ns(void* /*self*/) { return now_ns(); }
+  static void* timer_new(SlirpTimerCb callback, void* cookie, void* self) {
+    return &of(self).alarms_.emplace_back(Alarm{callback, cookie, -1});
+  }
+  static void timer_free(void* timer, void* self) {
+    of(self).alarms_.remove_if([timer](const Alarm& alarm) { return &alarm == timer; });
+  }
+  static void timer_mod(void* timer, int64_t due_ms, void* /*self*/) {
+    static_cast<Alarm*>(timer)->due_ms = due_ms;
+  }
+  static void register_poll_fd(int /*fd*/, void* /*self*/) {}
+  static void unregister_poll_fd(int /*fd*/, void* /*self*/) {}
+  static void notify(void* self) { of(self).wake(); }
+
+  static int add_poll(int fd, int events, void* self) {
+    std::vector<pollfd>& watched = of(self).watched_;
+    watched.push_back({.fd = fd, .events = static_cast<short>(to_poll(events)), .revents = 0});
+    return static_cast<int>(watched.size()) - 1;
+  }
+  static int get_events(int index, void* self) {
+    return from_poll(of(self).watched_[static_cast<size_t>(index)].revents);
+  }
+
+  static constexpr SlirpCb kTable = {.send_packet = send_packet,
+                                     .guest_error = guest_error,
+                                     .clock_get_ns = clock_get_ns,
+                                     .timer_new = timer_new,
+                                     .timer_free = timer_free,
+                                     .timer_mod = timer_mod,
+                                     .register_poll_fd = register_poll_fd,
+                                     .unregister_poll_fd = unregister_poll_fd,
+                                     .notify = notify,
+                                     .init_completed = nullptr,
+                                     .timer_new_opaque = nullptr};
+};
+
+Result<std::unique_ptr<UserNetwork>> UserNetwork::create(std::span<const PublishedPort> published) {
+  FileDescriptor wakeup(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!wakeup.valid())
+    return fail("cannot make an event descriptor ({}); raise the limit on open files", strerror(errno));
+  std::unique_ptr<UserNetwork> network(new UserNetwork(std::move(wakeup)));
+  SlirpConfig config{};
+  config.version = 1;
+  config.in_enabled = true;
+  config.vnetwork = address("10.0.2.0");
+  config.vnetmask = address("255.255.255.0");
+  config.vhost = address("10.0.2.2");
+  config.vdhcp_start = address("10.0.2.15");
+  config.vnameserver = address("10.0.2.3");
+  config.vhostname = "eidolon";
+  network->slirp_ = slirp_new(&config, &Callbacks::kTable, network.get());
+  if (network->slirp_ == nullptr) return fail("the user-mode network could not be started; use --net none");
+  for (const PublishedPort& port : published) EIDOLON_TRY(network->publish(port));
+  return network;
+}
+
+UserNetwork::~UserNetwork() {
+  stopping_.store(true);
+  const uint64_t one = 1;
+  [[maybe_unused]] const ssize_t written = write(wakeup_.get(), &one, sizeof one);
+  if (thread_.joinable()) thread_.join();
+  if (slirp_ != nullptr) slirp_cleanup(slirp_);
+}
+
+Result<> UserNetwork::publish(const PublishedPort& port) {
+  if (slirp_add_hostfwd(slirp_, port.udp ? 1 : 0, address(port.host_address.c_str()), port.host_port,
+                        in_addr{}, port.guest_port) == 0)
+    return {};
+  return fail("cannot listen on {}:{} ({}); name another port with --publish", port.host_address,
+              port.host_port, strerror(errno));
+}
+
+void UserNetwork::plug(device::net::Card* card) {
+  std::lock_guard lock(card_mutex_);
+  card_ = card;
+}
+
+void UserNetwork::wake() {
+  std::call_once(started_, [this] { thread_ = std::thread([this] { thread_main(); }); });
+  const uint64_t one = 1;
+  // The counter cannot overflow before the thread drains it, and then it is awake anyway.
+  [[maybe_unused]] const ssize_t written = write(wakeup_.get(), &one, sizeof one);
+}
+
+void UserNetwork::thread_main() {
+  while (!stopping_.load()) {
+    send_frames();
+    deliver_kept();
+    wait();
+    run_alarms();
+  }
+}
+
+void UserNetwork::send_frames() {
+  constexpr unsigned kAtOnce = 256;  // then look after the sockets too
+  for (unsigned i = 0; i < kAtOnce; ++i) {
+    {
+      std::lock_guard lock(card_mutex_);
+      if (card_ == nullptr || !card_->next_frame(frame_)) return;
+    }
+    slirp_input(slirp_, frame_.data(), static_cast<int>(frame_.size()));
+  }
+  wake();  // not done
+}
+
+void UserNetwork::deliver_kept() {
+  std::lock_guard lock(card_mutex_);
+  while (!kept_.empty() && card_ != nullptr && card_->receive(kept_.front())) kept_.pop_front();
+}
+
+void UserNetwork::to_guest(std::span<const uint8_t> frame) {
+  std::lock_guard lock(card_mutex_);
+  if (card_ == nullptr || (kept_.empty() && card_->receive(frame))) return;
+  if (kept_.size() < kMostKept) kept_.emplace_back(frame.begin(), frame.end());
+}
+
+void UserNetwork::wait() {
+  watched_.assign(1, {.fd = wakeup_.get(), .events = POLLIN, .revents = 0});
+  uint32_t timeout = 60'000;
+  slirp_pollfds_fill(slirp_, &timeout, Callbacks::add_poll, this);
+  for (const Alarm& alarm : alarms_) {
+    if (alarm.due_ms < 0) continue;
+    const int64_t left = std::max<int64_t>(alarm.due_ms - now_ns() / kNsPerMs, 0);
+    timeout = static_cast<uint32_t>(std::min<int64_t>(timeout, left));
+  }
+  const int ready = poll(watched_.data(), watched_.size(), static_cast<int>(timeout));
+  if (watched_[0].revents != 0) {
+    uint64_t count = 0;
+    [[maybe_unused]] const ssize_t drained = read(wakeup_.get(), &count, sizeof count);
+  }
+  slirp_pollfds_poll(slirp_, ready < 0 ? 1 : 0, Callbacks::get_events, this);
+}
+
+void UserNetwork::run_alarms() {
+  const int64_t now = now_ns() / kNsPerMs;
+  for (Alarm& alarm : alarms_) {
+    if (alarm.due_ms < 0 || alarm.due_ms > now) continue;
+    alarm.due_ms = -1;
+    alarm.callback(alarm.cookie);
+  }
+}
+
+}  // namespace eidolon::backend

@@ -1,0 +1,70 @@
+// A network without privileges: libslirp speaks TCP/IP with the guest and uses ordinary sockets of the host.
+// The guest gets 10.0.2.15 by DHCP; the host is 10.0.2.2 (its loopback too), the name server 10.0.2.3.
+//
+// One thread owns libslirp. It pulls frames from the card, hands it what comes for the guest, and keeps back
+// a bounded number of frames while the guest has no buffers.
+#pragma once
+
+#include <poll.h>
+
+#include <atomic>
+#include <deque>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <thread>
+#include <vector>
+
+#include "backend/published_port.h"
+#include "base/file.h"
+#include "base/result.h"
+#include "device/net/link.h"
+
+struct Slirp;
+
+namespace eidolon::backend {
+
+class UserNetwork final : public device::net::Link {
+ public:
+  /// Listens on the published ports; the thread starts when the card is first used.
+  static Result<std::unique_ptr<UserNetwork>> create(std::span<const PublishedPort> published);
+  ~UserNetwork() override;
+
+  void plug(device::net::Card* card) override;
+  void wake() override;
+
+ private:
+  static constexpr size_t kMostKept = 1024;  ///< frames
+  struct Alarm {
+    void (*callback)(void*);
+    void* cookie;
+    int64_t due_ms;  ///< -1: not set
+  };
+  struct Callbacks;  ///< what libslirp calls
+
+  explicit UserNetwork(FileDescriptor wakeup) : wakeup_(std::move(wakeup)) {}
+  Result<> publish(const PublishedPort& port);
+  void thread_main();
+  void send_frames();
+  void deliver_kept();
+  void to_guest(std::span<const uint8_t> frame);
+  void wait();
+  void run_alarms();
+
+  const FileDescriptor wakeup_;
+  Slirp* slirp_ = nullptr;  ///< the thread's, once it runs
+  std::mutex card_mutex_;   ///< before the card's lock
+  device::net::Card* card_ = nullptr;
+  std::once_flag started_;
+  std::atomic<bool> stopping_{false};
+
+  // The thread's own.
+  std::deque<std::vector<uint8_t>> kept_;
+  std::list<Alarm> alarms_;
+  std::vector<pollfd> watched_;
+  std::vector<uint8_t> frame_;
+  std::thread thread_;
+};
+
+}  // namespace eidolon::backend

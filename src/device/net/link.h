@@ -1,0 +1,34 @@
+// A network card and what it is plugged into: the two ends of a cable, whatever card and whatever network.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace eidolon::device::net {
+
+inline constexpr size_t kLongestFrame = 1514;  ///< Ethernet header and 1500 bytes, without the checksum
+
+/// The card. Called from the network's thread; takes the card's own lock.
+class Card {
+ public:
+  virtual ~Card() = default;
+  /// The next frame that the guest sends, into `frame`; false if there is none.
+  [[nodiscard]] virtual bool next_frame(std::vector<uint8_t>& frame) = 0;
+  /// A frame for the guest. False if it has no buffer for it now: the card calls Link::wake() when it has.
+  [[nodiscard]] virtual bool receive(std::span<const uint8_t> frame) = 0;
+};
+
+/// The network. Its thread pulls frames, so that a guest cannot flood it.
+class Link {
+ public:
+  virtual ~Link() = default;
+  /// One card, or null: when this returns, the card before is not called any more. Not with the card's lock
+  /// held.
+  virtual void plug(Card* card) = 0;
+  /// There are frames to send, or there is room to receive. From any thread, at once, with the card's lock
+  /// held or not.
+  virtual void wake() = 0;
+};
+
+}  // namespace eidolon::device::net

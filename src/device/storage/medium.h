@@ -1,0 +1,34 @@
+// What a disk, whatever its controller, keeps its bytes on. Implemented in backend/.
+#pragma once
+
+#include <sys/uio.h>
+
+#include <cstdint>
+#include <span>
+
+namespace eidolon::device::storage {
+
+enum class IoStatus : uint8_t {
+  kDone,
+  kFailed,   ///< the host could not
+  kNoSpace,  ///< the host's disk is full; nothing that was there before is lost
+};
+
+/// Offsets and lengths are bytes within size(), multiples of 512; the caller has checked them. From any
+/// thread, several at a time; requests that overlap are the guest's own race.
+class Medium {
+ public:
+  virtual ~Medium() = default;
+  [[nodiscard]] virtual uint64_t size() const = 0;
+  [[nodiscard]] virtual bool read_only() const = 0;
+
+  [[nodiscard]] virtual IoStatus read(uint64_t offset, std::span<const iovec> into) = 0;
+  [[nodiscard]] virtual IoStatus write(uint64_t offset, std::span<const iovec> from) = 0;
+  /// What was written before is on the disk when this returns.
+  [[nodiscard]] virtual IoStatus flush() = 0;
+  /// The contents may be forgotten: a hint.
+  [[nodiscard]] virtual IoStatus discard(uint64_t offset, uint64_t length) = 0;
+  [[nodiscard]] virtual IoStatus write_zeroes(uint64_t offset, uint64_t length, bool may_unmap) = 0;
+};
+
+}  // namespace eidolon::device::storage

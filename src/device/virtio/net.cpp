@@ -1,0 +1,106 @@
+#include "device/virtio/net.h"
+
+#include <algorithm>
+
+namespace eidolon::device::virtio {
+
+namespace {
+
+constexpr uint16_t kType = 1, kQueueSize = 256;
+constexpr uint64_t kFeatureAddress = 1u << 5, kFeatureMergeable = 1u << 15, kFeatureStatus = 1u << 16;
+constexpr uint16_t kLinkUp = 1;
+
+/// Before every frame (5.1.6).
+struct [[gnu::packed]] Header {
+  uint8_t flags = 0;
+  uint8_t segmentation = 0;
+  uint16_t header_length = 0;
+  uint16_t segment_size = 0;
+  uint16_t checksum_start = 0;
+  uint16_t checksum_offset = 0;
+  uint16_t buffers = 1;
+};
+static_assert(sizeof(Header) == 12);
+
+/// A frame must be shorter than the guest's smallest buffers allow: so many are enough.
+constexpr size_t kMostBuffers = 64;
+
+}  // namespace
+
+Net::Net(std::string name, net::Link& link, const MacAddress& address)
+    : Device({.name = std::move(name),
+              .type = kType,
+              .features = kFeatureAddress | kFeatureMergeable | kFeatureStatus,
+              .queue_sizes = {kQueueSize, kQueueSize},
+              .class_code = 0x020000}),
+      link_(link),
+      address_(address) {
+  link_.plug(this);
+}
+
+Net::~Net() { link_.plug(nullptr); }
+
+void Net::queue_notified(unsigned /*queue*/) { link_.wake(); }
+void Net::driver_ready() { link_.wake(); }
+
+std::vector<uint8_t> Net::config() {
+  std::vector<uint8_t> bytes(address_.begin(), address_.end());
+  bytes.push_back(kLinkUp);
+  bytes.push_back(0);
+  return bytes;
+}
+
+bool Net::next_frame(std::vector<uint8_t>& frame) {
+  const Lock held = lock();
+  for (;;) {
+    if (!take(kTransmit, sending_) && (!rearm(kTransmit) || !take(kTransmit, sending_))) return false;
+    const uint64_t bytes = sending_.readable_bytes();
+    const bool sane = bytes > sizeof(Header) && bytes - sizeof(Header) <= net::kLongestFrame;
+    frame.resize(sane ? bytes - sizeof(Header) : 0);
+    const bool read = sane && sending_.read(dma(), sizeof(Header), frame.data(), frame.size());
+    give_back(kTransmit, sending_, 0);
+    signal(kTransmit);
+    if (read) return true;  // a frame that cannot be one is dropped, as by a wire
+  }
+}
+
+/// Buffers with room for `bytes`, in filling_; false, and none taken, if there are not enough now.
+bool Net::take_receive_buffers(size_t bytes) {
+  uint64_t room = 0;
+  for (const Chain& chain : filling_) room += chain.writable_bytes();
+  while (room < bytes && filling_.size() < kMostBuffers) {
+    Chain chain;
+    if (!take(kReceive, chain) && (!rearm(kReceive) || !take(kReceive, chain))) return false;
+    room += chain.writable_bytes();
+    filling_.push_back(std::move(chain));
+    if (!negotiated(kFeatureMergeable)) break;
+  }
+  if (room >= bytes) return true;
+  need_reset();  // the driver's buffers are too small for any frame (5.1.6.3.1)
+  return false;
+}
+
+bool Net::receive(std::span<const uint8_t> frame) {
+  const Lock held = lock();
+  if (!running()) {
+    filling_.clear();
+    return true;  // nobody listens: the frame is lost, as on a wire
+  }
+  if (!take_receive_buffers(sizeof(Header) + frame.size())) return false;
+  const Header header = {.buffers = static_cast<uint16_t>(filling_.size())};
+  std::vector<uint8_t> bytes(sizeof header + frame.size());
+  std::memcpy(bytes.data(), &header, sizeof header);
+  std::ranges::copy(frame, bytes.begin() + sizeof header);
+  size_t at = 0;
+  for (const Chain& chain : filling_) {
+    const auto part = static_cast<uint32_t>(std::min<uint64_t>(chain.writable_bytes(), bytes.size() - at));
+    const bool written = chain.write(dma(), 0, bytes.data() + at, part);
+    give_back(kReceive, chain, written ? part : 0);
+    at += part;
+  }
+  filling_.clear();
+  signal(kReceive);
+  return true;
+}
+
+}  // namespace eidolon::device::virtio

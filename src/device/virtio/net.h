@@ -1,0 +1,43 @@
+// The network device (virtio 1.2, 5.1): one pair of queues, mergeable receive buffers, no offloads yet.
+//
+// The network's thread does the copying: the guest's notification only wakes it.
+#pragma once
+
+#include <array>
+
+#include "device/net/link.h"
+#include "device/virtio/device.h"
+
+namespace eidolon::device::virtio {
+
+using MacAddress = std::array<uint8_t, 6>;
+
+class Net final : public Device, private net::Card {
+ public:
+  static constexpr MacAddress kFirstAddress = {0x52, 0x54, 0x00, 0x12, 0x34, 0x56};
+
+  /// `link` outlives the device.
+  Net(std::string name, net::Link& link, const MacAddress& address);
+  ~Net() override;
+
+ protected:
+  void queue_notified(unsigned queue) override;
+  void driver_ready() override;
+  void reset_device() override { filling_.clear(); }
+  [[nodiscard]] std::vector<uint8_t> config() override;
+
+ private:
+  enum Queues : unsigned { kReceive, kTransmit };
+
+  // net::Card
+  [[nodiscard]] bool next_frame(std::vector<uint8_t>& frame) override;
+  [[nodiscard]] bool receive(std::span<const uint8_t> frame) override;
+  [[nodiscard]] bool take_receive_buffers(size_t bytes);
+
+  net::Link& link_;
+  const MacAddress address_;
+  Chain sending_;
+  std::vector<Chain> filling_;  ///< buffers for the frame that is being received
+};
+
+}  // namespace eidolon::device::virtio

@@ -1,0 +1,64 @@
+// Virtio over PCI (virtio 1.2, 4.1), modern only: the common, ISR, device and notification structures in BAR
+// 0, the window through configuration space, and MSI-X in BAR 1.
+#pragma once
+
+#include <array>
+
+#include "device/pci/function.h"
+#include "device/virtio/device.h"
+#include "memory/io_window.h"
+
+namespace eidolon::device::virtio {
+
+class PciTransport final : public pci::Function, private Signals, private memory::IoHandler {
+ public:
+  /// `device` outlives the transport.
+  explicit PciTransport(virtio::Device& device);
+
+ protected:
+  void connected() override { device_.connect(dma(), *this); }
+  void reset_device() override;
+  void save_device(StateWriter& to) const override;
+  void load_device(StateReader& from) override;
+  void config_written(unsigned offset, unsigned size) override;
+  void before_config_read(unsigned offset, unsigned size) override;
+
+ private:
+  static constexpr uint16_t kNoVector = 0xffff;
+
+  // Signals
+  void signal_queue(unsigned queue) override;
+  void signal_config() override;
+  void interrupt(uint8_t cause, uint16_t vector);
+
+  // memory::IoHandler: BAR 0
+  [[nodiscard]] uint64_t io_read(uint64_t offset, unsigned size) override;
+  void io_write(uint64_t offset, unsigned size, uint64_t value) override;
+  [[nodiscard]] uint64_t read_common(uint64_t offset, unsigned size);
+  void write_common(uint64_t offset, unsigned size, uint64_t value);
+  void write_queue(uint64_t offset, uint32_t value);
+  [[nodiscard]] uint8_t take_causes();
+
+  void add_structure(uint8_t type, uint32_t offset, uint32_t length);
+  void add_window();
+  struct Access {
+    uint32_t offset;
+    unsigned size;
+  };
+  [[nodiscard]] std::optional<Access> window_access() const;
+
+  virtio::Device& device_;  ///< not device::Device, which this is itself
+  const unsigned queues_;
+  unsigned window_at_ = 0;  ///< the capability's offset
+
+  mutable std::mutex mutex_;  ///< guards what follows; after the device's, before the function's
+  uint32_t device_feature_select_ = 0;
+  uint32_t driver_feature_select_ = 0;
+  uint64_t driver_features_ = 0;
+  uint16_t queue_select_ = 0;
+  uint16_t config_vector_ = kNoVector;
+  std::vector<uint16_t> queue_vectors_;
+  uint8_t causes_ = 0;  ///< the ISR status
+};
+
+}  // namespace eidolon::device::virtio

@@ -1,0 +1,48 @@
+// A virtio device whose queues hold requests that take time: threads of its own carry them out, so that the
+// processor that notified goes on. Requests of one queue may finish in any order, as the specification
+// allows.
+#pragma once
+
+#include <condition_variable>
+#include <thread>
+
+#include "device/virtio/device.h"
+
+namespace eidolon::device::virtio {
+
+class RequestDevice : public Device {
+ public:
+  /// `queues`: that many, from the first on, hold requests. Threads start when the driver is ready.
+  RequestDevice(Shape shape, unsigned queues, unsigned threads)
+      : Device(std::move(shape)), pending_(queues, false), thread_count_(threads) {}
+
+ protected:
+  /// The first thing that the destructor of every derived class does: threads call its execute().
+  void stop_threads();
+
+  /// Carries out one request and returns how many bytes it wrote. On a thread, with no lock held.
+  [[nodiscard]] virtual uint32_t execute(unsigned queue, const Chain& chain) = 0;
+
+  void queue_notified(unsigned queue) override;
+  void driver_ready() override;
+  void quiesce() override;
+  void resume() override;
+
+ private:
+  void thread_main();
+  /// A request to carry out, with the number of its queue.
+  [[nodiscard]] bool next(unsigned& queue, Chain& chain);
+
+  // Guarded by the device's lock.
+  std::vector<bool> pending_;  ///< queues that may have requests
+  unsigned holds_ = 0;         ///< quiesce() without resume()
+  unsigned busy_ = 0;          ///< threads at work on a request
+  bool stopping_ = false;
+  std::condition_variable work_;
+  std::condition_variable idle_;
+
+  const unsigned thread_count_;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace eidolon::device::virtio

@@ -1,0 +1,38 @@
+// The virtio devices of a machine: made from its configuration and put on the PCI bus.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "base/result.h"
+#include "device/net/link.h"
+#include "device/pci/root.h"
+#include "device/storage/medium.h"
+#include "device/virtio/pci_transport.h"
+#include "machine/machine_config.h"
+
+namespace eidolon::machine {
+
+class VirtioDevices {
+ public:
+  /// Opens what the devices stand on. Starts no thread.
+  Result<> add(const MachineConfig& config, device::pci::Root& root);
+  /// Ends their threads, and them. Once, before what they interrupt is destroyed.
+  void remove_all() { slots_.clear(); }
+
+ private:
+  /// A device uses its transport until its threads have ended: it goes first.
+  struct Slot {
+    std::unique_ptr<device::virtio::PciTransport> transport;
+    std::unique_ptr<device::virtio::Device> device;
+  };
+  void put(device::pci::Root& root, std::unique_ptr<device::virtio::Device> device);
+  Result<> add_disks(const MachineConfig& config, device::pci::Root& root);
+  Result<> add_network(const MachineConfig& config, device::pci::Root& root);
+
+  std::vector<std::unique_ptr<device::storage::Medium>> media_;
+  std::unique_ptr<device::net::Link> network_;
+  std::vector<Slot> slots_;  ///< after what they stand on
+};
+
+}  // namespace eidolon::machine

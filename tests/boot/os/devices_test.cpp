@@ -1,0 +1,247 @@
+// Debian's own drivers on the devices of the machine: the PCI bus, a virtio disk, random numbers and the
+// network. The guest is that of scripts/fetch_drivers.sh.
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <thread>
+
+#include "boot/os/guest_process.h"
+
+namespace eidolon::boot_test {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto kBootLimit = 400s;
+constexpr auto kCommandLimit = 120s;
+constexpr auto kEndLimit = 60s;
+constexpr const char* kPrompt = "eidolon:/root# ";
+
+/// A disk image, removed at the end.
+class Image {
+ public:
+  explicit Image(uintmax_t bytes)
+      : path_(testing::TempDir() + "eidolon-disk-" +
+              testing::UnitTest::GetInstance()->current_test_info()->name()) {
+    std::ofstream(path_, std::ios::binary | std::ios::trunc);
+    std::filesystem::resize_file(path_, bytes);
+  }
+  ~Image() { std::remove(path_.c_str()); }
+  Image(const Image&) = delete;
+  Image& operator=(const Image&) = delete;
+  [[nodiscard]] const std::string& path() const { return path_; }
+  [[nodiscard]] std::string at(std::streamoff offset, size_t length) const {
+    std::string bytes(length, '\0');
+    std::ifstream file(path_, std::ios::binary);
+    file.seekg(offset);
+    file.read(bytes.data(), static_cast<std::streamsize>(length));
+    return bytes;
+  }
+
+ private:
+  std::string path_;
+};
+
+/// A listening socket on the host's loopback.
+struct Listener {
+  FileDescriptor fd{socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+  uint16_t port = 0;
+  Listener() {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t length = sizeof address;
+    auto* generic = reinterpret_cast<sockaddr*>(&address);
+    EXPECT_EQ(bind(fd.get(), generic, sizeof address), 0);
+    EXPECT_EQ(listen(fd.get(), 4), 0);
+    EXPECT_EQ(getsockname(fd.get(), generic, &length), 0);
+    port = ntohs(address.sin_port);
+  }
+};
+
+/// Answers one HTTP request with `body`.
+void serve_once(const Listener& listener, const std::string& body) {
+  const FileDescriptor client(accept(listener.fd.get(), nullptr, nullptr));
+  std::string request;
+  char buffer[1024];
+  while (request.find("\r\n\r\n") == std::string::npos) {
+    const ssize_t count = read(client.get(), buffer, sizeof buffer);
+    if (count <= 0) return;
+    request.append(buffer, static_cast<size_t>(count));
+  }
+  const std::string answer =
+      "HTTP/1.0 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+  for (size_t sent = 0; sent < answer.size();) {
+    const ssize_t count = send(client.get(), answer.data() + sent, answer.size() - sent, MSG_NOSIGNAL);
+    if (count <= 0) return;
+    sent += static_cast<size_t>(count);
+  }
+}
+
+/// What a connection to the host's port gives, or "" if nobody answers in time.
+std::string fetch(uint16_t port, std::chrono::seconds limit) {
+  const auto deadline = std::chrono::steady_clock::now() + limit;
+  while (std::chrono::steady_clock::now() < deadline) {
+    const FileDescriptor fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    const timeval patience{.tv_sec = 5, .tv_usec = 0};
+    setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    std::string answer;
+    const std::string_view request = "GET /hello HTTP/1.0\r\n\r\n";
+    if (connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 &&
+        send(fd.get(), request.data(), request.size(), MSG_NOSIGNAL) ==
+            static_cast<ssize_t>(request.size())) {
+      char buffer[4096];
+      for (ssize_t count; (count = read(fd.get(), buffer, sizeof buffer)) > 0;)
+        answer.append(buffer, static_cast<size_t>(count));
+    }
+    if (!answer.empty()) return answer;
+    std::this_thread::sleep_for(200ms);
+  }
+  return {};
+}
+
+class DebianDevices : public testing::Test {
+ protected:
+  void SetUp() override {
+    const std::string guest = EIDOLON_GUEST;
+    if (std::filesystem::exists(guest + "/initrd-drivers")) return;
+    if (std::getenv("EIDOLON_REQUIRE_GUEST") != nullptr) FAIL() << "no guest with drivers in " << guest;
+    GTEST_SKIP() << "no guest with drivers; run scripts/fetch_drivers.sh";
+  }
+  static std::vector<std::string> options(std::vector<std::string> more) {
+    std::vector<std::string> all = {"run",
+                                    "--kernel",
+                                    EIDOLON_GUEST "/vmlinuz",
+                                    "--initrd",
+                                    EIDOLON_GUEST "/initrd-drivers",
+                                    "--append",
+                                    "console=ttyS0 quiet rdinit=/drivers/init",
+                                    "--engine",
+                                    "translate"};
+    all.insert(all.end(), more.begin(), more.end());
+    return all;
+  }
+  /// Types a command and waits for `answer`, which the echo of the command must not contain, and the prompt.
+  static void expect_answer(GuestProcess& guest, const std::string& command, const std::string& answer) {
+    ASSERT_EQ(command.find(answer), std::string::npos);
+    guest.type(command + "\n");
+    ASSERT_TRUE(guest.wait_for(answer, kCommandLimit)) << "no '" << answer << "' from: " << command << "\n"
+                                                       << guest.tail();
+    ASSERT_TRUE(guest.wait_for(kPrompt, kCommandLimit)) << "no prompt after: " << command << "\n"
+                                                        << guest.tail();
+  }
+  static void end(GuestProcess& guest) {
+    guest.type("poweroff -f\n");
+    EXPECT_EQ(guest.wait_for_end(kEndLimit), 0) << guest.tail();
+  }
+};
+
+TEST_F(DebianDevices, TheBusIsListedAndTheDiskKeepsWhatWasSynced) {
+  const Image image(16 << 20);
+  GuestProcess guest(options({"--disk", image.path()}));
+  ASSERT_TRUE(guest.wait_for(kPrompt, kBootLimit)) << guest.tail();
+
+  const std::string ids =
+      "for d in /sys/bus/pci/devices/*; do echo $(cat $d/vendor $d/device $d/class); done";
+  expect_answer(
+      guest, ids,
+      "0x8086 0x29c0 0x060000\r\n0x1af4 0x1044 0x00ff00\r\n0x1af4 0x1042 0x010000\r\n0x8086 0x2918");
+  // The extended part of configuration space is there: the window of PCI Express is used.
+  expect_answer(guest, "wc -c < /sys/bus/pci/devices/0000:00:01.0/config", "4096\r\n");
+  expect_answer(guest, "grep -c PCI-MSI /proc/interrupts", "4\r\n");
+  expect_answer(guest, "dd if=/dev/hwrng bs=64 count=4 iflag=fullblock 2>/dev/null | wc -c", "256\r\n");
+
+  expect_answer(guest, "cat /sys/block/vda/size", "32768\r\n");
+  expect_answer(guest, "seq 1 100000 | dd of=/dev/vda bs=4k seek=1 2>/dev/null; sync; echo synced $((6 * 7))",
+                "synced 42");
+  EXPECT_EQ(image.at(4096, 12), "1\n2\n3\n4\n5\n6\n") << "in the host's file, while the guest runs";
+  expect_answer(guest,
+                "echo 3 > /proc/sys/vm/drop_caches; dd if=/dev/vda bs=4k skip=1 2>/dev/null | head -c 588895 "
+                "| sha256sum",
+                "b2bc7d3f8b652d2ec96865b68ad8f80e22cca174abe1aed7889e242a747d590f");
+  expect_answer(guest, "mke2fs /dev/vda >/dev/null; mkdir /mnt; mount -t ext4 /dev/vda /mnt; echo $?",
+                "0\r\n");
+  expect_answer(guest,
+                "seq 1 5 > /mnt/file; sync; umount /mnt; mount -t ext4 /dev/vda /mnt; wc -l < /mnt/file",
+                "5\r\n");
+  expect_answer(guest, "umount /mnt; blkdiscard /dev/vda; head -c 8192 /dev/vda | tr -d '\\0' | wc -c",
+                "0\r\n");
+  end(guest);
+}
+
+TEST_F(DebianDevices, WhatWasSyncedOutlivesAKilledMonitor) {
+  const Image image(16 << 20);
+  {
+    GuestProcess guest(options({"--disk", image.path()}));
+    ASSERT_TRUE(guest.wait_for(kPrompt, kBootLimit)) << guest.tail();
+    expect_answer(guest, "mke2fs /dev/vda >/dev/null; mkdir /mnt; mount -t ext4 /dev/vda /mnt; echo $?",
+                  "0\r\n");
+    expect_answer(guest, "seq 1 1234 > /mnt/file; sync; echo synced $((6 * 7))", "synced 42");
+    guest.send_signal(SIGKILL);
+    EXPECT_EQ(guest.wait_for_end(kEndLimit), 128 + SIGKILL);
+  }
+  GuestProcess guest(options({"--disk", image.path() + ",readonly"}));
+  ASSERT_TRUE(guest.wait_for(kPrompt, kBootLimit)) << guest.tail();
+  expect_answer(guest, "mkdir /mnt; mount -t ext4 -o ro,noload /dev/vda /mnt; wc -l < /mnt/file", "1234\r\n");
+  expect_answer(guest, "cat /sys/block/vda/ro", "1\r\n");
+  end(guest);
+}
+
+TEST_F(DebianDevices, ASnapshotLeavesTheImageAlone) {
+  const Image image(4 << 20);
+  GuestProcess guest(options({"--disk", image.path() + ",snapshot"}));
+  ASSERT_TRUE(guest.wait_for(kPrompt, kBootLimit)) << guest.tail();
+  expect_answer(guest,
+                "seq 1 1000 | dd of=/dev/vda 2>/dev/null; sync; echo 3 > /proc/sys/vm/drop_caches; "
+                "head -c 3893 /dev/vda | tail -n 1",
+                "1000\r\n");
+  EXPECT_EQ(image.at(0, 4096), std::string(4096, '\0'));
+  end(guest);
+}
+
+TEST_F(DebianDevices, TheNetworkReachesTheHostAndAPublishedPortTheGuest) {
+  const Listener listener;
+  std::string body;
+  for (int i = 0; body.size() < 2'000'000; ++i) body += std::to_string(i) + "\n";
+  uint16_t published = 0;
+  {
+    const Listener free_port;
+    published = free_port.port;
+  }
+  std::thread server([&] { serve_once(listener, body); });
+  GuestProcess guest(options({"--net", "user", "--publish", std::to_string(published) + ":80"}));
+  const bool up = guest.wait_for(kPrompt, kBootLimit);
+  if (up) {
+    expect_answer(guest, "udhcpc -i eth0 -n -q -s /drivers/dhcp 2>&1",
+                  "lease of 10.0.2.15 obtained from 10.0.2.2");
+    expect_answer(
+        guest,
+        "wget -q -O /tmp/body http://10.0.2.2:" + std::to_string(listener.port) + "/; wc -c < /tmp/body",
+        std::to_string(body.size()) + "\r\n");
+    expect_answer(guest, "tail -n 1 /tmp/body", body.substr(body.rfind('\n', body.size() - 2) + 1, 6));
+    expect_answer(guest,
+                  "mkdir /tmp/www; seq 1 5 | tr '\\n' - > /tmp/www/hello; httpd -p 80 -h /tmp/www; echo $?",
+                  "0\r\n");
+    const std::string answer = fetch(published, kCommandLimit);
+    EXPECT_NE(answer.find("1-2-3-4-5-"), std::string::npos) << answer;
+    end(guest);
+  }
+  EXPECT_TRUE(up) << guest.tail();
+  shutdown(listener.fd.get(), SHUT_RDWR);  // if the guest never came
+  server.join();
+}
+
+}  // namespace
+}  // namespace eidolon::boot_test

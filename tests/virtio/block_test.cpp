@@ -1,0 +1,235 @@
+// The block device over a medium in memory.
+#include "device/virtio/block.h"
+
+#include <atomic>
+
+#include "virtio/fixture.h"
+
+namespace eidolon::device::virtio {
+namespace {
+
+using storage::IoStatus;
+
+class MemoryMedium final : public storage::Medium {
+ public:
+  explicit MemoryMedium(uint64_t size) : bytes(size) {}
+  [[nodiscard]] uint64_t size() const override { return bytes.size(); }
+  [[nodiscard]] bool read_only() const override { return is_read_only; }
+  IoStatus read(uint64_t offset, std::span<const iovec> into) override {
+    while (hold) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    for (const iovec& part : into) {
+      std::memcpy(part.iov_base, &bytes[offset], part.iov_len);
+      offset += part.iov_len;
+    }
+    return result;
+  }
+  IoStatus write(uint64_t offset, std::span<const iovec> from) override {
+    for (const iovec& part : from) {
+      std::memcpy(&bytes[offset], part.iov_base, part.iov_len);
+      offset += part.iov_len;
+    }
+    return result;
+  }
+  IoStatus flush() override {
+    ++flushes;
+    return result;
+  }
+  IoStatus discard(uint64_t offset, uint64_t length) override {
+    discarded = {offset, length};
+    return result;
+  }
+  IoStatus write_zeroes(uint64_t offset, uint64_t length, bool /*may_unmap*/) override {
+    std::fill_n(bytes.begin() + static_cast<ptrdiff_t>(offset), length, uint8_t{0});
+    return result;
+  }
+  std::vector<uint8_t> bytes;
+  bool is_read_only = false;
+  std::atomic<bool> hold{false};
+  std::atomic<IoStatus> result{IoStatus::kDone};
+  std::atomic<unsigned> flushes{0};
+  std::pair<uint64_t, uint64_t> discarded;
+};
+
+class BlockTest : public VirtioTest {
+ protected:
+  static constexpr uint64_t kSize = 1 << 20;
+  static constexpr GuestPhysical kHeader = kData, kStatus = kData + 0x80, kBuffer = kData + 0x1000;
+
+  void start(bool read_only = false) {
+    medium.is_read_only = read_only;
+    block = std::make_unique<Block>("blk", medium, "number 7");
+    put(*block);
+    use_messages(1);
+    accept(offered() & ~kFeaturePacked & ~kFeatureEventIndex);
+    driver.emplace(make_queue(0));
+    driver_ok();
+    ASSERT_EQ(status(), 15u);
+  }
+  ~BlockTest() override {
+    medium.hold = false;
+    block.reset();  // before the transport
+  }
+  void submit(uint32_t type, uint64_t sector, uint32_t length, bool device_writes) {
+    driver->put<uint32_t>(kHeader, type);
+    driver->put<uint64_t>(kHeader + 8, sector);
+    driver->put<uint8_t>(kStatus, 0xee);
+    driver->descriptor(0, kHeader, 16, SplitDriver::kNext, length != 0 ? 1 : 2);
+    driver->descriptor(1, kBuffer, length,
+                       static_cast<uint16_t>(SplitDriver::kNext | (device_writes ? SplitDriver::kWrite : 0)),
+                       2);
+    driver->descriptor(2, kStatus, 1, SplitDriver::kWrite);
+    driver->offer(0);
+    notify(0);
+  }
+  /// The request's status byte.
+  unsigned request(uint32_t type, uint64_t sector, uint32_t length, bool device_writes) {
+    const uint16_t before = driver->used();
+    submit(type, sector, length, device_writes);
+    EXPECT_TRUE(wait_until([&] { return driver->used() != before; }));
+    return driver->get<uint8_t>(kStatus);
+  }
+
+  MemoryMedium medium{kSize};
+  std::unique_ptr<Block> block;
+  std::optional<SplitDriver> driver;
+};
+
+TEST_F(BlockTest, TellsItsCapacityAndLimits) {
+  start();
+  EXPECT_EQ(get_bar(kConfig, 8), kSize / 512);
+  EXPECT_EQ(get_bar(kConfig + 20, 4), 512u);
+  EXPECT_EQ(offered() & 1u << 5, 0u);
+}
+
+TEST_F(BlockTest, ReadsAndWrites) {
+  start();
+  driver->put<uint64_t>(kBuffer + 512, 0x1122334455667788);
+  EXPECT_EQ(request(1, 4, 1024, false), 0u);
+  uint64_t stored = 0;
+  std::memcpy(&stored, &medium.bytes[5 * 512], 8);
+  EXPECT_EQ(stored, 0x1122334455667788u);
+  medium.bytes[9 * 512] = 0x5a;
+  EXPECT_EQ(request(0, 9, 512, true), 0u);
+  EXPECT_EQ(driver->get<uint8_t>(kBuffer), 0x5a);
+  EXPECT_EQ(driver->used_length(1), 513u);
+  EXPECT_TRUE(wait_until([&] { return local.interrupt_pending(); }));
+  EXPECT_EQ(local.acknowledge(), kQueueVector);
+}
+
+TEST_F(BlockTest, FlushesAndTellsItsNumber) {
+  start();
+  EXPECT_EQ(request(4, 0, 0, false), 0u);
+  EXPECT_EQ(medium.flushes, 1u);
+  EXPECT_EQ(request(8, 0, 20, true), 0u);
+  EXPECT_EQ(driver->get<uint8_t>(kBuffer + 7), '7');
+}
+
+TEST_F(BlockTest, DiscardsAndWritesZeroes) {
+  start();
+  driver->put<uint64_t>(kBuffer, 16);
+  driver->put<uint64_t>(kBuffer + 8, 8);
+  EXPECT_EQ(request(11, 0, 16, false), 0u);
+  EXPECT_EQ(medium.discarded, (std::pair<uint64_t, uint64_t>(16 * 512, 8 * 512)));
+  medium.bytes[17 * 512] = 1;
+  EXPECT_EQ(request(13, 0, 16, false), 0u);
+  EXPECT_EQ(medium.bytes[17 * 512], 0);
+  driver->put<uint64_t>(kBuffer, kSize / 512 - 4);
+  EXPECT_EQ(request(13, 0, 16, false), 1u) << "beyond the end";
+  driver->put<uint64_t>(kBuffer + 8, uint64_t{4} << 32 | 8);
+  EXPECT_EQ(request(13, 0, 16, false), 2u) << "an unknown flag";
+  EXPECT_EQ(request(11, 0, 15, false), 1u) << "half a range";
+}
+
+TEST_F(BlockTest, WhatCannotBeDoneIsAnError) {
+  start();
+  EXPECT_EQ(request(0, kSize / 512, 512, true), 1u) << "beyond the end";
+  EXPECT_EQ(request(0, kSize / 512 - 1, 1024, true), 1u);
+  EXPECT_EQ(request(0, ~uint64_t{0}, 512, true), 1u);
+  EXPECT_EQ(request(1, 0, 100, false), 1u) << "no whole sector";
+  EXPECT_EQ(request(99, 0, 512, true), 2u) << "unknown";
+  medium.result = IoStatus::kFailed;
+  EXPECT_EQ(request(0, 0, 512, true), 1u);
+  EXPECT_EQ(request(4, 0, 0, false), 1u);
+}
+
+TEST_F(BlockTest, AReadOnlyMediumIsNotWritten) {
+  start(true);
+  EXPECT_NE(offered() & 1u << 5, 0u);
+  driver->put<uint64_t>(kBuffer, 1);
+  EXPECT_EQ(request(1, 0, 512, false), 1u);
+  EXPECT_EQ(request(11, 0, 16, false), 1u);
+  EXPECT_EQ(medium.bytes[0], 0);
+}
+
+TEST_F(BlockTest, BuffersOutsideMemoryAreAnErrorAndTouchNothing) {
+  start();
+  driver->put<uint32_t>(kHeader, 0);
+  driver->put<uint64_t>(kHeader + 8, 0);
+  driver->descriptor(0, kHeader, 16, SplitDriver::kNext, 1);
+  driver->descriptor(1, 0xfffff000, 0x2000, SplitDriver::kNext | SplitDriver::kWrite, 2);
+  driver->descriptor(2, kStatus, 1, SplitDriver::kWrite);
+  driver->offer(0);
+  notify(0);
+  ASSERT_TRUE(wait_until([&] { return driver->used() == 1; }));
+  EXPECT_EQ(driver->get<uint8_t>(kStatus), 1u);
+}
+
+TEST_F(BlockTest, ARequestWithoutAStatusByteBreaksTheQueue) {
+  start();
+  driver->descriptor(0, kHeader, 16, 0);
+  driver->offer(0);
+  notify(0);
+  EXPECT_TRUE(wait_until([&] { return (status() & kStatusNeedsReset) != 0; }));
+}
+
+TEST_F(BlockTest, AShortHeaderBreaksTheQueue) {
+  start();
+  driver->descriptor(0, kHeader, 15, SplitDriver::kNext, 1);
+  driver->descriptor(1, kStatus, 1, SplitDriver::kWrite);
+  driver->offer(0);
+  notify(0);
+  EXPECT_TRUE(wait_until([&] { return (status() & kStatusNeedsReset) != 0; }));
+}
+
+TEST_F(BlockTest, AResetWaitsForWhatIsUnderWayAndNothingComesAfter) {
+  start();
+  medium.hold = true;
+  submit(0, 0, 512, true);
+  std::thread releaser([this] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    medium.hold = false;
+  });
+  std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  set_bar(0x14, 1, 0);
+  driver->put<uint64_t>(kBuffer, 0x77);
+  medium.bytes[0] = 1;
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  EXPECT_EQ(driver->get<uint64_t>(kBuffer), 0x77u);
+  EXPECT_EQ(status(), 0u);
+  releaser.join();
+}
+
+TEST_F(BlockTest, ManyRequestsInFlightAllComeBack) {
+  start();
+  std::array<unsigned, 4> seen{};
+  for (unsigned round = 0; round < 500; ++round) {
+    const uint16_t before = driver->used();
+    for (unsigned i = 0; i < 4; ++i) {
+      const auto head = static_cast<uint16_t>(i * 3);
+      driver->put<uint32_t>(kHeader + 0x100 * i, 0);
+      driver->put<uint64_t>(kHeader + 0x100 * i + 8, i);
+      driver->descriptor(head, kHeader + 0x100 * i, 16, SplitDriver::kNext, static_cast<uint16_t>(head + 1));
+      driver->descriptor(static_cast<uint16_t>(head + 1), kBuffer + 0x1000 * i, 512,
+                         SplitDriver::kNext | SplitDriver::kWrite, static_cast<uint16_t>(head + 2));
+      driver->descriptor(static_cast<uint16_t>(head + 2), kStatus + i, 1, SplitDriver::kWrite);
+      driver->offer(head);
+      notify(0);
+    }
+    ASSERT_TRUE(wait_until([&] { return static_cast<uint16_t>(driver->used() - before) == 4; }));
+    for (uint16_t i = 0; i < 4; ++i) ++seen[driver->used_id(static_cast<uint16_t>(before + i)) / 3];
+  }
+  EXPECT_EQ(seen, (std::array<unsigned, 4>{500, 500, 500, 500}));
+}
+
+}  // namespace
+}  // namespace eidolon::device::virtio
