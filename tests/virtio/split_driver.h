@@ -39,12 +39,12 @@ class SplitDriver {
   }
   void set_available(uint16_t index) {
     available_ = index;
-    put(place_.driver + 2, index);
+    __atomic_store_n(word(place_.driver + 2), index, __ATOMIC_RELEASE);  // the device's threads look at it
   }
   void set_flags(uint16_t flags) { put(place_.driver, flags); }
   void set_used_event(uint16_t index) { put(place_.driver + 4 + place_.size * 2u, index); }
 
-  [[nodiscard]] uint16_t used() const { return get<uint16_t>(place_.device + 2); }
+  [[nodiscard]] uint16_t used() const { return __atomic_load_n(word(place_.device + 2), __ATOMIC_ACQUIRE); }
   [[nodiscard]] uint32_t used_id(uint16_t index) const {
     return get<uint32_t>(place_.device + 4 + index % place_.size * 8u);
   }
@@ -67,6 +67,11 @@ class SplitDriver {
   }
 
  private:
+  [[nodiscard]] uint16_t* word(GuestPhysical at) const {
+    uint8_t* bytes = memory_.host(at, 2);
+    EXPECT_NE(bytes, nullptr);
+    return reinterpret_cast<uint16_t*>(bytes);
+  }
   memory::GuestMemory& memory_;
   const RingPlace place_;
   uint16_t available_ = 0;
