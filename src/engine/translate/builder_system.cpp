@@ -11,6 +11,7 @@ namespace {
 Xbyak::Reg64 reg64(unsigned reg) { return Xbyak::Reg64(static_cast<int>(reg)); }
 Xbyak::Reg32 reg32(unsigned reg) { return Xbyak::Reg32(static_cast<int>(reg)); }
 constexpr uint16_t kRaxBit = 1u << x86::kRax;
+constexpr uint16_t kRcxBit = 1u << x86::kRcx;
 constexpr uint16_t kRdxBit = 1u << x86::kRdx;
 constexpr uint16_t kRspBit = 1u << x86::kRsp;
 constexpr auto kInterruptFlag = static_cast<uint32_t>(x86::kFlagIf);
@@ -33,6 +34,8 @@ bool is_inline_system(const isa::Instruction& in, Mode mode) {
       return kernel && mode.long_code();
     case ZYDIS_MNEMONIC_RDTSC:
       return mode.inline_tsc() && !mode.tsc_disabled();
+    case ZYDIS_MNEMONIC_RDTSCP:
+      return mode.inline_rdtscp() && !mode.tsc_disabled();
     case ZYDIS_MNEMONIC_MOV: {
       const ZydisDecodedOperand& to = in.operands[0];
       const ZydisDecodedOperand& from = in.operands[1];
@@ -57,6 +60,7 @@ void Builder::emit_system(const DecodedInstruction& d) {
     case ZYDIS_MNEMONIC_SWAPGS:
       return emit_swapgs();
     case ZYDIS_MNEMONIC_RDTSC:
+    case ZYDIS_MNEMONIC_RDTSCP:
       return emit_rdtsc(d);
     case ZYDIS_MNEMONIC_MOV: {
       const auto to = static_cast<unsigned>(isa::gpr_index(d.instruction.operands[0].reg.value));
@@ -92,9 +96,13 @@ void Builder::emit_swapgs() {
 }
 
 void Builder::emit_rdtsc(const DecodedInstruction& d) {
+  const bool ordered = d.instruction.mnemonic() == ZYDIS_MNEMONIC_RDTSCP;
   save_flags_if_live(d);
-  make_room(kRaxBit | kRdxBit);
-  e_.rdtsc();
+  make_room(ordered ? kRaxBit | kRdxBit | kRcxBit : kRaxBit | kRdxBit);
+  if (ordered)
+    e_.rdtscp();  // the guest's processor has it only if the host's does
+  else
+    e_.rdtsc();
   e_.shl(rdx, 32);
   e_.or_(rax, rdx);
   e_.gs();
@@ -103,6 +111,10 @@ void Builder::emit_rdtsc(const DecodedInstruction& d) {
   e_.shr(rdx, 32);
   e_.mov(eax, eax);
   replaced(kRaxBit | kRdxBit);
+  if (!ordered) return;
+  e_.gs();
+  e_.mov(ecx, dword[Xbyak::RegExp(layout_.tsc_aux())]);
+  replaced(kRcxBit);
 }
 
 /// RFLAGS as PUSHF shows them: the system flags from State::rflags, the arithmetic ones from where the block

@@ -30,6 +30,7 @@ class Layout {
   [[nodiscard]] uint32_t selector(x86::Segment s) const { return of(&cpu_.state.segment[s].selector); }
   [[nodiscard]] uint32_t kernel_gs_base() const { return of(&cpu_.state.kernel_gs_base); }
   [[nodiscard]] uint32_t deferred_events() const { return of(&frame_.deferred_events); }
+  [[nodiscard]] uint32_t tsc_aux() const { return of(&cpu_.state.tsc_aux); }
   [[nodiscard]] uint32_t tsc_offset() const { return of(&cpu_.state.tsc_offset); }
   [[nodiscard]] uint32_t events() const { return of(cpu_.events.word()); }
   [[nodiscard]] uint32_t tlb(mmu::View view, size_t field) const {

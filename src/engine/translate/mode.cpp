@@ -39,6 +39,7 @@ std::optional<Mode> Mode::of(const cpu::Cpu& cpu) {
   if (user) value |= kUser;
   if (user && (cr4 & kCr4Tsd) != 0) value |= kTscDisabled;
   if (cpu.tsc_source == nullptr) value |= kInlineTsc;
+  if (cpu.model.has(cpu::CpuidModel::Feature::kRdtscp)) value |= kRdtscp;
   if (cpu.data_view() == mmu::View::kSupervisorAc) value |= kAc;
 
   if ((cr0 & (kCr0Em | kCr0Ts)) == 0) {

@@ -23,6 +23,7 @@ class Mode {
   [[nodiscard]] mmu::View view() const;
   /// The guest's TSC is the host's plus an offset, for generated code to read.
   [[nodiscard]] constexpr bool inline_tsc() const { return value_ & kInlineTsc; }
+  [[nodiscard]] constexpr bool inline_rdtscp() const { return inline_tsc() && (value_ & kRdtscp); }
   [[nodiscard]] constexpr bool tsc_disabled() const { return value_ & kTscDisabled; }
   /// 32-bit code: FS or GS spans the whole address space above its base (always true in 64-bit code).
   [[nodiscard]] constexpr bool fs_unlimited() const { return value_ & (kLong | kFsUnlimited); }
@@ -45,6 +46,7 @@ class Mode {
     kGsUnlimited = 1 << 8,
     kTscDisabled = 1 << 9,
     kInlineTsc = 1 << 10,
+    kRdtscp = 1 << 11,
   };
   uint16_t value_;
 };
