@@ -82,7 +82,7 @@ class Writer {
   }
 
   /// The ModRM byte with the operand in memory, the SIB byte and the displacement.
-  void memory(unsigned reg, Target target, unsigned base, int32_t displacement, bool scaled) {
+  void memory(unsigned reg, Target target, const HostOperand& operand, bool scaled) {
     const unsigned modrm = (reg & 7) << 3;
     if (target == Target::kRipRelative) {
       byte(modrm | 5);
@@ -90,12 +90,15 @@ class Writer {
       for (int i = 0; i < 4; ++i) byte(0);
       return;
     }
-    const unsigned low = base & 7;
+    const unsigned low = operand.base & 7;
+    const int32_t displacement = operand.displacement;
     const bool absent = displacement == 0 && low != 5;  // mod = 0 with rbp or r13 means something else
     // EVEX scales displacements of a byte by the operand's size (SDM volume 2, 2.7.5).
     const bool narrow = displacement == 0 || (!scaled && displacement == static_cast<int8_t>(displacement));
-    byte(modrm | low | (absent ? 0 : narrow ? 0x40 : 0x80));
-    if (low == 4) byte(0x24);  // rsp and r12 are reachable only through a SIB byte
+    // A SIB byte is also the only way to rsp and r12.
+    const bool sib = low == 4 || operand.index != HostOperand::kNone;
+    byte(modrm | (sib ? 4 : low) | (absent ? 0 : narrow ? 0x40 : 0x80));
+    if (sib) byte((operand.index & 7) << 3 | low);
     if (absent) return;
     const auto bits = static_cast<uint32_t>(displacement);
     for (unsigned i = 0; i < (narrow ? 1u : 4u); ++i) byte(bits >> 8 * i);
@@ -110,12 +113,12 @@ struct Job {
   const Instruction& instruction;
   std::span<const uint8_t> guest;  ///< exactly the instruction's bytes
   Target target;
-  unsigned base;
-  int32_t displacement = 0;  ///< from base
+  HostOperand operand;
 
   [[nodiscard]] const ZydisDecodedInstruction& zydis() const { return instruction.zydis; }
   [[nodiscard]] bool is_64bit_code() const { return instruction.code_size == CodeSize::k64; }
-  [[nodiscard]] bool base_is_extended() const { return target == Target::kBase && base >= 8; }
+  [[nodiscard]] bool base_is_extended() const { return target == Target::kBase && operand.base >= 8; }
+  [[nodiscard]] bool index_is_extended() const { return target == Target::kBase && operand.index >= 8; }
 };
 
 /// ModRM and what follows it: the operand replaced, the immediate kept.
@@ -127,7 +130,7 @@ void write_from_modrm(const Job& job, Writer& writer) {
   } else {
     if (zydis.attributes & ZYDIS_ATTRIB_HAS_SIB) ++tail;
     tail += zydis.raw.disp.size / 8u;
-    writer.memory(zydis.raw.modrm.reg, job.target, job.base, job.displacement,
+    writer.memory(zydis.raw.modrm.reg, job.target, job.operand,
                   zydis.encoding == ZYDIS_INSTRUCTION_ENCODING_EVEX);
   }
   const std::span<const uint8_t> immediate = job.guest.subspan(tail);
@@ -141,7 +144,9 @@ void write_from_modrm(const Job& job, Writer& writer) {
 /// The R, X and B bits (inverted) of the three-byte prefixes and of EVEX, in place: bits 7, 6 and 5.
 uint8_t extend_register_bits(const Job& job, unsigned byte) {
   if (!job.is_64bit_code()) byte |= 0xe0;
-  if (job.target != Target::kNone) byte = (byte | 0x60) & (job.base_is_extended() ? ~0x20u : ~0u);
+  if (job.target != Target::kNone) byte |= 0x60;
+  if (job.base_is_extended()) byte &= ~0x20u;
+  if (job.index_is_extended()) byte &= ~0x40u;
   return static_cast<uint8_t>(byte);
 }
 
@@ -157,7 +162,8 @@ uint8_t host_w_vvvv(const Job& job, unsigned byte) {
 void write_vex(const Job& job, size_t at, Writer& writer) {
   const std::span<const uint8_t> guest = job.guest.subspan(at);
   if (guest[0] == 0xc5) {
-    if (job.base_is_extended()) {  // the two-byte form has no B: R becomes R.X.B, opcode map 0F, W = 0
+    // The two-byte form has no X and no B: R becomes R.X.B, opcode map 0F, W = 0.
+    if (job.base_is_extended() || job.index_is_extended()) {
       writer.byte(0xc4);
       writer.byte(extend_register_bits(job, (guest[1] & 0x80u) | 0x61));
       writer.byte(guest[1] & 0x7fu);
@@ -202,7 +208,7 @@ void write_legacy_opcode(const Job& job, size_t at, Writer& writer) {
   } else if (is_moffs(job)) {
     constexpr uint8_t kMov[] = {0x8a, 0x8b, 0x88, 0x89};
     writer.byte(kMov[zydis.opcode & 3]);
-    writer.memory(0, job.target, job.base, job.displacement, false);
+    writer.memory(0, job.target, job.operand, false);
   } else if (!(zydis.attributes & ZYDIS_ATTRIB_HAS_MODRM)) {
     writer.copy(job.guest.subspan(at));
   } else {
@@ -228,9 +234,9 @@ bool write_legacy(const Job& job, const Prefixes& prefixes, Writer& writer) {
   uint8_t rex = prefixes.rex;
   if (job.target != Target::kNone) {
     if (rex != 0) rex &= static_cast<uint8_t>(~(kRexX | kRexB | (is_moffs(job) ? kRexR : 0)));
-    if (job.base_is_extended()) {
+    if (job.base_is_extended() || job.index_is_extended()) {
       if (rex == 0 && names_high_byte_in_reg(zydis)) return false;
-      rex |= 0x40 | kRexB;
+      rex |= 0x40 | (job.base_is_extended() ? kRexB : 0) | (job.index_is_extended() ? kRexX : 0);
     }
   }
   if (rex != 0) writer.byte(rex);
@@ -274,20 +280,20 @@ bool operand_can_move(const Instruction& instruction, std::span<const uint8_t> g
 bool rewrite_rip_relative(const Instruction& instruction, std::span<const uint8_t> guest_bytes,
                           HostBytes& out) {
   if (!operand_can_move(instruction, guest_bytes)) return false;
-  return write_instruction({instruction, guest_bytes.first(instruction.length()), Target::kRipRelative, 0},
+  return write_instruction({instruction, guest_bytes.first(instruction.length()), Target::kRipRelative, {}},
                            out);
 }
 
 bool rewrite_base(const Instruction& instruction, std::span<const uint8_t> guest_bytes, unsigned base,
                   HostBytes& out) {
-  return rewrite_base(instruction, guest_bytes, base, 0, out);
+  return rewrite_operand(instruction, guest_bytes, {.base = base}, out);
 }
 
-bool rewrite_base(const Instruction& instruction, std::span<const uint8_t> guest_bytes, unsigned base,
-                  int32_t displacement, HostBytes& out) {
-  if (base > 15 || !operand_can_move(instruction, guest_bytes)) return false;
-  return write_instruction(
-      {instruction, guest_bytes.first(instruction.length()), Target::kBase, base, displacement}, out);
+bool rewrite_operand(const Instruction& instruction, std::span<const uint8_t> guest_bytes,
+                     const HostOperand& operand, HostBytes& out) {
+  if (operand.base > 15 || operand.index > 15 || !operand_can_move(instruction, guest_bytes)) return false;
+  return write_instruction({instruction, guest_bytes.first(instruction.length()), Target::kBase, operand},
+                           out);
 }
 
 bool rewrite_plain(const Instruction& instruction, std::span<const uint8_t> guest_bytes, HostBytes& out) {
@@ -297,13 +303,14 @@ bool rewrite_plain(const Instruction& instruction, std::span<const uint8_t> gues
     return true;
   }
   if (has_explicit_memory(instruction)) return false;
-  return write_instruction({instruction, guest_bytes.first(instruction.length()), Target::kNone, 0}, out);
+  return write_instruction({instruction, guest_bytes.first(instruction.length()), Target::kNone, {}}, out);
 }
 
 bool rewrite_bit_string(const Instruction& instruction, std::span<const uint8_t> guest_bytes, unsigned base,
                         HostBytes& out) {
   if (base > 15 || !is_bit_string(instruction) || guest_bytes.size() < instruction.length()) return false;
-  return write_instruction({instruction, guest_bytes.first(instruction.length()), Target::kBase, base}, out);
+  return write_instruction(
+      {instruction, guest_bytes.first(instruction.length()), Target::kBase, {.base = base}}, out);
 }
 
 }  // namespace eidolon::isa

@@ -41,9 +41,17 @@ struct HostBytes {
 [[nodiscard]] bool rewrite_base(const Instruction& instruction, std::span<const uint8_t> guest_bytes,
                                 unsigned base, HostBytes& out);
 
-/// The same with the operand at [base + displacement].
-[[nodiscard]] bool rewrite_base(const Instruction& instruction, std::span<const uint8_t> guest_bytes,
-                                unsigned base, int32_t displacement, HostBytes& out);
+/// [base + index + displacement]: rsp as the index is none.
+struct HostOperand {
+  unsigned base = 0;
+  unsigned index = kNone;
+  int32_t displacement = 0;
+  static constexpr unsigned kNone = 4;
+};
+
+/// The same with any such operand; a base and an index of 8..15 need a REX prefix alike.
+[[nodiscard]] bool rewrite_operand(const Instruction& instruction, std::span<const uint8_t> guest_bytes,
+                                   const HostOperand& operand, HostBytes& out);
 
 /// An instruction without a memory operand. A nop's or prefetch's operand is no access, but theirs is still
 /// an operand: of those, only nop is accepted here.

@@ -25,12 +25,12 @@ std::string hex(std::span<const uint8_t> bytes) {
 class RewriteRandom : public testing::TestWithParam<CodeSize> {
  protected:
   /// Decodes `host` as 64-bit code and compares; records at most a screenful of differences.
-  void expect_same(const Instruction& guest, std::span<const uint8_t> bytes, const HostBytes& host,
-                   int base) {
+  void expect_same(const Instruction& guest, std::span<const uint8_t> bytes, const HostBytes& host, int base,
+                   const HostOperand& rest = {}) {
     Instruction again;
     std::string text = "does not decode";
     if (decoder_.decode(CodeSize::k64, host.span(), again) == DecodeStatus::kOk) {
-      text = again.length() == host.size ? difference(guest, again, base) : "length";
+      text = again.length() == host.size ? difference(guest, again, base, rest) : "length";
     }
     ++compared_;
     if (text.empty() || ++failures_ > 40) return;
@@ -48,6 +48,15 @@ class RewriteRandom : public testing::TestWithParam<CodeSize> {
       const bool rewritten = is_bit_string(guest) ? rewrite_bit_string(guest, bytes, base, host)
                                                   : rewrite_base(guest, bytes, base, host);
       if (rewritten) expect_same(guest, bytes, host, static_cast<int>(base));
+    }
+    // Bases, indices and displacements in turn.
+    constexpr unsigned kIndices[] = {HostOperand::kNone, 1, 12, 13};
+    constexpr int kDisplacements[] = {0, 0x7f, -0x80, 0x80, 0xff0};
+    for (int i = 0; i < 3; ++i) {
+      const auto turn = static_cast<unsigned>(compared_);
+      const HostOperand operand{turn % 16, kIndices[turn / 16 % 4], kDisplacements[turn % 5]};
+      if (rewrite_operand(guest, bytes, operand, host))
+        expect_same(guest, bytes, host, static_cast<int>(operand.base), operand);
     }
   }
 

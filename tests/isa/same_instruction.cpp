@@ -6,18 +6,23 @@ namespace eidolon::isa {
 
 namespace {
 
-std::string compare_memory(const ZydisDecodedOperand& guest, const ZydisDecodedOperand& host, int base) {
+std::string compare_memory(const ZydisDecodedOperand& guest, const ZydisDecodedOperand& host, int base,
+                           const HostOperand& rest) {
   if (guest.size != host.size) return fmt::format("memory size {} -> {}", guest.size, host.size);
   if (host.mem.type != ZYDIS_MEMOP_TYPE_MEM && host.mem.type != guest.mem.type) return "memory type";
   if (host.mem.segment != ZYDIS_REGISTER_DS && host.mem.segment != ZYDIS_REGISTER_SS) return "segment";
-  if (host.mem.index != ZYDIS_REGISTER_NONE) return "index";
-  if (host.mem.disp.value != 0) return "displacement";
+  const bool indexed = rest.index != HostOperand::kNone;
+  if (host.mem.index != (indexed ? ZYDIS_REGISTER_RAX + static_cast<int>(rest.index) : ZYDIS_REGISTER_NONE))
+    return "index";
+  if (indexed && host.mem.scale != 1) return "scale";
+  if (host.mem.disp.value != rest.displacement) return "displacement";
   const bool same_base =
       base == kRip ? host.mem.base == ZYDIS_REGISTER_RIP : host.mem.base == ZYDIS_REGISTER_RAX + base;
   return same_base ? "" : "base";
 }
 
-std::string compare_operand(const ZydisDecodedOperand& guest, const ZydisDecodedOperand& host, int base) {
+std::string compare_operand(const ZydisDecodedOperand& guest, const ZydisDecodedOperand& host, int base,
+                            const HostOperand& rest) {
   if (guest.type != host.type) return fmt::format("type {} -> {}", int{guest.type}, int{host.type});
   if (guest.actions != host.actions) return "actions";
   const bool visible = guest.visibility != ZYDIS_OPERAND_VISIBILITY_HIDDEN;
@@ -30,7 +35,7 @@ std::string compare_operand(const ZydisDecodedOperand& guest, const ZydisDecoded
                  : fmt::format("register {} -> {}", ZydisRegisterGetString(guest.reg.value),
                                ZydisRegisterGetString(host.reg.value));
     case ZYDIS_OPERAND_TYPE_MEMORY:
-      return compare_memory(guest, host, base);
+      return compare_memory(guest, host, base, rest);
     case ZYDIS_OPERAND_TYPE_IMMEDIATE:
       return guest.imm.value.u == host.imm.value.u && guest.size == host.size ? "" : "immediate";
     default:
@@ -62,7 +67,7 @@ std::string compare_vector(const ZydisDecodedInstructionAvx& guest, const ZydisD
 
 }  // namespace
 
-std::string difference(const Instruction& guest, const Instruction& host, int base) {
+std::string difference(const Instruction& guest, const Instruction& host, int base, const HostOperand& rest) {
   if (guest.mnemonic() != host.mnemonic()) {
     return fmt::format("mnemonic {} -> {}", ZydisMnemonicGetString(guest.mnemonic()),
                        ZydisMnemonicGetString(host.mnemonic()));
@@ -75,7 +80,7 @@ std::string difference(const Instruction& guest, const Instruction& host, int ba
   for (unsigned i = 0; i < guest.zydis.operand_count; ++i) {
     if (is_flags(guest.operands[i]) && is_flags(host.operands[i])) continue;
     if (is_hidden_length(guest, guest.operands[i])) continue;
-    const std::string text = compare_operand(guest.operands[i], host.operands[i], base);
+    const std::string text = compare_operand(guest.operands[i], host.operands[i], base, rest);
     if (!text.empty()) return fmt::format("operand {}: {}", i, text);
   }
   return "";

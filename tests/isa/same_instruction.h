@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "isa/instruction.h"
+#include "isa/rewrite.h"
 
 namespace eidolon::isa {
 
@@ -11,6 +11,7 @@ namespace eidolon::isa {
 inline constexpr int kRip = 16;
 
 /// Empty if `host` does what `guest` does with its memory operand at `base`, else the first difference.
-std::string difference(const Instruction& guest, const Instruction& host, int base);
+std::string difference(const Instruction& guest, const Instruction& host, int base,
+                       const HostOperand& rest = {});
 
 }  // namespace eidolon::isa

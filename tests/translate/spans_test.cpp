@@ -24,7 +24,7 @@ class Program {
   Program(uint64_t seed, bool wide) : random_(seed), wide_(wide) {}
 
   std::vector<uint8_t> make(unsigned instructions) {
-    put({0xbd, 3, 0, 0, 0});  // mov ebp, 3: the loop's count
+    put({0xbd, pick(3) ? 3u : 80u, 0, 0, 0});  // mov ebp: the loop's count
     const size_t start = code_.size();
     for (unsigned i = 0; i < instructions; ++i) add_one();
     put({0xff, 0xcd, 0x0f, 0x85});  // dec ebp; jnz
@@ -249,17 +249,50 @@ TEST(TranslateSpans, FollowTheStackPointer) {
 TEST(TranslateSpans, EndWhereTheBaseIsReplaced) {
   // mov rax, [rbx]; mov rbx, [rbx + 8]; mov rcx, [rbx]
   SpansOf spans({0x48, 0x8b, 0x03, 0x48, 0x8b, 0x5b, 8, 0x48, 0x8b, 0x0b});
-  EXPECT_TRUE(spans->operand(0).shared());
-  EXPECT_TRUE(spans->operand(1).shared());
-  EXPECT_FALSE(spans->operand(2).shared());
+  EXPECT_TRUE(spans->operand(0).shared);
+  EXPECT_TRUE(spans->operand(1).shared);
+  EXPECT_FALSE(spans->operand(2).shared);
   EXPECT_FALSE(spans->at(0).writes);
 }
 
 TEST(TranslateSpans, DoNotReachFar) {
   // mov rax, [rbx]; mov rcx, [rbx + 0x800]
   SpansOf spans({0x48, 0x8b, 0x03, 0x48, 0x8b, 0x8b, 0, 8, 0, 0});
-  EXPECT_FALSE(spans->operand(0).shared());
-  EXPECT_FALSE(spans->operand(1).shared());
+  EXPECT_FALSE(spans->operand(0).shared);
+  EXPECT_FALSE(spans->operand(1).shared);
+}
+
+TEST(TranslateSpans, KnowHowTheyMove) {
+  // mov rax, [rbx + rcx * 8]; mov [rsi], rax; mov rdi, [rdi]; add rbx, 8; inc rcx
+  SpansOf spans(
+      {0x48, 0x8b, 0x04, 0xcb, 0x48, 0x89, 0x06, 0x48, 0x8b, 0x3f, 0x48, 0x83, 0xc3, 8, 0x48, 0xff, 0xc1});
+  EXPECT_EQ(spans->at(spans->operand(0).span).stride, 16);
+  EXPECT_EQ(spans->at(spans->operand(1).span).stride, 0);
+  EXPECT_FALSE(spans->at(spans->operand(2).span).stride);
+}
+
+/// A loop's first access may be to the last page of the address space, or to any other: no initial value of
+/// what the loop keeps can be taken for it.
+TEST(TranslateSpans, StartFromAnyAddress) {
+  // 1: mov rax, [rbx]; add rbx, 8; dec ecx; jnz 1b
+  const std::vector<uint8_t> code{0x48, 0x8b, 0x03, 0x48, 0x83, 0xc3, 8, 0xff, 0xc9, 0x75, 0xf5};
+  for (const uint64_t start :
+       {~uint64_t{7}, ~uint64_t{0xfff}, uint64_t{0}, uint64_t{1} << 47, uint64_t{1} << 63, uint64_t{0xfff},
+        BareMachine::kRam - 8, BareMachine::kRam - 4}) {
+    SCOPED_TRACE(start);
+    BareMachine stepped(false);
+    BareMachine translated(true);
+    Stop stops[2];
+    unsigned i = 0;
+    for (BareMachine* machine : {&stepped, &translated}) {
+      machine->state().gpr[x86::kRbx] = start;
+      machine->state().gpr[x86::kRcx] = 3;
+      stops[i++] = machine->run(code);
+    }
+    EXPECT_EQ(stops[0], stops[1]);
+    EXPECT_EQ(stepped.state().gpr, translated.state().gpr);
+    EXPECT_EQ(stepped.state().rip, translated.state().rip);
+  }
 }
 
 }  // namespace

@@ -49,6 +49,7 @@ struct Site {
   uint16_t access_offset = 0;  ///< kMemory: of the access that comes first, from the lowest byte checked
   bool write = false;        ///< kMemory: the access is one
   bool write_tag = false;    ///< kMemory: the check is for a write, of this access or of one that shares it
+  bool loop = false;         ///< kJump: to the block's own entry_loop, or nowhere
   bool unshared = false;     ///< kJump: to the instruction at the site, in a block that shares no checks
   bool is_landing = false;   ///< kJump: of a return; the page may have been mapped elsewhere since the call
   bool flags_saved = false;  ///< guest flags are in Frame::saved_flags, not in the host's flags
@@ -86,6 +87,7 @@ struct Block {
   uint32_t entry_checked = 0;  ///< asks whether its pages are mapped, then events
   uint32_t entry_events = 0;   ///< asks for events only: jumps backward within the page
   uint32_t entry_body = 0;     ///< jumps forward within the page
+  uint32_t entry_loop = 0;     ///< the block's jump to itself (builder_loop.cpp)
   uint32_t end = 0;            ///< offset behind its code
   uint32_t first_site = 0, site_count = 0;
   std::array<Watch, 2> watches{};

@@ -18,7 +18,9 @@ void Builder::build(Block& block, const Analysis& analysis) {
   const auto place = [&] { placed_.push_back({e_.at(), in_slot_, flags_saved_}); };
   in_slot_ = slot_valid_ = homeless();
   held_.clear();
-  busy_ = 0;
+  loop_spans_.clear();
+  loop_misses_.clear();
+  pinned_ = busy_ = 0;
   const auto instructions = analysis.instructions();
   spans_.run(instructions, block.rip, block.mode, !block.unshared);
   block.length = analysis.length();
@@ -34,6 +36,8 @@ void Builder::build(Block& block, const Analysis& analysis) {
   }
 
   emit_head();
+  prepare_loop();
+  if (!loop_spans_.empty()) emit_loop_head();
   bool ended = false;
   for (index_ = 0; index_ < instructions.size(); ++index_) {
     const DecodedInstruction& d = instructions[index_];
@@ -116,6 +120,8 @@ void Builder::emit_native(const DecodedInstruction& d, std::span<const uint8_t> 
   need(d.use.gpr_read | partly_written);
   // A register that is replaced must not be noted as replaced before the instruction has succeeded: a fault
   // in it finds the old value in the slot.
+  if (index_ + 2 == analysis_->instructions().size())
+    e_.keep_in_line(static_cast<uint32_t>(host_bytes.size()) + Emitter::kJumpIfBytes);
   e_.bytes(host_bytes);
   note_fault_point(d);
   replaced(d.use.gpr_killed);
@@ -185,9 +191,10 @@ void Builder::emit_stubs() {
     leave(stub.site);
     if (two_pages != 0) {
       e_.patch_here(two_pages);
-      emit_unshared_jump(stub);
+      emit_unshared_jump(stub.site, *stub.shared, stub.slot_valid);
     }
   }
+  for (const LoopMiss& miss : loop_misses_) emit_loop_miss(miss);
   for (const ReturnMiss& miss : return_misses_) emit_return_miss(miss);
   if (landing_) emit_landing(*landing_);
   emit_other_entry();
@@ -195,12 +202,11 @@ void Builder::emit_stubs() {
 
 /// The span lies in two pages: the rest of the block is run by one that shares nothing, from this instruction
 /// on.
-void Builder::emit_unshared_jump(const Stub& stub) {
-  const DecodedInstruction& d = *stub.shared;
-  in_slot_ = sites_[stub.site].in_slot;
-  slot_valid_ = stub.slot_valid;
-  flags_saved_ = sites_[stub.site].flags_saved;
-  settle();
+void Builder::emit_unshared_jump(uint32_t from, const DecodedInstruction& d, uint16_t slot_valid) {
+  in_slot_ = sites_[from].in_slot;
+  slot_valid_ = slot_valid;
+  flags_saved_ = sites_[from].flags_saved;
+  settle_registers();
   const uint32_t site = jump_site(&d, truncate(block_->rip + d.offset));
   sites_[site].unshared = true;
   sites_[site].patch = e_.jump();

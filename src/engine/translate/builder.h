@@ -27,6 +27,7 @@
 #include "engine/translate/observer.h"
 #include "engine/translate/spans.h"
 #include "engine/translate/trampolines.h"
+#include "isa/rewrite.h"
 
 namespace eidolon::engine::translate {
 
@@ -74,10 +75,17 @@ class Builder {
     const DecodedInstruction* shared = nullptr;  ///< the check is of a span: this is the access that makes it
     uint16_t slot_valid = 0;                     ///< shared: slot_valid_ at the check
   };
-  /// Where an operand is: [base + displacement].
+  /// Where an operand is: [base + index + displacement].
   struct HostAddress {
     unsigned base;
     int32_t displacement;
+    unsigned index = isa::HostOperand::kNone;
+  };
+  /// What an instruction computes a linear address from.
+  struct Source {
+    const ZydisDecodedOperand* operand;  ///< null: the stack, at [base + displacement]
+    unsigned base;
+    int displacement;
   };
   /// What is asked of the virtual TLB.
   struct Check {
@@ -86,6 +94,24 @@ class Builder {
     bool write_tag;  ///< what is asked, for the other accesses of its span as well
     bool shared;
     uint16_t access_offset = 0;  ///< of the access, from the lowest byte of its span
+  };
+  /// A span of a block that jumps to itself, whose page is kept from one execution to the next.
+  struct LoopSpan {
+    uint16_t span;
+    bool fixed;    ///< it does not move: `page` holds its host address, 0 at first
+    uint8_t page;  ///< register with the linear page, one that cannot match at first
+    uint8_t host;  ///< register with the page's host address
+  };
+  /// Where such a span's page is found, behind the block.
+  struct LoopMiss {
+    uint32_t patch, resume, site;
+    LoopSpan span;
+    Check check;
+    const DecodedInstruction* d;
+    Source source;
+    int32_t offset;
+    uint8_t address, index;
+    uint16_t slot_valid;
   };
   /// The host address of a span, in a register whose guest value is in the slot.
   struct Held {
@@ -116,7 +142,7 @@ class Builder {
   void emit_direction(const DecodedInstruction& d);
   void emit_native(const DecodedInstruction& d, std::span<const uint8_t> host_bytes);
   void emit_stubs();
-  void emit_unshared_jump(const Stub& stub);
+  void emit_unshared_jump(uint32_t site, const DecodedInstruction& d, uint16_t slot_valid);
   uint32_t add_site(SiteKind kind, const DecodedInstruction* d);
   void leave(uint32_t site);
   void note_fault_point(const DecodedInstruction& d);
@@ -154,15 +180,21 @@ class Builder {
   [[nodiscard]] uint16_t address_registers(const ZydisDecodedOperand& operand) const;
   HostAddress host_address(const DecodedInstruction& d, const ZydisDecodedOperand& operand, bool write,
                            uint16_t avoid);
+  HostAddress locate(const DecodedInstruction& d, const Source& source, SpanMember member, unsigned size,
+                     bool write, uint16_t avoid);
   HostAddress host_address_of_stack(const DecodedInstruction& d, unsigned base, int displacement,
                                     unsigned size, bool write, uint16_t avoid);
   [[nodiscard]] Check check_of(SpanMember member, unsigned size, bool write) const;
+  uint32_t jump_if_outside(unsigned address, unsigned size);
   void look_up(const DecodedInstruction& d, unsigned address, unsigned index, const Check& check,
                uint32_t restart);
   uint32_t probe(unsigned address, unsigned index, bool write);
   void add_host(unsigned address, unsigned index);
+  void load_host(unsigned to, unsigned index);
   HostAddress look_up_constant(const DecodedInstruction& d, uint64_t linear, const Check& check,
                                uint16_t avoid);
+  void emit_linear(unsigned to, const DecodedInstruction& d, const Source& source, int32_t offset);
+  uint32_t memory_site(const DecodedInstruction& d, const Check& check, uint32_t restart);
   Stub& add_miss(const DecodedInstruction& d, const Check& check, uint32_t restart, uint32_t patch);
   void emit_effective_address(unsigned to, const DecodedInstruction& d, const ZydisDecodedOperand& operand,
                               int32_t offset = 0);
@@ -188,6 +220,17 @@ class Builder {
   void emit_swapgs();
   void emit_rdtsc(const DecodedInstruction& d);
   void emit_pushf(const DecodedInstruction& d);
+
+  // builder_loop.cpp: blocks that jump to themselves.
+  void prepare_loop();
+  void emit_loop_head();
+  void emit_unknown_page(const LoopSpan& span);
+  [[nodiscard]] bool is_loop_jump(const DecodedInstruction& d, uint64_t target) const;
+  void emit_loop_jump(const DecodedInstruction& d);
+  [[nodiscard]] const LoopSpan* loop_span(uint16_t span) const;
+  HostAddress locate_in_loop(const LoopSpan& span, const DecodedInstruction& d, const Source& source,
+                             SpanMember member, const Check& check, uint16_t avoid);
+  void emit_loop_miss(const LoopMiss& miss);
 
   // builder_control.cpp: stack and branches.
   void emit_push(const DecodedInstruction& d);
@@ -235,7 +278,11 @@ class Builder {
   bool saved_valid_ = false;  ///< they are in Frame::saved_flags (also)
   Spans spans_;
   std::vector<Held> held_;
-  uint16_t busy_ = 0;  ///< registers that the instruction being emitted works with
+  std::vector<LoopSpan> loop_spans_;  ///< empty: the block is no loop, or gains nothing by it
+  std::vector<LoopMiss> loop_misses_;
+  uint16_t loop_in_slot_ = 0;  ///< what in_slot_ is where the block jumps to itself
+  uint16_t pinned_ = 0;        ///< registers of loop_spans_
+  uint16_t busy_ = 0;          ///< registers that the instruction being emitted works with
 };
 
 inline constexpr uint16_t register_bit(unsigned reg) { return static_cast<uint16_t>(1u << reg); }

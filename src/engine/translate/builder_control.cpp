@@ -10,7 +10,8 @@ Xbyak::Reg64 reg64(unsigned reg) { return Xbyak::Reg64(static_cast<int>(reg)); }
 Xbyak::Reg32 reg32(unsigned reg) { return Xbyak::Reg32(static_cast<int>(reg)); }
 template <typename HostAddress>
 Xbyak::RegExp at(const HostAddress& address) {
-  return reg64(address.base) + address.displacement;
+  const Xbyak::RegExp base = reg64(address.base) + address.displacement;
+  return address.index == isa::HostOperand::kNone ? base : base + reg64(address.index);
 }
 constexpr uint16_t kRspBit = 1u << x86::kRsp;
 
@@ -127,8 +128,8 @@ void Builder::emit_push_return(const DecodedInstruction& d) {
 
 /// A word of the stack's width, such as the target of an indirect jump, in a scratch register.
 unsigned Builder::load_word(const HostAddress& from) {
-  const unsigned to =
-      held_registers() & register_bit(from.base) ? scratch(register_bit(x86::kRax)) : from.base;
+  const bool kept = ((held_registers() | pinned_) & register_bit(from.base)) != 0;
+  const unsigned to = kept ? scratch(register_bit(x86::kRax)) : from.base;
   if (stack_width() == 8)
     e_.mov(reg64(to), qword[at(from)]);
   else
@@ -165,6 +166,7 @@ void Builder::emit_branch(const DecodedInstruction& d) {
       emit_jump(d, target);
       return;
     }
+    if (is_loop_jump(d, target)) return emit_loop_jump(d);
     if (mnemonic != ZYDIS_MNEMONIC_JMP) {
       settle();
       emit_jump_if(d, d.instruction.zydis.opcode & 0xf, target);

@@ -51,14 +51,18 @@ void Builder::emit_effective_address(unsigned to, const DecodedInstruction& d,
   if (base >= 0) expression = expression + reg64(static_cast<unsigned>(base));
   if (index >= 0) expression = expression + reg64(static_cast<unsigned>(index)) * operand.mem.scale;
   expression = expression + static_cast<size_t>(displacement);
-  if (wide)
-    e_.lea(reg64(to), ptr[expression]);
-  else
-    e_.lea(reg32(to), ptr[expression]);
+  const bool is_register =
+      displacement == 0 && (base < 0 || index < 0) && (index < 0 || operand.mem.scale == 1);
+  if (is_register) {
+    const auto from = static_cast<unsigned>(base < 0 ? index : base);
+    wide ? e_.mov(reg64(to), reg64(from)) : e_.mov(reg32(to), reg32(from));
+  } else {
+    wide ? e_.lea(reg64(to), ptr[expression]) : e_.lea(reg32(to), ptr[expression]);
+  }
 }
 
 Builder::Check Builder::check_of(SpanMember member, unsigned size, bool write) const {
-  if (!member.shared()) return {size, write, write, false, 0};
+  if (!member.shared) return {size, write, write, false, 0};
   const Span& span = spans_.at(member.span);
   return {span.size(), write, span.writes, true, static_cast<uint16_t>(member.offset)};
 }
@@ -68,38 +72,28 @@ Builder::HostAddress Builder::host_address(const DecodedInstruction& d, const Zy
                                            bool write, uint16_t avoid) {
   make_room(avoid);
   SpanMember member = spans_.operand(index_);
-  if (member.shared())
-    if (const Held* h = held(member.span)) return {h->reg, h->bias + member.offset};
+  if (const Held* h = held(member.span)) return {h->reg, h->bias + member.offset};
   // The lowest byte of the span has to be within reach of the operand's registers.
   constexpr int64_t kLowest = -(int64_t{1} << 31);
   if (displacement_of(operand) < kLowest + member.offset) member = {};
-  const Check check = check_of(member, isa::memory_bytes(d.instruction), write);
+  const unsigned size = isa::memory_bytes(d.instruction);
 
-  if (has_constant_address(operand)) {
+  if (has_constant_address(operand) && loop_span(member.span) == nullptr) {
+    const Check check = check_of(member, size, write);
+    const int32_t offset = member.shared ? member.offset : 0;
     auto linear = static_cast<uint64_t>(displacement_of(operand));
     if (operand.mem.base == ZYDIS_REGISTER_RIP) linear += rip_after(d);
     if (d.instruction.zydis.address_width == 32) linear &= 0xffffffff;
-    linear -= static_cast<uint64_t>(member.offset);
+    linear -= static_cast<uint64_t>(offset);
     const uint64_t page = linear & ~x86::kPageMask;
     const bool encodable = page == static_cast<uint64_t>(static_cast<int64_t>(static_cast<int32_t>(page)));
     if (encodable && (linear & x86::kPageMask) + check.size <= x86::kPageSize) {
       const HostAddress low = look_up_constant(d, linear, check, avoid);
       if (check.shared) hold(member.span, low.base, low.displacement);
-      return {low.base, low.displacement + member.offset};
+      return {low.base, low.displacement + offset};
     }
   }
-  const uint16_t parts = address_registers(operand);
-  save_flags_if_live(d);
-  need(parts);
-  const unsigned address = scratch(avoid | parts);
-  const unsigned index = scratch(avoid | parts);
-  const uint32_t restart = e_.at();
-  emit_effective_address(address, d, operand, member.offset);
-  add_segment_base(address, operand);
-  look_up(d, address, index, check, restart);
-  busy_ &= static_cast<uint16_t>(~register_bit(index));
-  if (check.shared) hold(member.span, address, 0);
-  return {address, member.offset};
+  return locate(d, {&operand, 0, 0}, member, size, write, avoid);
 }
 
 /// From an offset in the operand's segment to the linear address.
@@ -119,22 +113,44 @@ Builder::HostAddress Builder::host_address_of_stack(const DecodedInstruction& d,
                                                     uint16_t avoid) {
   make_room(avoid);
   const SpanMember member = spans_.stack(index_);
-  if (member.shared())
-    if (const Held* h = held(member.span)) return {h->reg, h->bias + member.offset};
-  save_flags_if_live(d);
-  need(register_bit(base));
-  const unsigned address = scratch(avoid | register_bit(base));
-  const unsigned index = scratch(avoid | register_bit(base));
-  const uint32_t restart = e_.at();
-  if (block_->mode.long_code())
-    e_.lea(reg64(address), ptr[reg64(base) + (displacement - member.offset)]);
-  else
-    e_.lea(reg32(address), ptr[reg64(base) + (displacement - member.offset)]);
+  if (const Held* h = held(member.span)) return {h->reg, h->bias + member.offset};
+  return locate(d, {nullptr, base, displacement}, member, size, write, avoid);
+}
+
+Builder::HostAddress Builder::locate(const DecodedInstruction& d, const Source& source, SpanMember member,
+                                     unsigned size, bool write, uint16_t avoid) {
+  const uint16_t parts =
+      source.operand != nullptr ? address_registers(*source.operand) : register_bit(source.base);
   const Check check = check_of(member, size, write);
+  save_flags_if_live(d);
+  need(parts);
+  if (const LoopSpan* span = loop_span(member.span))
+    return locate_in_loop(*span, d, source, member, check, avoid | parts);
+  const unsigned address = scratch(avoid | parts);
+  const unsigned index = scratch(avoid | parts);
+  const uint32_t restart = e_.at();
+  emit_linear(address, d, source, member.offset);
   look_up(d, address, index, check, restart);
   busy_ &= static_cast<uint16_t>(~register_bit(index));
   if (check.shared) hold(member.span, address, 0);
   return {address, member.offset};
+}
+
+/// The linear address less `offset`. The registers that it depends on must be in place.
+void Builder::emit_linear(unsigned to, const DecodedInstruction& d, const Source& source, int32_t offset) {
+  const bool wide = block_->mode.long_code();
+  if (source.operand == nullptr) {
+    const int displacement = source.displacement - offset;
+    if (displacement == 0)
+      wide ? e_.mov(reg64(to), reg64(source.base)) : e_.mov(reg32(to), reg32(source.base));
+    else if (wide)
+      e_.lea(reg64(to), ptr[reg64(source.base) + displacement]);
+    else
+      e_.lea(reg32(to), ptr[reg64(source.base) + displacement]);
+    return;
+  }
+  emit_effective_address(to, d, *source.operand, offset);
+  add_segment_base(to, *source.operand);
 }
 
 /// `address` holds a linear address and becomes the host address; `index` is for work. `restart` is where to
@@ -143,8 +159,7 @@ Builder::HostAddress Builder::host_address_of_stack(const DecodedInstruction& d,
 void Builder::look_up(const DecodedInstruction& d, unsigned address, unsigned index, const Check& check,
                       uint32_t restart) {
   const uint32_t tag_displacement = probe(address, index, check.write_tag);
-  e_.cmp(reg64(address), static_cast<uint32_t>(x86::kPageSize - check.size));
-  Stub& stub = add_miss(d, check, restart, e_.jump_if(kConditionA));
+  Stub& stub = add_miss(d, check, restart, jump_if_outside(address, check.size));
   stub.address = Stub::Address::kRegister;
   stub.address_register = static_cast<uint8_t>(address);
   stub.index_register = static_cast<uint8_t>(index);
@@ -166,11 +181,22 @@ uint32_t Builder::probe(unsigned address, unsigned index, bool write) {
   return tag_displacement;
 }
 
+/// After probe(): the jump that is taken unless all of the `size` bytes are in the page.
+uint32_t Builder::jump_if_outside(unsigned address, unsigned size) {
+  const auto last = static_cast<uint32_t>(x86::kPageSize - size);
+  return e_.compare_and_jump([&] { e_.cmp(reg64(address), last); }, kConditionA);
+}
+
 /// The offset in the page becomes the host address, by the entry that probe() selected.
 void Builder::add_host(unsigned address, unsigned index) {
   const uint32_t host = layout_.tlb(block_->mode.view(), offsetof(mmu::TlbEntry, host));
   e_.gs();
   e_.add(reg64(address), ptr[reg64(index) + size_t{host}]);
+}
+void Builder::load_host(unsigned to, unsigned index) {
+  const uint32_t host = layout_.tlb(block_->mode.view(), offsetof(mmu::TlbEntry, host));
+  e_.gs();
+  e_.mov(reg64(to), ptr[reg64(index) + size_t{host}]);
 }
 
 /// A linear address known now selects its TLB entry now.
@@ -192,9 +218,8 @@ Builder::HostAddress Builder::look_up_constant(const DecodedInstruction& d, uint
   return {address, static_cast<int32_t>(linear & x86::kPageMask)};
 }
 
-/// The site that a miss leaves from, and what leads there.
-Builder::Stub& Builder::add_miss(const DecodedInstruction& d, const Check& check, uint32_t restart,
-                                 uint32_t patch) {
+/// The site that a miss leaves from.
+uint32_t Builder::memory_site(const DecodedInstruction& d, const Check& check, uint32_t restart) {
   const uint32_t index = add_site(SiteKind::kMemory, &d);
   Site& site = sites_[index];
   site.resume = restart;
@@ -202,9 +227,15 @@ Builder::Stub& Builder::add_miss(const DecodedInstruction& d, const Check& check
   site.access_offset = check.access_offset;
   site.write = check.write;
   site.write_tag = check.write_tag;
+  return index;
+}
+
+Builder::Stub& Builder::add_miss(const DecodedInstruction& d, const Check& check, uint32_t restart,
+                                 uint32_t patch) {
+  const uint32_t site = memory_site(d, check, restart);
   Stub& stub = stubs_.emplace_back();
   stub.patch = patch;
-  stub.site = index;
+  stub.site = site;
   stub.slot_valid = slot_valid_;
   return stub;
 }
@@ -222,7 +253,7 @@ void Builder::emit_memory(const DecodedInstruction& d) {
   const HostAddress at = host_address(d, operand, write, avoid);
   busy_ |= register_bit(at.base);
   isa::HostBytes host;
-  if (!isa::rewrite_base(d.instruction, analysis_->bytes(d), at.base, at.displacement, host)) {
+  if (!isa::rewrite_operand(d.instruction, analysis_->bytes(d), {at.base, at.index, at.displacement}, host)) {
     leave(add_site(SiteKind::kStep, &d));
     return;
   }

@@ -52,7 +52,7 @@ unsigned Builder::distance_to_use(unsigned reg, bool& read) const {
 /// A host register to work with, none of `avoid`: one that is free, else the one whose guest value is missed
 /// latest.
 unsigned Builder::scratch(uint16_t avoid_given) {
-  const uint16_t avoid = avoid_given | register_bit(x86::kRsp) | busy_ | held_registers();
+  const uint16_t avoid = avoid_given | pinned_ | register_bit(x86::kRsp) | busy_ | held_registers();
   unsigned best = 16;
   unsigned best_score = 0;
   const bool free = (in_slot_ & ~avoid) != 0;
@@ -89,7 +89,7 @@ void Builder::make_room(uint16_t registers) {
       ++i;
       continue;
     }
-    const unsigned free = in_slot_ & ~(registers | busy_ | held_registers()) & 0xffffu;
+    const unsigned free = in_slot_ & ~(registers | busy_ | pinned_ | held_registers()) & 0xffffu;
     if (free == 0) {
       held_.erase(held_.begin() + static_cast<ptrdiff_t>(i));
       continue;

@@ -102,9 +102,28 @@ class Emitter : public Xbyak::CodeGenerator {
   }
   /// jcc rel32 with the condition code of the opcode's low four bits.
   uint32_t jump_if(unsigned condition, uint32_t target = 0) {
+    keep_in_line(kJumpIfBytes);
     db(0x0f);
     db(0x80 | condition);
     return rel32(target);
+  }
+  /// A comparison and the jump on its result. Both in one 32-byte line and not at its end: other jumps are
+  /// decoded anew each time by many processors (Intel, "Mitigations for Jump Conditional Code Erratum").
+  template <typename Compare>
+  uint32_t compare_and_jump(Compare compare, unsigned condition) {
+    const uint32_t start = at();
+    compare();
+    if (const uint32_t size = at() - start + kJumpIfBytes; !in_one_line(start, size)) {
+      rewind(start);
+      keep_in_line(size);
+      compare();
+    }
+    return jump_if(condition);
+  }
+  static constexpr uint32_t kJumpIfBytes = 6;
+  /// Code of `size` bytes that ends with a jump comes next.
+  void keep_in_line(uint32_t size) {
+    if (!in_one_line(at(), size)) nop(kLine - at() % kLine);
   }
   void patch_here(uint32_t rel32_at) {
     const uint32_t displacement = at() - (rel32_at + 4);
@@ -112,6 +131,10 @@ class Emitter : public Xbyak::CodeGenerator {
   }
 
  private:
+  static constexpr uint32_t kLine = 32;
+  [[nodiscard]] static bool in_one_line(uint32_t start, uint32_t size) {
+    return start / kLine == (start + size) / kLine;
+  }
   uint32_t rel32(uint32_t target) {
     const uint32_t position = at();
     dd(target - (position + 4));
@@ -119,6 +142,6 @@ class Emitter : public Xbyak::CodeGenerator {
   }
 };
 
-inline constexpr unsigned kConditionB = 2, kConditionNe = 5, kConditionA = 7;
+inline constexpr unsigned kConditionB = 2, kConditionE = 4, kConditionNe = 5, kConditionA = 7;
 
 }  // namespace eidolon::engine::translate

@@ -22,7 +22,8 @@ void TranslateEngine::Impl::link(uint32_t site_index, Block& target) {
                          : !same_page ? target.entry_checked
                          : backward   ? target.entry_events
                                       : target.entry_body;
-  cache_->patch_jump(site.patch, entry);
+  if (site.loop && &target != &source) return;  // registers are where only the block itself expects them
+  cache_->patch_jump(site.patch, site.loop ? target.entry_loop : entry);
   site.linked = &target;
   site.next_link = target.incoming;
   target.incoming = site_index;

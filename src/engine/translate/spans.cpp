@@ -8,7 +8,7 @@
 namespace eidolon::engine::translate {
 
 namespace {
-constexpr uint16_t kNoRegister = 0xffff, kBarrier = 0xfffe;
+constexpr uint16_t kBarrier = 0xfffe;
 constexpr int64_t kFar = int64_t{1} << 31;
 
 bool is_full_register(const ZydisDecodedOperand& operand, unsigned width) {
@@ -24,6 +24,7 @@ void Spans::run(std::span<const DecodedInstruction> instructions, uint64_t rip, 
   keys_.clear();
   if (!share) return;
   next_id_ = 0;
+  bool barrier = false;
   for (Value& value : values_) value = fresh();
   const unsigned width = mode.long_code() ? 8 : 4;
   for (size_t i = 0; i < instructions.size(); ++i) {
@@ -43,12 +44,28 @@ void Spans::run(std::span<const DecodedInstruction> instructions, uint64_t rip, 
         continue;
       default:
         // It may change what is mapped where, or come back after the monitor has.
+        barrier = true;
         for (Value& value : values_) value = fresh();
         for (Key& key : keys_) key.base = kBarrier;
         continue;
     }
     note_operand(d, i, rip);
     follow(d, width);
+  }
+  if (!barrier) find_strides();
+}
+
+/// How far the register has moved that held `value` at the start.
+std::optional<int64_t> Spans::movement(uint16_t value) const {
+  if (value == kNoValue) return 0;
+  if (value >= values_.size() || values_[value].id != value) return std::nullopt;
+  return values_[value].offset;
+}
+
+void Spans::find_strides() {
+  for (size_t i = 0; i < spans_.size(); ++i) {
+    const auto base = movement(keys_[i].base), index = movement(keys_[i].index);
+    if (base && index) spans_[i].stride = *base + *index * keys_[i].scale;
   }
 }
 
@@ -59,7 +76,7 @@ void Spans::note_operand(const DecodedInstruction& d, size_t at, uint64_t rip) {
   const unsigned stack_width = in.code_size == isa::CodeSize::k64 ? 64 : 32;
   if (in.zydis.address_width != stack_width) return;
 
-  Key key{kNoRegister, kNoRegister, 0, 0, 0};
+  Key key{kNoValue, kNoValue, 0, 0, 0};
   int64_t displacement = operand.mem.disp.has_displacement ? operand.mem.disp.value : 0;
   if (operand.mem.segment == ZYDIS_REGISTER_FS) key.segment = x86::kFs + 1;
   if (operand.mem.segment == ZYDIS_REGISTER_GS) key.segment = x86::kGs + 1;
@@ -77,7 +94,7 @@ void Spans::note_operand(const DecodedInstruction& d, size_t at, uint64_t rip) {
     displacement += value.offset * operand.mem.scale;
   }
   const unsigned size = isa::memory_bytes(in);
-  if (key.base == kNoRegister && key.index == kNoRegister && key.segment == 0) {
+  if (key.base == kNoValue && key.index == kNoValue && key.segment == 0) {
     // The address is known: so is whether it crosses into another page.
     if (stack_width == 32) displacement &= 0xffffffff;
     const auto linear = static_cast<uint64_t>(displacement);
@@ -94,13 +111,13 @@ void Spans::note_stack(const DecodedInstruction& d, size_t at, unsigned width) {
   switch (d.instruction.mnemonic()) {
     case ZYDIS_MNEMONIC_PUSH:
     case ZYDIS_MNEMONIC_CALL:
-      return add(stacks_[at], {rsp.id, kNoRegister, 0, 0, 0}, rsp.offset - bytes, width, true, at);
+      return add(stacks_[at], {rsp.id, kNoValue, 0, 0, 0}, rsp.offset - bytes, width, true, at);
     case ZYDIS_MNEMONIC_POP:
     case ZYDIS_MNEMONIC_RET:
-      return add(stacks_[at], {rsp.id, kNoRegister, 0, 0, 0}, rsp.offset, width, false, at);
+      return add(stacks_[at], {rsp.id, kNoValue, 0, 0, 0}, rsp.offset, width, false, at);
     case ZYDIS_MNEMONIC_LEAVE: {
       const Value& rbp = values_[x86::kRbp];
-      return add(stacks_[at], {rbp.id, kNoRegister, 0, 0, 0}, rbp.offset, width, false, at);
+      return add(stacks_[at], {rbp.id, kNoValue, 0, 0, 0}, rbp.offset, width, false, at);
     }
     default:
       return;
@@ -108,7 +125,7 @@ void Spans::note_stack(const DecodedInstruction& d, size_t at, unsigned width) {
 }
 
 void Spans::add(Access& access, const Key& key, int64_t displacement, unsigned size, bool write, size_t at) {
-  const bool known = key.base == kNoRegister && key.index == kNoRegister && key.segment == 0;
+  const bool known = key.base == kNoValue && key.index == kNoValue && key.segment == 0;
   const int64_t end = displacement + size;
   access.displacement = displacement;
   for (size_t i = keys_.size(); i-- > 0;) {
@@ -117,8 +134,9 @@ void Spans::add(Access& access, const Key& key, int64_t displacement, unsigned s
     const int64_t low = std::min(span.low, displacement), high = std::max(span.high, end);
     if (!known && high - low > kMaxBytes) break;
     access.span = static_cast<uint16_t>(i);
-    span = {low, high, static_cast<uint16_t>(at), static_cast<uint16_t>(span.members + 1),
-            span.writes || write};
+    span = {
+        low, high, static_cast<uint16_t>(at), static_cast<uint16_t>(span.members + 1), span.writes || write,
+        {}};
     return;
   }
   access.span = static_cast<uint16_t>(spans_.size());
@@ -191,8 +209,9 @@ void Spans::follow(const DecodedInstruction& d, unsigned width) {
 }
 
 SpanMember Spans::member(const Access& access) const {
-  if (access.span == SpanMember::kNone || spans_[access.span].members < 2) return {};
-  return {access.span, static_cast<int32_t>(access.displacement - spans_[access.span].low)};
+  if (access.span == SpanMember::kNone) return {};
+  const Span& span = spans_[access.span];
+  return {access.span, static_cast<int32_t>(access.displacement - span.low), span.members > 1};
 }
 
 }  // namespace eidolon::engine::translate

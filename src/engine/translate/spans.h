@@ -14,6 +14,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -30,6 +31,8 @@ struct Span {
   uint16_t last = 0;          ///< the last instruction that has a part in it
   uint16_t members = 0;
   bool writes = false;  ///< at least one of them writes
+  /// How far it is from here in the block's next execution, if the block jumps to itself.
+  std::optional<int64_t> stride = {};
 
   [[nodiscard]] unsigned size() const { return static_cast<unsigned>(high - low); }
 };
@@ -38,13 +41,23 @@ struct Span {
 struct SpanMember {
   static constexpr uint16_t kNone = 0xffff;
   uint16_t span = kNone;
-  int32_t offset = 0;  ///< from the span's lowest byte
-
-  [[nodiscard]] bool shared() const { return span != kNone; }
+  int32_t offset = 0;   ///< from the span's lowest byte
+  bool shared = false;  ///< it is not the only one
 };
 
 class Spans {
  public:
+  static constexpr uint16_t kNoValue = 0xffff;
+
+  /// What the addresses of one span have in common. The values 0 to 15 are those of the registers at the
+  /// block's start.
+  struct Key {
+    uint16_t base, index;
+    uint8_t scale, segment;
+    uint64_t page;  ///< of an address that is known
+    bool operator==(const Key&) const = default;
+  };
+
   /// Extent that still shares: the more bytes, the more often they lie in two pages.
   static constexpr int64_t kMaxBytes = 512;
 
@@ -55,18 +68,13 @@ class Spans {
   [[nodiscard]] SpanMember operand(size_t instruction) const { return member(operands_[instruction]); }
   [[nodiscard]] SpanMember stack(size_t instruction) const { return member(stacks_[instruction]); }
   [[nodiscard]] const Span& at(uint16_t span) const { return spans_[span]; }
+  [[nodiscard]] const Key& key(uint16_t span) const { return keys_[span]; }
+  [[nodiscard]] size_t count() const { return spans_.size(); }
 
  private:
   struct Value {
     uint16_t id = 0;
     int64_t offset = 0;
-  };
-  /// What addresses of one span have in common.
-  struct Key {
-    uint16_t base, index;
-    uint8_t scale, segment;
-    uint64_t page;  ///< of an address that is known
-    bool operator==(const Key&) const = default;
   };
   struct Access {
     uint16_t span = SpanMember::kNone;
@@ -77,6 +85,8 @@ class Spans {
   void note_operand(const DecodedInstruction& d, size_t at, uint64_t rip);
   void note_stack(const DecodedInstruction& d, size_t at, unsigned width);
   void follow(const DecodedInstruction& d, unsigned width);
+  void find_strides();
+  [[nodiscard]] std::optional<int64_t> movement(uint16_t value) const;
   [[nodiscard]] Value fresh() { return {next_id_++, 0}; }
   [[nodiscard]] SpanMember member(const Access& access) const;
 
