@@ -55,17 +55,23 @@ Outcome<> write_cr0(Cpu& cpu, uint64_t value) {
   return {};
 }
 
+namespace {
+/// The PCID under which translations are cached (SDM volume 3, 4.10.1).
+[[nodiscard]] uint16_t pcid_of(const mmu::PagingControls& controls) {
+  return (controls.cr4 & kCr4PcidE) != 0 ? controls.cr3 & kCr3PcidMask : 0;
+}
+}  // namespace
+
 Outcome<> write_cr3(Cpu& cpu, uint64_t value) {
   mmu::PagingControls next = cpu.state.control;
   const bool no_flush = (next.cr4 & kCr4PcidE) != 0 && (value & kCr3NoFlush) != 0;
   if (no_flush) value &= ~kCr3NoFlush;
   if (next.long_mode() && value >> kPhysicalAddressBits != 0) return raise_gp();
-  const bool same = next.cr3 == value;
+  const uint16_t from = pcid_of(next);
   next.cr3 = value;
   if (pae_paging(next) && !mmu::load_pdptes(cpu.memory, next)) return raise_gp();
   cpu.state.control = next;
-  // The virtual TLB holds one address space at a time, so "no flush" helps only without a switch.
-  if (!no_flush || !same) cpu.mmu.invalidate_non_global();
+  cpu.mmu.change_context(from, pcid_of(next), no_flush);
   return {};
 }
 

@@ -26,13 +26,25 @@ Outcome<> invpcid(Operation& op) {
   const uint64_t pcid = descriptor[0];
   if (type > 3 || pcid >> 12 != 0) return raise_gp();
   if (type < 2 && pcid != 0 && (op.state.control.cr4 & x86::kCr4PcidE) == 0) return raise_gp();
+  const mmu::PagingControls& control = op.state.control;
+  const bool enabled = (control.cr4 & x86::kCr4PcidE) != 0;
+  const bool current = !enabled || pcid == (control.cr3 & x86::kCr3PcidMask);
   switch (type) {
     case 0:
       if (!is_canonical(descriptor[1])) return raise_gp();
-      op.cpu.mmu.invalidate_page(descriptor[1]);
+      if (current)
+        op.cpu.mmu.invalidate_page(descriptor[1]);
+      else
+        op.cpu.mmu.invalidate_other_context(static_cast<uint16_t>(pcid));
       break;
     case 1:
+      if (current)
+        op.cpu.mmu.invalidate_non_global();
+      else
+        op.cpu.mmu.invalidate_other_context(static_cast<uint16_t>(pcid));
+      break;
     case 3:
+      op.cpu.mmu.invalidate_other_contexts();
       op.cpu.mmu.invalidate_non_global();
       break;
     default:

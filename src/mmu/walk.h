@@ -6,6 +6,7 @@
 
 #include "memory/guest_memory.h"
 #include "mmu/paging_controls.h"
+#include "mmu/rights.h"
 
 namespace eidolon::mmu {
 
@@ -15,6 +16,13 @@ struct Translation {
   bool writable;                   ///< a write by the same view would succeed and D is already set
   bool executable;                 ///< a fetch by the same view would succeed
   bool global;                     ///< survives MOV CR3
+
+  // What led there, for those who remember it.
+  bool dirty = false;
+  Rights rights{};                 ///< of all levels
+  Rights above{};                  ///< of the levels above the last
+  memory::GuestPhysical last = 0;  ///< 4 KiB page: where its entry is
+  uint8_t* last_host = nullptr;    ///< 4 KiB page: the same for the host if it is in RAM
 };
 
 /// Translates `linear`, sets A on every level used and D on a write (atomically, as other processors may do

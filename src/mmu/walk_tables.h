@@ -14,6 +14,7 @@
 
 #include "memory/guest_memory.h"
 #include "mmu/paging_controls.h"
+#include "mmu/rights.h"
 #include "mmu/walk.h"
 #include "x86/exceptions.h"
 #include "x86/paging.h"
@@ -32,31 +33,6 @@ struct TableFormat {
   /// Offset of the entry that translates `linear` in its table.
   static constexpr uint64_t entry_offset(uint64_t linear, unsigned level) {
     return (linear >> shift(level) & ((1u << kIndexBits) - 1)) * sizeof(Entry);
-  }
-};
-
-/// The access rights gathered on the way down (SDM volume 3, 4.6.1).
-struct Rights {
-  bool user = true;
-  bool writable = true;
-  bool execute_disable = false;
-
-  [[nodiscard]] bool can_read(const PagingControls& controls, View view) const {
-    if (view == View::kUser) return user;
-    return !user || view == View::kSupervisorAc || (controls.cr4 & x86::kCr4Smap) == 0;
-  }
-  [[nodiscard]] bool can_write(const PagingControls& controls, View view) const {
-    const bool ignores_rw = view != View::kUser && (controls.cr0 & x86::kCr0Wp) == 0;
-    return can_read(controls, view) && (writable || ignores_rw);
-  }
-  [[nodiscard]] bool can_execute(const PagingControls& controls, View view) const {
-    if (execute_disable) return false;
-    if (view == View::kUser) return user;
-    return !user || (controls.cr4 & x86::kCr4Smep) == 0;
-  }
-  [[nodiscard]] bool allow(const PagingControls& controls, Access access, View view) const {
-    if (access == Access::kWrite) return can_write(controls, view);
-    return access == Access::kRead ? can_read(controls, view) : can_execute(controls, view);
   }
 };
 
@@ -114,7 +90,7 @@ template <typename Format>
   using Entry = typename Format::Entry;
   for (;;) {
     EntrySlot<Entry> slots[Format::kLevels];
-    Rights rights;
+    Rights rights, upper;
     memory::GuestPhysical table = root;
     unsigned level = Format::kLevels;
     for (;; --level) {
@@ -125,6 +101,7 @@ template <typename Format>
       const bool leaf = level == 1 || Format::is_leaf(entry, level, controls);
       if ((entry & Format::reserved(level, leaf, controls)) != 0)
         return page_fault(controls, access, view, x86::kPfPresent | x86::kPfReserved);
+      upper = rights;
       rights.user &= (entry & x86::kPteUser) != 0;
       rights.writable &= (entry & x86::kPteWritable) != 0;
       if constexpr (Format::kHasExecuteDisable)
@@ -150,6 +127,11 @@ template <typename Format>
         .writable = is_dirty && rights.can_write(controls, view),
         .executable = rights.can_execute(controls, view),
         .global = (leaf.value & x86::kPteGlobal) != 0 && (controls.cr4 & x86::kCr4Pge) != 0,
+        .dirty = (leaf.value & x86::kPteDirty) != 0,
+        .rights = rights,
+        .above = upper,
+        .last = level == 1 ? leaf.address : 0,
+        .last_host = level == 1 ? reinterpret_cast<uint8_t*>(leaf.host) : nullptr,
     };
   }
 }

@@ -18,7 +18,7 @@ class Tlb : public ::testing::Test {
     return tlb_->lookup(linear, size, write, view);
   }
   void insert(uint64_t linear, bool writable = true, bool global = false, uint64_t page_size = 4096) {
-    tlb_->insert(linear, View::kUser, page_, 0x5000, writable, global, page_size);
+    tlb_->insert(linear, View::kUser, page_, 0x5000, {writable, global}, page_size);
   }
   std::unique_ptr<VirtualTlb> tlb_ = std::make_unique<VirtualTlb>();
   alignas(4096) uint8_t page_[4096];
@@ -28,9 +28,9 @@ TEST_F(Tlb, EmptySlotsNeverHit) {
   std::mt19937_64 random(1);
   for (unsigned slot = 0; slot < VirtualTlb::kEntries; ++slot) {
     const uint64_t near = uint64_t{slot} << 12;
-    const uint64_t any = (random() & ~uint64_t{0x3fffff}) | near;
+    const uint64_t any = (random() & ~uint64_t{0x3ffffff}) | near;
     for (const View view : kViews)
-      for (const uint64_t linear : {near, any, near | 0xfff, near ^ (uint64_t{1} << 63), near | 0xffc00000})
+      for (const uint64_t linear : {near, any, near | 0xfff, near ^ (uint64_t{1} << 63), near | 0xfc000000})
         for (const bool write : {false, true})
           ASSERT_EQ(lookup(linear, write, view), nullptr) << std::hex << linear;
   }
@@ -42,13 +42,75 @@ TEST_F(Tlb, HitsWithinThePageOnly) {
   EXPECT_EQ(lookup(kLinear + 0xff9, true, View::kUser, 8), nullptr);
   EXPECT_EQ(lookup(kLinear, true, View::kUser, 4096), page_);
   EXPECT_EQ(lookup(kLinear - 1), nullptr);
-  EXPECT_EQ(lookup(kLinear + 0x400000), nullptr);  // same slot
+  EXPECT_EQ(lookup(kLinear + 0x4000000), nullptr);  // same slot
 }
 
-TEST_F(Tlb, KeepsViewsApart) {
+TEST_F(Tlb, KeepsUserAndSupervisorApart) {
   insert(kLinear);
   EXPECT_EQ(lookup(kLinear, false, View::kSupervisor), nullptr);
   EXPECT_EQ(lookup(kLinear, false, View::kSupervisorAc), nullptr);
+}
+
+TEST_F(Tlb, SupervisorPagesServeBothSupervisorViews) {
+  tlb_->insert(kLinear, View::kSupervisorAc, page_, 0x5000, {.writable = true});
+  EXPECT_EQ(lookup(kLinear, true, View::kSupervisor), page_);
+  EXPECT_EQ(lookup(kLinear, true, View::kSupervisorAc), page_);
+  EXPECT_EQ(lookup(kLinear, false, View::kUser), nullptr);
+}
+
+TEST_F(Tlb, UserPagesUnderAcAreForThatViewOnlyAndGoWhenItCloses) {
+  for (const unsigned pages : {1u, 3u, 200u}) {
+    for (unsigned i = 0; i < pages; ++i)
+      tlb_->insert(0x7f0000000000 + i * 0x1000, View::kSupervisorAc, page_, 0x5000,
+                   {.writable = true, .ac_only = true});
+    tlb_->insert(kLinear, View::kSupervisorAc, page_, 0x5000, {.writable = true});
+    const uint64_t last = 0x7f0000000000 + (pages - 1) * 0x1000;
+    EXPECT_EQ(lookup(last, true, View::kSupervisorAc), page_);
+    EXPECT_EQ(lookup(last, false, View::kSupervisor), nullptr);
+    tlb_->close_ac();
+    EXPECT_EQ(lookup(0x7f0000000000, false, View::kSupervisorAc), nullptr) << pages;
+    EXPECT_EQ(lookup(last, false, View::kSupervisorAc), nullptr) << pages;
+    EXPECT_EQ(tlb_->table(View::kSupervisor)[VirtualTlb::slot(last)].read_tag,
+              VirtualTlb::empty_tag(VirtualTlb::slot(last)));
+    EXPECT_EQ(lookup(kLinear, true, View::kSupervisor), page_);
+  }
+}
+
+TEST_F(Tlb, ASlotThatChangesFromGlobalToLocalIsFlushedAsLocal) {
+  insert(kLinear, true, true);
+  insert(kLinear + 0x4000000, true, false);  // same slot
+  tlb_->flush_non_global();
+  EXPECT_EQ(lookup(kLinear + 0x4000000), nullptr);
+  insert(kLinear, true, false);
+  insert(kLinear + 0x4000000, true, true);
+  tlb_->flush_non_global();
+  EXPECT_EQ(lookup(kLinear + 0x4000000), page_);
+}
+
+TEST_F(Tlb, SavedEntriesComeBack) {
+  insert(kLinear, true, true);
+  insert(kLinear + 0x1000, true, false);
+  tlb_->insert(kLinear + 0x2000, View::kSupervisor, page_, 0x5000, {.writable = true});
+  tlb_->insert(0x1000, View::kSupervisorAc, page_, 0x5000, {.ac_only = true});
+  VirtualTlb::Saved room[4];
+  ASSERT_EQ(tlb_->save_non_global(room), 2u);
+  EXPECT_EQ(lookup(kLinear + 0x1000), nullptr);
+  EXPECT_EQ(lookup(0x1000, false, View::kSupervisorAc), nullptr);
+  EXPECT_EQ(lookup(kLinear), page_);
+  tlb_->restore(room[0], true);
+  tlb_->restore(room[1], false);
+  EXPECT_EQ(lookup(kLinear + 0x1000, true), page_);
+  EXPECT_EQ(lookup(kLinear + 0x2000, false, View::kSupervisor), page_);
+  EXPECT_EQ(lookup(kLinear + 0x2000, true, View::kSupervisor), nullptr);
+  tlb_->flush_non_global();
+  EXPECT_EQ(lookup(kLinear + 0x1000), nullptr);
+}
+
+TEST_F(Tlb, NoMoreIsSavedThanThereIsRoomFor) {
+  for (unsigned i = 0; i < 10; ++i) insert(kLinear + i * 0x1000);
+  VirtualTlb::Saved room[4];
+  EXPECT_EQ(tlb_->save_non_global(room), 4u);
+  for (unsigned i = 0; i < 10; ++i) EXPECT_EQ(lookup(kLinear + i * 0x1000), nullptr);
 }
 
 TEST_F(Tlb, ReadOnlyEntriesMissWrites) {
@@ -66,13 +128,13 @@ TEST_F(Tlb, FlushNonGlobalKeepsGlobalEntries) {
 }
 
 TEST_F(Tlb, FlushAllDropsEverythingInEveryView) {
-  for (const View view : kViews) tlb_->insert(kLinear, view, page_, 0x5000, true, true);
+  for (const View view : kViews) tlb_->insert(kLinear, view, page_, 0x5000, {true, true});
   tlb_->flush_all();
   for (const View view : kViews) EXPECT_EQ(lookup(kLinear, false, view), nullptr);
 }
 
 TEST_F(Tlb, FlushPageDropsItInEveryViewGlobalOrNot) {
-  for (const View view : kViews) tlb_->insert(kLinear, view, page_, 0x5000, true, true);
+  for (const View view : kViews) tlb_->insert(kLinear, view, page_, 0x5000, {true, true});
   insert(kLinear + 0x1000);
   tlb_->flush_page(kLinear + 0x777);
   for (const View view : kViews) EXPECT_EQ(lookup(kLinear, false, view), nullptr);
@@ -104,8 +166,8 @@ TEST_F(Tlb, FlushPageLeavesLargePagesElsewhereAlone) {
 TEST_F(Tlb, ProtectPhysicalTakesWriteFromEveryAlias) {
   insert(kLinear);
   insert(0x1000);
-  tlb_->insert(0x2000, View::kSupervisor, page_, 0x5000, true, true, 2 << 20);
-  tlb_->insert(0x3000, View::kSupervisor, page_, 0x6000, true, true);
+  tlb_->insert(0x2000, View::kSupervisor, page_, 0x5000, {true, true}, 2 << 20);
+  tlb_->insert(0x3000, View::kSupervisor, page_, 0x6000, {true, true});
   tlb_->protect_physical(0x5000);
   EXPECT_EQ(lookup(kLinear, true), nullptr);
   EXPECT_EQ(lookup(0x1000, true), nullptr);

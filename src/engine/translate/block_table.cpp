@@ -12,9 +12,9 @@ Block& BlockTable::create(uint64_t rip, memory::GuestPhysical physical, Mode mod
   block.rip = rip;
   block.physical = physical;
   block.mode = mode;
-  block.page_id = page_id(rip, physical, mode);
+  block.page_id = page_id(rip, physical, mode.user());
   block.second_page = second_page;
-  if (block.crosses()) block.second_page_id = page_id(block.second_rip(), second_page, mode);
+  if (block.crosses()) block.second_page_id = page_id(block.second_rip(), second_page, mode.user());
   return block;
 }
 
@@ -64,8 +64,8 @@ std::vector<memory::GuestPhysical> BlockTable::pages() const {
   return result;
 }
 
-uint32_t BlockTable::page_id(uint64_t rip, memory::GuestPhysical physical, Mode mode) {
-  const PageKey key{rip >> kPageShift, physical >> kPageShift, mode.value()};
+uint32_t BlockTable::page_id(uint64_t rip, memory::GuestPhysical physical, bool user) {
+  const PageKey key{rip >> kPageShift, physical >> kPageShift, user};
   return page_ids_.try_emplace(key, static_cast<uint32_t>(page_ids_.size() + 1)).first->second;
 }
 

@@ -41,8 +41,8 @@ class BlockTable {
   /// Pages that have blocks.
   [[nodiscard]] std::vector<memory::GuestPhysical> pages() const;
 
-  /// A number for (linear page, physical page, mode): never 0, the same for equal arguments until `clear`.
-  [[nodiscard]] uint32_t page_id(uint64_t rip, memory::GuestPhysical physical, Mode mode);
+  /// A number for (linear page, physical page, user): never 0, the same for equal arguments until `clear`.
+  [[nodiscard]] uint32_t page_id(uint64_t rip, memory::GuestPhysical physical, bool user);
 
   void clear();
   [[nodiscard]] size_t size() const { return blocks_.size(); }
@@ -62,12 +62,12 @@ class BlockTable {
   void remove_empty_page(memory::GuestPhysical physical);
   struct PageKey {
     uint64_t linear, physical;
-    uint16_t mode;
+    bool user;
     bool operator==(const PageKey&) const = default;
   };
   struct PageKeyHash {
     size_t operator()(const PageKey& key) const {
-      return (key.linear * 0x9e3779b97f4a7c15u ^ key.physical * 0xc2b2ae3d27d4eb4fu) + key.mode;
+      return (key.linear * 0x9e3779b97f4a7c15u ^ key.physical * 0xc2b2ae3d27d4eb4fu) + key.user;
     }
   };
 

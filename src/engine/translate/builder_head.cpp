@@ -106,7 +106,7 @@ bool Builder::prefers_flags_saved() const {
 }
 
 Xbyak::RegExp Builder::page_id_of(uint64_t rip) const {
-  return Xbyak::RegExp(layout_.page_ids()) + Frame::page_slot(rip, block_->mode.value()) * sizeof(uint32_t);
+  return Xbyak::RegExp(layout_.page_ids()) + Frame::page_slot(rip, block_->mode.user()) * sizeof(uint32_t);
 }
 
 }  // namespace eidolon::engine::translate

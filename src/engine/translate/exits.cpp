@@ -13,23 +13,30 @@ using namespace translate;
 uint64_t TranslateEngine::Impl::exit_handler(Frame* frame) {
   auto& engine = *static_cast<Impl*>(frame->engine);
   const InPart in(engine.part_, Part::kExits);
-  if (frame->host_fault_pc == 0) [[likely]] {
-    const Site& site = engine.sites_[frame->site];
-    const bool whole_run = engine.round_ == nullptr;
+  const uint64_t host = engine.handle_exit();
+  // Code that runs with AC clear must not find what only AC let into the virtual TLB.
+  if (engine.cpu_.data_view() == mmu::View::kSupervisor) engine.cpu_.mmu.tlb().close_ac();
+  return host;
+}
+
+uint64_t TranslateEngine::Impl::handle_exit() {
+  const Site& site = sites_[frame_.site];
+  if (frame_.host_fault_pc == 0) [[likely]] {
+    const bool whole_run = round_ == nullptr;
     if (site.kind == SiteKind::kMemory) {
       std::optional<mmu::PageFault> fault;
-      if (const uint64_t host = engine.fill_tlb(site, fault)) return host;
-      if (fault && whole_run) return engine.raise_lightly(site, *fault);
+      if (const uint64_t host = fill_tlb(site, fault)) return host;
+      if (fault && whole_run) return raise_lightly(site, *fault);
     }
     if (site.kind == SiteKind::kPage)
-      if (const uint64_t host = engine.confirm_page(site)) return host;
+      if (const uint64_t host = confirm_page(site)) return host;
     if (site.kind == SiteKind::kString)
-      if (const uint64_t host = engine.run_string(site)) return host;
+      if (const uint64_t host = run_string(site)) return host;
     if (site.kind == SiteKind::kIndirect)
-      if (const uint64_t host = engine.find_target(site)) return host;
-    if (site.sensitive != nullptr && whole_run) return engine.execute_lightly(site);
+      if (const uint64_t host = find_target(site)) return host;
+    if (site.sensitive != nullptr && whole_run) return execute_lightly(site);
   }
-  return engine.leave_slowly(engine.sites_[frame->site]);
+  return leave_slowly(site);
 }
 
 /// Answers a miss of the virtual TLB if all it takes is a page walk: the host address to try again at, else
@@ -37,14 +44,24 @@ uint64_t TranslateEngine::Impl::exit_handler(Frame* frame) {
 uint64_t TranslateEngine::Impl::fill_tlb(const Site& site, std::optional<mmu::PageFault>& fault) {
   const uint64_t linear = frame_.address;
   const bool crosses = (linear & x86::kPageMask) + site.size > x86::kPageSize;
-  const Mode mode = site.block->mode;
-  if (crosses || (mode.long_code() && !cpu::is_canonical(linear))) return 0;
+  if (crosses || (site.block->mode.long_code() && !cpu::is_canonical(linear))) {
+    ++statistics_.crossing_accesses;
+    return 0;
+  }
+  const mmu::View view = cpu_.data_view();
   const auto access = site.write ? mmu::Access::kWrite : mmu::Access::kRead;
-  const auto resolved = cpu_.mmu.resolve(cpu_.state.control, linear, access, mode.view());
-  if (!resolved) fault = resolved.error();
-  if (!resolved || resolved->host == nullptr) return 0;
+  const auto resolved = cpu_.mmu.resolve(cpu_.state.control, linear, access, view);
+  if (!resolved) {
+    ++statistics_.faulting_accesses;
+    fault = resolved.error();
+    return 0;
+  }
+  if (resolved->host == nullptr) {
+    if (cpu_.memory.page_has_code(resolved->physical)) ++statistics_.code_page_accesses;
+    return 0;
+  }
   // The entry may still not match (a walk that found another processor's change): then the access is stepped.
-  if (cpu_.mmu.tlb().lookup(linear, site.size, site.write_tag, mode.view()) == nullptr) return 0;
+  if (cpu_.mmu.tlb().lookup(linear, site.size, site.write_tag, view) == nullptr) return 0;
   ++statistics_.tlb_fills;
   return cache_->executable(site.resume);
 }
@@ -54,8 +71,7 @@ uint64_t TranslateEngine::Impl::fill_tlb(const Site& site, std::optional<mmu::Pa
 uint64_t TranslateEngine::Impl::confirm_page(const Site& site) {
   const Block& block = *site.block;
   if (!block.valid) return 0;
-  follow_mappings();
-  const auto physical = fetch_address(block.rip, block.mode.user());
+  const auto physical = mappings_.fetch_address(block.rip, block.mode.user());
   if (!physical || *physical != block.physical) return 0;
   if (block.crosses() && second_page(block.rip, block.mode) != block.second_page) return 0;
   ++statistics_.page_checks;
@@ -70,8 +86,7 @@ uint64_t TranslateEngine::Impl::find_target(const Site& site) {
   const uint64_t rip = frame_.address;
   const Mode mode = site.block->mode;
   if (mode.long_code() && !cpu::is_canonical(rip)) return 0;
-  follow_mappings();
-  const auto physical = fetch_address(rip, mode.user());
+  const auto physical = mappings_.fetch_address(rip, mode.user());
   if (!physical) return 0;
   const Block* block = blocks_.find(rip, *physical, mode);
   if (block == nullptr || block->crosses()) return 0;
@@ -86,39 +101,17 @@ void TranslateEngine::Impl::remember_target(const Block& block) {
                                                     block.mode.value()};
 }
 
-/// Forgets which pages are mapped where if the guest has changed any mapping since.
-void TranslateEngine::Impl::follow_mappings() {
-  if (mappings_seen_ == cpu_.mmu.generation()) return;
-  mappings_seen_ = cpu_.mmu.generation();
-  for (uint32_t& id : frame_.page_ids) id = 0;
-  for (FetchEntry& entry : fetch_cache_) entry = {};
-}
-
-/// Guest-physical address of the instruction at `rip` if it may be fetched from RAM or ROM.
-std::optional<memory::GuestPhysical> TranslateEngine::Impl::fetch_address(uint64_t rip, bool user) {
-  const uint64_t page = (rip & ~x86::kPageMask) | (user ? 1 : 0);
-  FetchEntry& entry = fetch_cache_[rip >> x86::kPageShift & (kFetchEntries - 1)];
-  if (entry.page != page) {
-    const mmu::View view = user ? mmu::View::kUser : mmu::View::kSupervisor;
-    const auto resolved = cpu_.mmu.resolve(cpu_.state.control, rip, mmu::Access::kExecute, view);
-    if (!resolved || resolved->host == nullptr) return std::nullopt;
-    entry = {page, resolved->physical & ~x86::kPageMask};
-  }
-  return entry.physical | (rip & x86::kPageMask);
-}
-
 /// Where the linear page behind that of `rip` is, if code may be fetched from it.
 std::optional<memory::GuestPhysical> TranslateEngine::Impl::second_page(uint64_t rip, Mode mode) {
   const uint64_t next = (rip | x86::kPageMask) + 1;
   if (mode.long_code() ? next == 0 || !cpu::is_canonical(next) : next > 0xffffffff) return std::nullopt;
-  return fetch_address(next, mode.user());
+  return mappings_.fetch_address(next, mode.user());
 }
 
 /// The block's pages are mapped where it thinks: heads need not ask until mappings change.
 void TranslateEngine::Impl::remember_pages(const Block& block) {
-  const uint16_t mode = block.mode.value();
-  frame_.page_ids[Frame::page_slot(block.rip, mode)] = block.page_id;
-  if (block.crosses()) frame_.page_ids[Frame::page_slot(block.second_rip(), mode)] = block.second_page_id;
+  mappings_.know(block.rip, block.mode.user(), block.page_id);
+  if (block.crosses()) mappings_.know(block.second_rip(), block.mode.user(), block.second_page_id);
 }
 
 }  // namespace eidolon::engine

@@ -115,13 +115,12 @@ uint64_t TranslateEngine::Impl::go_on_lightly() {
 
 /// The checked entry of the block at State::rip if it is translated, else 0.
 uint64_t TranslateEngine::Impl::known_block() {
-  follow_mappings();  // the instruction may have been what changes them
   const auto mode = Mode::of(cpu_);
   const uint64_t rip = cpu_.state.rip;
   if (!mode || (mode->long_code() ? !cpu::is_canonical(rip) : rip > 0xffffffff)) return 0;
   const JumpEntry& predicted = frame_.jump_cache[Frame::jump_slot(rip)];
   if (predicted.rip == rip && predicted.mode == mode->value()) return predicted.code;
-  const auto physical = fetch_address(rip, mode->user());
+  const auto physical = mappings_.fetch_address(rip, mode->user());
   if (!physical) return 0;
   const Block* block = blocks_.find(rip, *physical, *mode);
   if (block == nullptr) return 0;

@@ -60,7 +60,7 @@ uint64_t TranslateEngine::Impl::leave_slowly(const Site& site) {
 /// A read whose check is for the writes after it as well, of a page that may be read only.
 bool TranslateEngine::Impl::asks_too_much(const Site& site) const {
   return !site.write && site.write_tag &&
-         cpu_.mmu.tlb().lookup(frame_.address, 1, false, site.block->mode.view()) != nullptr;
+         cpu_.mmu.tlb().lookup(frame_.address, 1, false, cpu_.data_view()) != nullptr;
 }
 
 /// A direct jump that is not linked: finds its block and links it. The jump itself has been made.

@@ -24,7 +24,7 @@ class StringRun {
         gpr_(frame.host_gpr),
         form_(site.form),
         mode_(site.block->mode),
-        view_(mode_.view()),
+        view_(cpu.data_view()),
         mask_(site.form.narrow ? 0xffffffff : ~uint64_t{0}),
         down_((cpu.state.rflags & x86::kFlagDf) != 0) {}
 

@@ -30,7 +30,8 @@ struct ReturnEntry {
 struct Frame {
   static constexpr unsigned kJumpEntriesLog2 = 13;
   static constexpr unsigned kJumpEntries = 1u << kJumpEntriesLog2;
-  static constexpr unsigned kPageIds = 2048;
+  static constexpr unsigned kPageIdsLog2 = 14;
+  static constexpr unsigned kPageIds = 1u << kPageIdsLog2;
 
   // How generated code and the monitor hand over.
   std::array<uint64_t, 16> host_gpr;  ///< the host's registers when generated code left, or to enter with
@@ -46,8 +47,10 @@ struct Frame {
   uint32_t deferred_events;  ///< taken from the processor's flags because they cannot be delivered yet
   void* engine;              ///< the TranslateEngine, for the exit handler
 
-  [[nodiscard]] static constexpr size_t page_slot(uint64_t rip, uint16_t mode) {
-    return ((rip >> x86::kPageShift) ^ uint64_t{mode} * 0x9e5) % kPageIds;
+  /// Hashed, as few pages are hot but those of a program, its libraries and the kernel each lie side by side.
+  [[nodiscard]] static constexpr size_t page_slot(uint64_t rip, bool user) {
+    const uint64_t page = rip >> x86::kPageShift << 1 | (user ? 1 : 0);
+    return page * 0x9e3779b97f4a7c15u >> (64 - kPageIdsLog2);
   }
   /// Multiplicative hash: functions start at multiples of 16 and calls return to just behind them, so neither
   /// the low bits nor those above them would do alone.
@@ -64,8 +67,8 @@ struct Frame {
   static constexpr unsigned kReturnEntries = 256;
   std::array<std::array<ReturnEntry, kReturnEntries>, kReturnTables> returns;
   std::array<JumpEntry, kJumpEntries> jump_cache;
-  /// Which (linear page, physical page, mode) is known to be mapped: by hash of linear page and mode, the
-  /// page ID.
+  /// Which (linear page, physical page, user or supervisor) is known to be mapped and may be fetched
+  /// (code_mappings.h): by hash of linear page and user, the page ID.
   std::array<uint32_t, kPageIds> page_ids;
 };
 static_assert(sizeof(Frame) <= cpu::Cpu::kEngineAreaSize);

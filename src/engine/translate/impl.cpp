@@ -47,6 +47,7 @@ TranslateEngine::Impl::Impl(cpu::Cpu& cpu, std::unique_ptr<CodeCache> cache, con
       emitter_(cache_->writable(), cache_->size()),
       layout_(cpu),
       trampolines_(emit_trampolines(emitter_, layout_, frame_, exit_handler)),
+      mappings_(cpu, frame_),
       builder_(emitter_, layout_, trampolines_, sites_, faults_, pool_),
       observer_(options.observer),
       sample_time_(options.sample_time),
@@ -74,8 +75,10 @@ void TranslateEngine::Impl::prepare_thread() {
 }
 
 std::string TranslateEngine::Impl::report() const {
-  return translate::report(
-      statistics_, {.cache_used = emitter_.at(), .cache_size = cache_->size(), .times = sampler_.times()});
+  return translate::report(statistics_, {.cache_used = emitter_.at(),
+                                         .cache_size = cache_->size(),
+                                         .mmu = cpu_.mmu.counters(),
+                                         .times = sampler_.times()});
 }
 
 Stop TranslateEngine::Impl::run() {
@@ -108,11 +111,10 @@ Stop TranslateEngine::Impl::run() {
 /// `unshared`: the one whose accesses share no checks.
 TranslateEngine::Impl::Block* TranslateEngine::Impl::find_block(bool unshared) {
   ++statistics_.dispatches;
-  follow_mappings();
   const auto mode = Mode::of(cpu_);
   const uint64_t rip = cpu_.state.rip;
   if (!mode || (mode->long_code() ? !cpu::is_canonical(rip) : rip > 0xffffffff)) return nullptr;
-  const auto physical = fetch_address(rip, mode->user());
+  const auto physical = mappings_.fetch_address(rip, mode->user());
   if (!physical) return nullptr;
   Block* block = blocks_.find(rip, *physical, *mode, unshared);
   if (block != nullptr && block->crosses()) {
@@ -131,8 +133,10 @@ TranslateEngine::Impl::Block* TranslateEngine::Impl::find_block(bool unshared) {
 std::span<const uint8_t> TranslateEngine::Impl::open_code_page(memory::GuestPhysical page) {
   const uint8_t* host = cpu_.memory.host(page, x86::kPageSize);
   if (host == nullptr) return {};
-  cpu_.memory.mark_code(page);
-  cpu_.mmu.tlb().protect_physical(page);
+  if (!cpu_.memory.page_has_code(page)) {
+    cpu_.memory.mark_code(page);
+    cpu_.mmu.tlb().protect_physical(page);
+  }
   return {host, x86::kPageSize};
 }
 
@@ -190,6 +194,7 @@ void TranslateEngine::Impl::defer_undeliverable() {
 
 /// Enters generated code; returns when the exit handler has put the whole state into cpu_.state.
 void TranslateEngine::Impl::enter(uint64_t host_address) {
+  if (cpu_.data_view() == mmu::View::kSupervisor) cpu_.mmu.tlb().close_ac();
   load_registers();
   frame_.resume = host_address;
   load_extended_state();

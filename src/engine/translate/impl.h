@@ -15,6 +15,7 @@
 #include "engine/translate/block_table.h"
 #include "engine/translate/builder.h"
 #include "engine/translate/code_cache.h"
+#include "engine/translate/code_mappings.h"
 #include "engine/translate/translate_engine.h"
 
 namespace eidolon::engine {
@@ -41,13 +42,11 @@ class TranslateEngine::Impl final : public memory::CodeObserver, public cpu::Ext
 
   // impl.cpp
   [[nodiscard]] Block* find_block(bool unshared = false);
-  [[nodiscard]] std::optional<memory::GuestPhysical> fetch_address(uint64_t rip, bool user);
   [[nodiscard]] std::optional<memory::GuestPhysical> second_page(uint64_t rip, Mode mode);
   void remember_pages(const Block& block);
   [[nodiscard]] std::span<const uint8_t> open_code_page(memory::GuestPhysical page);
   [[nodiscard]] Block* translate_block(memory::GuestPhysical physical, Mode mode, bool unshared);
   void enter(uint64_t host_address);
-  void follow_mappings();
   void defer_undeliverable();
   void show(const Block& block);
   void save_extended_state();
@@ -55,6 +54,7 @@ class TranslateEngine::Impl final : public memory::CodeObserver, public cpu::Ext
 
   // exits.cpp
   static uint64_t exit_handler(Frame* frame);
+  [[nodiscard]] uint64_t handle_exit();
   [[nodiscard]] uint64_t fill_tlb(const Site& site, std::optional<mmu::PageFault>& fault);
   [[nodiscard]] uint64_t confirm_page(const Site& site);
   [[nodiscard]] uint64_t find_target(const Site& site);
@@ -103,6 +103,7 @@ class TranslateEngine::Impl final : public memory::CodeObserver, public cpu::Ext
   translate::Layout layout_;
   translate::Trampolines trampolines_;
   translate::BlockTable blocks_;
+  translate::CodeMappings mappings_;
   std::vector<Site> sites_;
   std::vector<translate::FaultPoint> faults_;
   translate::InstructionPool pool_;
@@ -113,15 +114,7 @@ class TranslateEngine::Impl final : public memory::CodeObserver, public cpu::Ext
   const bool sample_time_;
   translate::PartWord part_{translate::Part::kMonitor};
   translate::PartSampler sampler_{part_};
-  /// Where code pages are mapped, as long as the mappings are those of `mappings_seen_`.
-  struct FetchEntry {
-    uint64_t page = ~uint64_t{0};  ///< linear page | user
-    memory::GuestPhysical physical = 0;
-  };
-  static constexpr unsigned kFetchEntries = 256;
-  std::array<FetchEntry, kFetchEntries> fetch_cache_{};
   uint64_t entered_rip_ = 0;           ///< where generated code was last entered
-  uint64_t mappings_seen_ = 0;         ///< mmu generation that page_ids holds for
   translate::Round* round_ = nullptr;  ///< set: whatever leaves generated code ends the round
   bool in_generated_code_ = false;
   bool flush_wanted_ = false;

@@ -85,7 +85,7 @@ void TranslateEngine::Impl::flush() {
   pool_.clear();
   emitter_.rewind(trampolines_.end);
   builder_.forget_returns();
-  frame_.page_ids.fill(0);
+  mappings_.forget_ids();
   frame_.jump_cache.fill({0, 0, JumpEntry::kEmpty});
   flush_wanted_ = false;
   if (observer_ != nullptr) observer_->emptied(cache_->executable(0), trampolines_.end);

@@ -40,7 +40,6 @@ std::optional<Mode> Mode::of(const cpu::Cpu& cpu) {
   if (user && (cr4 & kCr4Tsd) != 0) value |= kTscDisabled;
   if (cpu.tsc_source == nullptr) value |= kInlineTsc;
   if (cpu.model.has(cpu::CpuidModel::Feature::kRdtscp)) value |= kRdtscp;
-  if (cpu.data_view() == mmu::View::kSupervisorAc) value |= kAc;
 
   if ((cr0 & (kCr0Em | kCr0Ts)) == 0) {
     value |= kX87;
@@ -55,10 +54,7 @@ std::optional<Mode> Mode::of(const cpu::Cpu& cpu) {
   return Mode(static_cast<uint16_t>(value));
 }
 
-mmu::View Mode::view() const {
-  if (value_ & kUser) return mmu::View::kUser;
-  return value_ & kAc ? mmu::View::kSupervisorAc : mmu::View::kSupervisor;
-}
+mmu::View Mode::view() const { return user() ? mmu::View::kUser : mmu::View::kSupervisor; }
 
 bool Mode::allows(isa::ExtendedState state) const {
   switch (state) {

@@ -20,6 +20,7 @@ class Mode {
   [[nodiscard]] constexpr uint16_t value() const { return value_; }
   [[nodiscard]] constexpr bool long_code() const { return value_ & kLong; }
   [[nodiscard]] constexpr bool user() const { return value_ & kUser; }
+  /// Names the table of the virtual TLB; whether AC suspends SMAP is not part of the mode.
   [[nodiscard]] mmu::View view() const;
   /// The guest's TSC is the host's plus an offset, for generated code to read.
   [[nodiscard]] constexpr bool inline_tsc() const { return value_ & kInlineTsc; }
@@ -37,16 +38,15 @@ class Mode {
   enum : uint16_t {
     kLong = 1 << 0,
     kUser = 1 << 1,
-    kAc = 1 << 2,
-    kX87 = 1 << 3,
-    kSse = 1 << 4,
-    kAvx = 1 << 5,
-    kAvx512 = 1 << 6,
-    kFsUnlimited = 1 << 7,
-    kGsUnlimited = 1 << 8,
-    kTscDisabled = 1 << 9,
-    kInlineTsc = 1 << 10,
-    kRdtscp = 1 << 11,
+    kX87 = 1 << 2,
+    kSse = 1 << 3,
+    kAvx = 1 << 4,
+    kAvx512 = 1 << 5,
+    kFsUnlimited = 1 << 6,
+    kGsUnlimited = 1 << 7,
+    kTscDisabled = 1 << 8,
+    kInlineTsc = 1 << 9,
+    kRdtscp = 1 << 10,
   };
   uint16_t value_;
 };

@@ -22,6 +22,7 @@ class Report {
   std::string text() {
     translated();
     exits();
+    translations();
     stepped();
     times();
     return std::move(text_);
@@ -63,6 +64,9 @@ class Report {
     exit("  indirect jump missed", s_.indirect_misses);
     exit("  string by pieces", s_.string_exits);
     exit("  access stepped", s_.slow_accesses);
+    exit("    across two pages", s_.crossing_accesses);
+    exit("    that faults", s_.faulting_accesses);
+    exit("    store to a page with code", s_.code_page_accesses);
     uint64_t sites = 0;
     for (const uint64_t count : s_.stepped) sites += count;
     exit("  sensitive instruction", s_.sensitive);
@@ -70,6 +74,16 @@ class Report {
     exit("  instruction stepped", sites - s_.sensitive);
     exit("  event pending", s_.events);
     exit("  host fault", s_.host_faults);
+  }
+
+  void translations() {
+    const mmu::Mmu::Counters& mmu = around_.mmu;
+    line("page walks", mmu.walks);
+    line("  begun at a remembered table", mmu.shortcuts);
+    line("flushes of one page", mmu.page_flushes);
+    line("flushes of an address space", mmu.context_flushes);
+    line("returns to an address space", mmu.context_returns);
+    line("flushes of everything", mmu.full_flushes);
   }
 
   void stepped() {

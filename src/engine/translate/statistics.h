@@ -8,6 +8,7 @@
 #include <string>
 
 #include "engine/translate/time_parts.h"
+#include "mmu/mmu.h"
 
 namespace eidolon::engine::translate {
 
@@ -27,6 +28,9 @@ struct Statistics {
   uint64_t indirect_misses = 0;
   uint64_t tlb_fills = 0;      ///< misses that a page walk answered
   uint64_t slow_accesses = 0;  ///< accesses that had to be stepped: MMIO, page crossing, faults, code pages
+  uint64_t crossing_accesses = 0;   ///< of slow_accesses: those that cross a page
+  uint64_t faulting_accesses = 0;   ///< of slow_accesses: those that the page tables do not allow
+  uint64_t code_page_accesses = 0;  ///< of slow_accesses: stores to pages that have translations
   uint64_t page_checks = 0;
   uint64_t string_exits = 0;  ///< string instructions that the monitor went on with
   uint64_t events = 0;
@@ -38,7 +42,8 @@ struct Statistics {
 /// What the report says besides the counters.
 struct Surroundings {
   uint64_t cache_used = 0, cache_size = 0;  ///< bytes
-  TimesByPart times;                        ///< no samples: nobody sampled
+  mmu::Mmu::Counters mmu{};
+  TimesByPart times;  ///< no samples: nobody sampled
 };
 
 /// Lines for a person: what was translated, exits by cause, what was stepped, time by part.
