@@ -118,6 +118,7 @@ class TranslateEngine::Impl final : public memory::CodeObserver, public cpu::Ext
   translate::Round* round_ = nullptr;  ///< set: whatever leaves generated code ends the round
   bool in_generated_code_ = false;
   bool flush_wanted_ = false;
+  unsigned writes_to_emptied_ = 0;  ///< to pages that are marked, but have no blocks
   const bool xsaveopt_;
   uint64_t extended_mask_;  ///< XSAVE components that are the guest's
 };
