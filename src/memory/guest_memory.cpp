@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "base/bits.h"
+#include "base/fence.h"
 
 namespace eidolon::memory {
 
@@ -121,7 +122,7 @@ void GuestMemory::after_foreign_write(GuestPhysical address, uint64_t length) {
   if (length == 0) return;
   // The processor marks a page and then reads its bytes; here they were written and now the mark is looked
   // at. One of the two sees the other.
-  std::atomic_thread_fence(std::memory_order_seq_cst);
+  full_fence();
   bool any = false;
   const GuestPhysical last = address + length - 1;
   for (GuestPhysical page = address & ~kPageMask; page <= last; page += kPageSize) {

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstddef>
 
+#include "base/fence.h"
 #include "device/virtio/shared_word.h"
 
 namespace eidolon::device::virtio {
@@ -96,7 +97,7 @@ bool PackedRing::give_back(const Chain& chain, uint32_t written) {
 }
 
 bool PackedRing::interrupt_wanted() {
-  std::atomic_thread_fence(std::memory_order_seq_cst);
+  full_fence();
   const Position before = signalled_;
   signalled_ = used_;
   if (before == used_) return false;
@@ -119,7 +120,7 @@ bool PackedRing::rearm() {
   const bool stored =
       store_word(dma_, place_.device, position) &&
       store_word(dma_, place_.device + kEventFlags, event_index_ ? kEventsAtPosition : kEventsEnabled);
-  std::atomic_thread_fence(std::memory_order_seq_cst);
+  full_fence();
   const auto flags = flags_at(next_.index);
   return !stored || !flags || available(next_, *flags);
 }

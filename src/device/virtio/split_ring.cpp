@@ -3,6 +3,7 @@
 #include <array>
 #include <atomic>
 
+#include "base/fence.h"
 #include "device/virtio/shared_word.h"
 
 namespace eidolon::device::virtio {
@@ -88,7 +89,7 @@ bool SplitRing::give_back(const Chain& chain, uint32_t written) {
 }
 
 bool SplitRing::interrupt_wanted() {
-  std::atomic_thread_fence(std::memory_order_seq_cst);  // our index is out before the driver's wish is read
+  full_fence();  // our index is out before the driver's wish is read
   const uint16_t before = signalled_;
   signalled_ = used_;
   if (before == used_) return false;
@@ -101,7 +102,7 @@ bool SplitRing::rearm() {
   if (event_index_) {
     // On failure the ring is broken, and take() will say so.
     (void)store_word(dma_, place_.device + kEntries + place_.size * kUsedEntry, next_);
-    std::atomic_thread_fence(std::memory_order_seq_cst);
+    full_fence();
   }
   const auto index = load_word(dma_, place_.driver + kIndex);
   return !index || *index != next_;
