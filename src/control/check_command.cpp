@@ -106,7 +106,7 @@ std::string describe_host(const machine::HostFacts& facts, KvmAccess kvm) {
   add_line(text, "/dev/kvm", kvm_words(kvm));
   add_line(text, "fsgsbase", facts.fsgsbase ? "yes (usable in user space)" : "no (not usable in user space)");
   add_flags(text, facts, kTranslatorFlags);
-  add_line(text, "memfd", facts.memfd ? "yes" : "no: guest memory cannot be made on this host");
+  add_line(text, "memfd", facts.memfd ? "yes" : "no: generated code cannot be kept on this host");
   add_line(text, "transparent huge pages",
            fmt::format("{} (of memfd memory: {})", or_unknown(facts.transparent_huge_pages),
                        or_unknown(facts.transparent_huge_pages_shmem)));

@@ -1,5 +1,5 @@
-// Guest-physical memory: RAM and ROM in one memfd, mapped once into the monitor; everything else is
-// MMIO and belongs to an IoBus.
+// Guest-physical memory: RAM and ROM in one mapping of the monitor, in huge pages where the host has them;
+// everything else is MMIO and belongs to an IoBus.
 //
 // Each page of RAM carries a flag byte. kHasCode says that some engine holds translations of the
 // page's bytes: whoever writes such a page must tell the CodeObserver, so no virtual TLB may hold a
@@ -14,7 +14,6 @@
 #include <span>
 #include <vector>
 
-#include "base/file.h"
 #include "base/result.h"
 #include "x86/paging.h"
 
@@ -85,8 +84,9 @@ class GuestMemory {
   GuestMemory() = default;
   [[nodiscard]] std::atomic<uint8_t>* flags(GuestPhysical address) const;
 
-  FileDescriptor memfd_;
   uint8_t* mapping_ = nullptr;
+  uint64_t mapped_ = 0;     ///< bytes
+  uint8_t* ram_ = nullptr;  ///< the first huge page boundary in it
   uint64_t capacity_ = 0;
   uint64_t used_ = 0;
   std::vector<Region> regions_;                         ///< sorted by base

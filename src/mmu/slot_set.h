@@ -1,5 +1,5 @@
 // A set of slots of a table, made to be emptied by what is in it and not by the size of the table: a bit per
-// slot, and a bit per word of those.
+// slot, a bit per word of those, and a bit per word of these. All zero is the empty set.
 #pragma once
 
 #include <array>
@@ -14,28 +14,48 @@ class SlotSet {
   static_assert(kSlots % (64 * 64) == 0);
 
   void add(unsigned slot) {
-    words_[slot / 64] |= uint64_t{1} << slot % 64;
-    summary_[slot / (64 * 64)] |= uint64_t{1} << slot / 64 % 64;
+    set(words_, slot);
+    set(summary_, slot / 64);
+    set(top_, slot / (64 * 64));
   }
-  void remove(unsigned slot) { words_[slot / 64] &= ~(uint64_t{1} << slot % 64); }
+  void remove(unsigned slot) { clear(words_, slot); }
   [[nodiscard]] bool has(unsigned slot) const { return words_[slot / 64] >> slot % 64 & 1; }
 
   /// Calls visit(slot) for every member; it may remove the slot that it is called for.
   template <typename Visitor>
   void for_each(Visitor visit) {
-    for (unsigned group = 0; group < kSlots / (64 * 64); ++group)
-      for (uint64_t left = summary_[group]; left != 0; left &= left - 1) {
-        const auto bit = static_cast<unsigned>(std::countr_zero(left));
-        const unsigned word = group * 64 + bit;
-        for (uint64_t members = words_[word]; members != 0; members &= members - 1)
-          visit(word * 64 + static_cast<unsigned>(std::countr_zero(members)));
-        if (words_[word] == 0) summary_[group] &= ~(uint64_t{1} << bit);
-      }
+    for_each_bit(top_, [&](unsigned group) {
+      for_each_bit_of(summary_[group], group, [&](unsigned word) {
+        for_each_bit_of(words_[word], word, visit);
+        if (words_[word] == 0) clear(summary_, word);
+      });
+      if (summary_[group] == 0) clear(top_, group);
+    });
   }
 
  private:
-  std::array<uint64_t, kSlots / 64> words_{};
-  std::array<uint64_t, kSlots / (64 * 64)> summary_{};  ///< words that may have members
+  static constexpr unsigned kGroups = kSlots / (64 * 64);
+
+  template <typename Words>
+  static void set(Words& words, unsigned bit) {
+    words[bit / 64] |= uint64_t{1} << bit % 64;
+  }
+  template <typename Words>
+  static void clear(Words& words, unsigned bit) {
+    words[bit / 64] &= ~(uint64_t{1} << bit % 64);
+  }
+  template <typename Visitor>
+  static void for_each_bit_of(uint64_t word, unsigned index, Visitor visit) {
+    for (; word != 0; word &= word - 1) visit(index * 64 + static_cast<unsigned>(std::countr_zero(word)));
+  }
+  template <typename Words, typename Visitor>
+  static void for_each_bit(const Words& words, Visitor visit) {
+    for (unsigned i = 0; i < words.size(); ++i) for_each_bit_of(words[i], i, visit);
+  }
+
+  std::array<uint64_t, kSlots / 64> words_;
+  std::array<uint64_t, kGroups> summary_;          ///< words that may have members
+  std::array<uint64_t, (kGroups + 63) / 64> top_;  ///< words of the summary that may have members
 };
 
 }  // namespace eidolon::mmu

@@ -1,12 +1,54 @@
 #include "mmu/virtual_tlb.h"
 
+#include <sys/mman.h>
+
+#include <cstring>
+
 namespace eidolon::mmu {
 
+namespace {
+
+/// Without touching more than it must of anonymous private memory, which is what objects live in.
+void make_zero(std::byte* begin, size_t size) {
+  constexpr uint64_t kPage = x86::kPageSize;
+  const auto from = reinterpret_cast<uint64_t>(begin), to = from + size;
+  const uint64_t first_page = (from + kPage - 1) & ~(kPage - 1), last_page = to & ~(kPage - 1);
+  // SAFETY: whole pages within the object; what they held is not needed.
+  if (madvise(reinterpret_cast<void*>(first_page), last_page - first_page, MADV_DONTNEED) != 0) {
+    std::memset(begin, 0, size);
+    return;
+  }
+  std::memset(begin, 0, first_page - from);
+  std::memset(begin + (last_page - from), 0, to - last_page);
+}
+
+}  // namespace
+
+VirtualTlb::VirtualTlb() {
+  make_zero(storage_, sizeof storage_);
+  for (unsigned table = 0; table < kTables; ++table) clear(table, 0);
+}
+
+TlbEntry VirtualTlb::entry(unsigned table, unsigned slot) const {
+  const Table& t = tables()[table];
+  return {.read_tag = t.read_tag[slot],
+          .write_tag = t.write_tag[slot],
+          .delta = t.delta[slot],
+          .physical = t.physical[slot]};
+}
+
+void VirtualTlb::put(unsigned table, unsigned slot, const TlbEntry& entry) {
+  Table& t = tables()[table];
+  t.read_tag[slot] = entry.read_tag;
+  t.write_tag[slot] = entry.write_tag;
+  t.delta[slot] = entry.delta;
+  t.physical[slot] = entry.physical;
+}
+
 void VirtualTlb::clear(unsigned table, unsigned slot) {
-  tables_[table][slot] = {
-      .read_tag = empty_tag(slot), .write_tag = empty_tag(slot), .host = 0, .physical = 0};
-  local_[table].remove(slot);
-  global_[table].remove(slot);
+  put(table, slot, {.read_tag = empty_tag(slot), .write_tag = empty_tag(slot), .delta = 0, .physical = 0});
+  tables()[table].local.remove(slot);
+  tables()[table].global.remove(slot);
 }
 
 /// visit(table, slot)
@@ -14,14 +56,9 @@ template <typename Visitor>
 void VirtualTlb::for_each_used(Visitor visit) {
   for (unsigned table = 0; table < kTables; ++table) {
     const auto in_table = [&](unsigned slot) { visit(table, slot); };
-    local_[table].for_each(in_table);
-    global_[table].for_each(in_table);
+    tables()[table].local.for_each(in_table);
+    tables()[table].global.for_each(in_table);
   }
-}
-
-VirtualTlb::VirtualTlb() {
-  for (unsigned table = 0; table < kTables; ++table)
-    for (unsigned slot = 0; slot < kEntries; ++slot) clear(table, slot);
 }
 
 void VirtualTlb::insert(uint64_t linear, View view, uint8_t* host_page, uint64_t physical_page,
@@ -39,14 +76,17 @@ void VirtualTlb::insert(uint64_t linear, View view, uint8_t* host_page, uint64_t
   }
   if (rights.ac_only) {
     flags |= TlbEntry::kAcOnly;
-    if (ac_only_count_ < kAcOnlyMost) ac_only_[ac_only_count_++] = static_cast<uint16_t>(at);
+    if (ac_only_count_ < kAcOnlyMost) ac_only_[ac_only_count_++] = at;
   }
-  tables_[table][at] = {.read_tag = page,
-                        .write_tag = rights.writable ? page : empty_tag(at),
-                        .host = reinterpret_cast<uint64_t>(host_page),  // SAFETY: only lookup() turns it back
-                        .physical = physical_page | flags};
-  (rights.global ? global_ : local_)[table].add(at);
-  (rights.global ? local_ : global_)[table].remove(at);
+  // SAFETY: only lookup() and generated code turn it back into an address.
+  put(table, at,
+      {.read_tag = page,
+       .write_tag = rights.writable ? page : empty_tag(at),
+       .delta = reinterpret_cast<uint64_t>(host_page) - page,
+       .physical = physical_page | flags});
+  Table& t = tables()[table];
+  (rights.global ? t.global : t.local).add(at);
+  (rights.global ? t.local : t.global).remove(at);
 }
 
 void VirtualTlb::flush_all() {
@@ -58,16 +98,15 @@ void VirtualTlb::flush_all() {
 
 void VirtualTlb::flush_non_global() {
   for (unsigned table = 0; table < kTables; ++table)
-    local_[table].for_each([this, table](unsigned at) { clear(table, at); });
+    tables()[table].local.for_each([this, table](unsigned at) { clear(table, at); });
 }
 
 unsigned VirtualTlb::save_non_global(std::span<Saved> room) {
   unsigned count = 0;
   for (unsigned table = 0; table < kTables; ++table)
-    local_[table].for_each([&](unsigned at) {
-      const TlbEntry& entry = tables_[table][at];
-      if (count < room.size() && (entry.physical & TlbEntry::kAcOnly) == 0)
-        room[count++] = {table * kEntries + at, entry};
+    tables()[table].local.for_each([&](unsigned at) {
+      if (count < room.size() && (tables()[table].physical[at] & TlbEntry::kAcOnly) == 0)
+        room[count++] = {table * kEntries + at, entry(table, at)};
       clear(table, at);
     });
   return count;
@@ -76,19 +115,19 @@ unsigned VirtualTlb::save_non_global(std::span<Saved> room) {
 void VirtualTlb::restore(const Saved& saved, bool writable) {
   const unsigned table = saved.where / kEntries;
   const unsigned at = saved.where % kEntries;
-  TlbEntry& entry = tables_[table][at];
-  entry = saved.entry;
+  TlbEntry entry = saved.entry;
   if (!writable) entry.write_tag = empty_tag(at);
   if ((entry.physical & TlbEntry::kLarge) != 0) large_.add(entry.read_tag);
   if ((entry.physical & TlbEntry::kHuge) != 0) huge_.add(entry.read_tag);
-  local_[table].add(at);
-  global_[table].remove(at);
+  put(table, at, entry);
+  tables()[table].local.add(at);
+  tables()[table].global.remove(at);
 }
 
 void VirtualTlb::flush_page(uint64_t linear) {
   const uint64_t page = linear & ~x86::kPageMask;
   for (unsigned table = 0; table < kTables; ++table)
-    if (tables_[table][slot(linear)].read_tag == page) clear(table, slot(linear));
+    if (tables()[table].read_tag[slot(linear)] == page) clear(table, slot(linear));
   flush_pieces(large_, page);
   flush_pieces(huge_, page);
 }
@@ -97,9 +136,8 @@ template <typename Filter>
 void VirtualTlb::flush_pieces(Filter& filter, uint64_t linear) {
   if (!filter.has(linear)) return;
   for_each_used([this, linear](unsigned table, unsigned at) {
-    const TlbEntry& candidate = tables_[table][at];
-    if ((candidate.physical & Filter::kPieceFlag) != 0 &&
-        Filter::index(candidate.read_tag) == Filter::index(linear))
+    const Table& t = tables()[table];
+    if ((t.physical[at] & Filter::kPieceFlag) != 0 && Filter::index(t.read_tag[at]) == Filter::index(linear))
       clear(table, at);
   });
   filter.remove(linear);
@@ -107,15 +145,15 @@ void VirtualTlb::flush_pieces(Filter& filter, uint64_t linear) {
 
 void VirtualTlb::protect_physical(uint64_t physical_page) {
   for_each_used([this, physical_page](unsigned table, unsigned at) {
-    TlbEntry& candidate = tables_[table][at];
-    if (((candidate.physical ^ physical_page) & ~x86::kPageMask) == 0) candidate.write_tag = empty_tag(at);
+    Table& t = tables()[table];
+    if (((t.physical[at] ^ physical_page) & ~x86::kPageMask) == 0) t.write_tag[at] = empty_tag(at);
   });
 }
 
 void VirtualTlb::drop_ac_only() {
   const unsigned table = index(View::kSupervisorAc);
   const auto drop = [this, table](unsigned at) {
-    if ((tables_[table][at].physical & TlbEntry::kAcOnly) != 0) clear(table, at);
+    if ((tables()[table].physical[at] & TlbEntry::kAcOnly) != 0) clear(table, at);
   };
   if (ac_only_count_ < kAcOnlyMost) {
     for (unsigned i = 0; i < ac_only_count_; ++i) drop(ac_only_[i]);

@@ -1,26 +1,29 @@
 // The virtual TLB: a direct-mapped table for user mode and one for supervisor mode, from linear page to host
 // address, laid out for generated code.
 //
-// The hit path, with the linear address in A and a scratch register B (five instructions):
-//     mov  B, A ; shr B, 7 ; and B, (kEntries - 1) << 5     byte offset of the entry
-//     xor  A, [table + B + read_tag]                        A = offset in the page, if the page matches
-//     cmp  A, 4096 - size ; ja miss                         also misses if the access leaves the page
-//     add  A, [table + B + host]                            A = host address
+// The hit path, with the linear address in A and a scratch register B:
+//     mov  B, A ; shr B, 12           32-bit: the low 20 bits of the page number are the slot
+//     xor  A, [read_tag + B * 8]      A = offset in the page, if the page matches
+//     cmp  A, 4096 - size ; ja miss   also misses if the access leaves the page
+//     mov  B, [delta + B * 8]         what is to be added to a linear address of the page
 // A tag is the linear address of the page. A tag that must not match holds a page which belongs to another
-// slot (`empty_tag`): no address that selects the slot can match it, canonical or not.
+// slot (`empty_tag`): no address that selects the slot can match it, canonical or not. It is 0 but for slot
+// 0, so that fresh memory is an empty table.
 //
 // Only RAM and ROM are entered, in pieces of 4 KiB. write_tag matches only if a store needs nothing else:
 // the view may write, D is set, it is not ROM, and no engine holds translations of the page.
 //
-// The tables are large enough (64 MiB each) that an index of low bits does: arrays that lie side by side do
-// not meet in it. What a flush costs depends on what is in use, not on the size: `local_` and `global_` name
-// the slots to visit, and those that MOV CR3 keeps need not be looked at.
+// A slot for each of 2^20 pages makes the index a shift and lets nothing that lies within 4 GiB meet in it.
+// Of the tables, 64 MiB of addresses, the host supplies what is touched: 32 bytes for each page that is used,
+// those of neighbours side by side. What a flush costs depends on what is in use, too: `local` and `global`
+// name the slots to visit, and those that MOV CR3 keeps need not be looked at.
 //
 // SMAP: both supervisor views share a table, as nearly all they meet are supervisor pages. A user page that
 // EFLAGS.AC let in (kAcOnly) must be out again before generated code runs with AC clear: `close_ac`.
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <span>
 
@@ -33,14 +36,13 @@ namespace eidolon::mmu {
 struct TlbEntry {
   uint64_t read_tag;
   uint64_t write_tag;
-  uint64_t host;      ///< host address of the page
+  uint64_t delta;     ///< from linear to host addresses of the page
   uint64_t physical;  ///< guest-physical page | flags
   static constexpr uint64_t kGlobal = 1;
   static constexpr uint64_t kLarge = 2;   ///< a piece of a 2 or 4 MiB page
   static constexpr uint64_t kHuge = 4;    ///< a piece of a 1 GiB page
   static constexpr uint64_t kAcOnly = 8;  ///< for View::kSupervisorAc only
 };
-static_assert(sizeof(TlbEntry) == 32);
 
 /// What `insert` is told besides the page.
 struct TlbRights {
@@ -51,26 +53,35 @@ struct TlbRights {
 
 class VirtualTlb {
  public:
-  static constexpr unsigned kEntriesLog2 = 14;
+  static constexpr unsigned kEntriesLog2 = 20;
   static constexpr unsigned kEntries = 1u << kEntriesLog2;
   static constexpr unsigned kTables = 2;
 
+  /// One table: the parts of the entries, each by slot.
+  struct Table {
+    std::array<uint64_t, kEntries> read_tag, write_tag, delta, physical;
+    SlotSet<kEntries> local;   ///< slots with entries that are not global
+    SlotSet<kEntries> global;  ///< slots with entries that are
+  };
+
   VirtualTlb();
+  VirtualTlb(const VirtualTlb&) = delete;
+  VirtualTlb& operator=(const VirtualTlb&) = delete;
 
   [[nodiscard]] static constexpr unsigned slot(uint64_t linear) {
     return linear >> x86::kPageShift & (kEntries - 1);
   }
-  [[nodiscard]] static constexpr uint64_t empty_tag(unsigned slot) {
-    return uint64_t{slot ^ 1} << x86::kPageShift;
-  }
+  [[nodiscard]] static constexpr uint64_t empty_tag(unsigned slot) { return slot == 0 ? x86::kPageSize : 0; }
 
   /// Host address of [linear, linear + size) if the table can answer, else nullptr. `size` is 1 to 4096.
   [[nodiscard]] uint8_t* lookup(uint64_t linear, unsigned size, bool write, View view) const {
-    const TlbEntry& entry = tables_[index(view)][slot(linear)];
-    const uint64_t offset = linear ^ (write ? entry.write_tag : entry.read_tag);
+    const Table& entries = table(view);
+    const unsigned at = slot(linear);
+    const uint64_t offset = linear ^ (write ? entries.write_tag[at] : entries.read_tag[at]);
     if (offset > x86::kPageSize - size) return nullptr;
-    if (view == View::kSupervisor && (entry.physical & TlbEntry::kAcOnly) != 0) return nullptr;
-    return reinterpret_cast<uint8_t*>(entry.host + offset);  // SAFETY: host is a page of mapped guest memory
+    if (view == View::kSupervisor && (entries.physical[at] & TlbEntry::kAcOnly) != 0) return nullptr;
+    // SAFETY: an address in a page of mapped guest memory.
+    return reinterpret_cast<uint8_t*>(linear + entries.delta[at]);
   }
 
   void insert(uint64_t linear, View view, uint8_t* host_page, uint64_t physical_page, TlbRights rights,
@@ -96,7 +107,7 @@ class VirtualTlb {
   [[nodiscard]] unsigned save_non_global(std::span<Saved> room);
   void restore(const Saved& saved, bool writable);
 
-  [[nodiscard]] const TlbEntry* table(View view) const { return tables_[index(view)].data(); }
+  [[nodiscard]] const Table& table(View view) const { return tables()[index(view)]; }
 
  private:
   /// Which regions may have pieces of pages of their size in the tables, hashed to a bit each: INVLPG must
@@ -118,9 +129,13 @@ class VirtualTlb {
     }
     std::array<uint64_t, (1u << kBitsLog2) / 64> words{};
   };
-  using Slots = SlotSet<kEntries>;
 
   [[nodiscard]] static constexpr unsigned index(View view) { return view == View::kUser ? 0 : 1; }
+  // SAFETY: Table is an implicit-lifetime type, and the storage is zero (make_zero), which is an empty table.
+  [[nodiscard]] Table* tables() { return reinterpret_cast<Table*>(storage_); }
+  [[nodiscard]] const Table* tables() const { return reinterpret_cast<const Table*>(storage_); }
+  [[nodiscard]] TlbEntry entry(unsigned table, unsigned slot) const;
+  void put(unsigned table, unsigned slot, const TlbEntry& entry);
   void clear(unsigned table, unsigned slot);
   template <typename Visitor>
   void for_each_used(Visitor visit);
@@ -128,12 +143,10 @@ class VirtualTlb {
   void flush_pieces(Filter& filter, uint64_t linear);
   void drop_ac_only();
 
-  alignas(64) std::array<std::array<TlbEntry, kEntries>, kTables> tables_;
-  std::array<Slots, kTables> local_{};   ///< slots with entries that are not global
-  std::array<Slots, kTables> global_{};  ///< slots with entries that are
+  alignas(64) std::byte storage_[sizeof(Table) * kTables];  ///< not written before it is needed
   static constexpr unsigned kAcOnlyMost = 32;
   unsigned ac_only_count_ = 0;  ///< kAcOnlyMost: there may be more than the list holds
-  std::array<uint16_t, kAcOnlyMost> ac_only_{};
+  std::array<uint32_t, kAcOnlyMost> ac_only_{};
   PieceFilter<22, TlbEntry::kLarge> large_;
   PieceFilter<30, TlbEntry::kHuge> huge_;
 };

@@ -33,22 +33,27 @@ inline constexpr uint32_t kNone = ~uint32_t{0};
 /// state.
 struct Site {
   Block* block;
-  uint64_t target;         ///< kJump: linear address
-  uint32_t patch = kNone;  ///< kJump: offset of the rel32 that goes to the stub until it is linked
-  uint32_t stub = kNone;   ///< kJump: offset of the stub
+  uint64_t target;  ///< kJump: linear address; kMemory, constant: of the access
+  uint32_t patch =
+      kNone;  ///< kJump: offset of the rel32 that goes to the stub until it is linked; spans: to it
+  uint32_t stub = kNone;  ///< kJump: offset of the stub
   /// kMemory, kIndirect: where to try again; kEvent, kPage and kString: where to go on
   uint32_t resume = kNone;
-  uint32_t next_link = kNone;  ///< kJump: the next site that is linked to the same block
-  Block* linked = nullptr;     ///< kJump: the block that `patch` goes to
+  uint32_t next_link = kNone;                   ///< kJump: the next site that is linked to the same block
+  Block* linked = nullptr;                      ///< kJump: the block that `patch` goes to
   const isa::Instruction* sensitive = nullptr;  ///< kStep: the instruction, if cpu::execute_sensitive has it
   uint16_t mnemonic = 0;                        ///< kStep: what has to be stepped
   uint16_t guest_offset = 0;                    ///< of the guest instruction, from the block's start
   uint16_t in_slot = 0;  ///< bit n: guest register n is in State::gpr, not in the host's register
   SiteKind kind = SiteKind::kStep;
-  uint16_t size = 0;         ///< kMemory: bytes that are checked
+  uint16_t size = 0;           ///< kMemory: bytes that are checked
   uint16_t access_offset = 0;  ///< kMemory: of the access that comes first, from the lowest byte checked
-  bool write = false;        ///< kMemory: the access is one
-  bool write_tag = false;    ///< kMemory: the check is for a write, of this access or of one that shares it
+  bool write = false;          ///< kMemory: the access is one
+  bool write_tag = false;      ///< kMemory: the check is for a write, of this access or of one that shares it
+  bool constant = false;       ///< kMemory: the linear address is `target`, not Frame::address
+  bool spans = false;  ///< kMemory: of several accesses, and of two pages not prepared for (meet_two_pages)
+  uint8_t address_register = 0, index_register = 0;  ///< spans: as Builder::look_up() has them
+  uint16_t slot_valid = 0;   ///< spans: guest registers that are (also) in their slots
   bool loop = false;         ///< kJump: to the block's own entry_loop, or nowhere
   bool unshared = false;     ///< kJump: to the instruction at the site, in a block that shares no checks
   bool is_landing = false;   ///< kJump: of a return; the page may have been mapped elsewhere since the call
@@ -89,6 +94,7 @@ struct Block {
   uint32_t entry_body = 0;     ///< jumps forward within the page
   uint32_t entry_loop = 0;     ///< the block's jump to itself (builder_loop.cpp)
   uint32_t end = 0;            ///< offset behind its code
+  uint32_t cold_begin = 0, cold_end = 0;  ///< its code that hardly ever runs: the ways to the monitor
   uint32_t first_site = 0, site_count = 0;
   std::array<Watch, 2> watches{};
   uint32_t incoming = kNone;  ///< list of kJump sites linked to this block

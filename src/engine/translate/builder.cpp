@@ -58,8 +58,13 @@ void Builder::build(Block& block, const Analysis& analysis) {
     emit_jump(instructions.back(), truncate(block.rip + block.length));
   }
   place();
-  emit_stubs();
+  if (landing_) emit_landing(*landing_);
   block.end = e_.at();
+  block.cold_begin = e_.cold_at();
+  e_.go_cold();
+  emit_stubs();
+  block.cold_end = e_.at();
+  e_.go_hot();
   block.site_count = static_cast<uint32_t>(sites_.size()) - block.first_site;
 }
 
@@ -167,52 +172,80 @@ void Builder::note_fault_point(const DecodedInstruction& d) {
 
 void Builder::emit_stubs() {
   for (const Stub& stub : stubs_) {
+    const bool miss = stub.address == Stub::Address::kRegister;
+    const uint32_t way_out =
+        miss ? miss_routine(stub.address_register, stub.index_register, stub.write_tag) : trampolines_.exit;
     e_.patch_here(stub.patch);
     if (sites_[stub.site].kind == SiteKind::kJump) sites_[stub.site].stub = e_.at();
     if (stub.rcx_in_r11) e_.mov(rcx, r11);
-    uint32_t two_pages = 0;
-    if (stub.address == Stub::Address::kRegister) {
-      const Xbyak::Reg64 address(stub.address_register), index(stub.index_register);
-      e_.gs();
-      e_.xor_(address, ptr[index + size_t{stub.tag_displacement}]);
-      if (stub.shared != nullptr) {
-        e_.mov(index.cvt32(), address.cvt32());
-        e_.and_(index.cvt32(), static_cast<uint32_t>(x86::kPageMask));
-        e_.cmp(index.cvt32(), static_cast<uint32_t>(x86::kPageSize) - sites_[stub.site].size);
-        two_pages = e_.jump_if(kConditionA);
-      }
-      e_.store(layout_.address(), stub.address_register);
-    } else if (stub.address == Stub::Address::kTarget) {
-      e_.store(layout_.address(), stub.address_register);
-    } else if (stub.address == Stub::Address::kConstant) {
-      e_.store32(layout_.address(), static_cast<uint32_t>(stub.constant));
-      e_.store32(layout_.address() + 4, static_cast<uint32_t>(stub.constant >> 32));
-    }
-    leave(stub.site);
-    if (two_pages != 0) {
-      e_.patch_here(two_pages);
-      emit_unshared_jump(stub.site, *stub.shared, stub.slot_valid);
-    }
+    if (stub.address == Stub::Address::kTarget) e_.store(layout_.address(), stub.address_register);
+    e_.store32(layout_.site(), stub.site);
+    e_.jump(way_out);
   }
   for (const LoopMiss& miss : loop_misses_) emit_loop_miss(miss);
   for (const ReturnMiss& miss : return_misses_) emit_return_miss(miss);
-  if (landing_) emit_landing(*landing_);
   emit_other_entry();
+}
+
+/// What all misses of look_up() with these registers share.
+uint32_t Builder::miss_routine(unsigned address, unsigned index, bool write_tag) {
+  const size_t which = (address * 16 + index) * 4 + (block_->mode.user() ? 2u : 0u) + (write_tag ? 1u : 0u);
+  if (miss_routines_[which] != 0) return miss_routines_[which];
+  miss_routines_[which] = e_.at();
+  emit_recover_linear(address, index, write_tag);
+  e_.store(layout_.address(), address);
+  e_.jump(trampolines_.exit);
+  return miss_routines_[which];
+}
+
+uint32_t Builder::meet_two_pages(uint32_t index) {
+  const Site site = sites_[index];
+  block_ = site.block;
+  held_.clear();
+  pinned_ = busy_ = 0;
+  e_.go_cold();
+  e_.patch_here(site.patch);
+  emit_recover_linear(site.address_register, site.index_register, site.write_tag);
+  const uint32_t two_pages = jump_if_two_pages(index, site.address_register, site.index_register);
+  e_.store(layout_.address(), site.address_register);
+  leave(index);
+  e_.patch_here(two_pages);
+  const uint32_t here = e_.at();
+  emit_unshared_jump(index, site.slot_valid);
+  sites_[index].spans = false;
+  e_.go_hot();
+  return here;
+}
+
+/// With the linear address of the site's span in `address`: the jump that is taken if it lies in two pages.
+uint32_t Builder::jump_if_two_pages(uint32_t site, unsigned address, unsigned index) {
+  const Xbyak::Reg32 offset(static_cast<int>(index));
+  e_.mov(offset, Xbyak::Reg32(static_cast<int>(address)));
+  e_.and_(offset, static_cast<uint32_t>(x86::kPageMask));
+  e_.cmp(offset, static_cast<uint32_t>(x86::kPageSize) - sites_[site].size);
+  return e_.jump_if(kConditionA);
 }
 
 /// The span lies in two pages: the rest of the block is run by one that shares nothing, from this instruction
 /// on.
-void Builder::emit_unshared_jump(uint32_t from, const DecodedInstruction& d, uint16_t slot_valid) {
+void Builder::emit_unshared_jump(uint32_t from, uint16_t slot_valid) {
   in_slot_ = sites_[from].in_slot;
   slot_valid_ = slot_valid;
   flags_saved_ = sites_[from].flags_saved;
   settle_registers();
-  const uint32_t site = jump_site(&d, truncate(block_->rip + d.offset));
-  sites_[site].unshared = true;
-  sites_[site].patch = e_.jump();
-  e_.patch_here(sites_[site].patch);
-  sites_[site].stub = e_.at();
-  leave(site);
+  Site site = sites_[from];
+  site.kind = SiteKind::kJump;
+  site.unshared = true;
+  site.spans = false;
+  site.in_slot = in_slot_;
+  site.target = truncate(block_->rip + site.guest_offset);
+  site.resume = kNone;
+  site.patch = e_.jump();
+  e_.patch_here(site.patch);
+  site.stub = e_.at();
+  const auto index = static_cast<uint32_t>(sites_.size());
+  sites_.push_back(site);
+  leave(index);
 }
 
 }  // namespace eidolon::engine::translate

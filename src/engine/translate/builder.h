@@ -16,6 +16,7 @@
 // would be.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <vector>
@@ -56,7 +57,13 @@ class Builder {
   };
   [[nodiscard]] const std::optional<OpenedTable>& opened_table() const { return opened_; }
   /// All code has gone.
-  void forget_returns() { return_modes_.clear(); }
+  void forget_code() {
+    return_modes_.clear();
+    miss_routines_.fill(0);
+  }
+  /// A check of several accesses at a memory site met its span in two pages, which was not prepared for: from
+  /// now on the block looks for that by itself. Returns the offset of code for where it is now.
+  uint32_t meet_two_pages(uint32_t site);
   /// From now on blocks end at returns: for code that is to leave after each block.
   void stop_predicting() { predicts_returns_ = false; }
   [[nodiscard]] bool predicts_returns() const { return predicts_returns_; }
@@ -66,21 +73,25 @@ class Builder {
   struct Stub {
     uint32_t patch;  ///< the rel32 that goes here
     uint32_t site;
-    enum class Address : uint8_t { kAbsent, kRegister, kConstant, kTarget } address = Address::kAbsent;
-    /// kRegister: address ^ tag, and the offset of the TLB entry. kTarget: the target of an indirect jump.
+    enum class Address : uint8_t { kAbsent, kRegister, kTarget } address = Address::kAbsent;
+    /// kRegister: as look_up() leaves them. kTarget: the target of an indirect jump.
     uint8_t address_register = 0, index_register = 0;
-    uint32_t tag_displacement = 0;
-    uint64_t constant = 0;
-    bool rcx_in_r11 = false;                     ///< head checks: rcx has to be put back first
-    const DecodedInstruction* shared = nullptr;  ///< the check is of a span: this is the access that makes it
-    uint16_t slot_valid = 0;                     ///< shared: slot_valid_ at the check
+    bool write_tag = false;   ///< kRegister
+    bool rcx_in_r11 = false;  ///< head checks: rcx has to be put back first
   };
   /// Where an operand is: [base + index + displacement].
   struct HostAddress {
-    unsigned base;
+    unsigned base;  ///< of the guest's, if there is an index
     int32_t displacement;
     unsigned index = isa::HostOperand::kNone;
+    /// The register of ours in it.
+    [[nodiscard]] unsigned ours() const { return index == isa::HostOperand::kNone ? base : index; }
   };
+  [[nodiscard]] static Xbyak::RegExp at(const HostAddress& address) {
+    const Xbyak::RegExp base = Xbyak::Reg64(static_cast<int>(address.base)) + address.displacement;
+    return address.index == isa::HostOperand::kNone ? base
+                                                    : base + Xbyak::Reg64(static_cast<int>(address.index));
+  }
   /// What an instruction computes a linear address from.
   struct Source {
     const ZydisDecodedOperand* operand;  ///< null: the stack, at [base + displacement]
@@ -113,11 +124,12 @@ class Builder {
     uint8_t address, index;
     uint16_t slot_valid;
   };
-  /// The host address of a span, in a register whose guest value is in the slot.
+  /// Where a span is in the host's memory, in a register whose guest value is in the slot.
   struct Held {
     uint16_t span;
     uint16_t reg;
-    int32_t bias;  ///< from the register's value to the span's lowest byte
+    int32_t bias;   ///< from the register's value to the span's lowest byte
+    bool is_delta;  ///< the register is what is to be added to the linear address of any access of the span
   };
   /// The jump cache's part of a return (builder_indirect.cpp).
   struct ReturnMiss {
@@ -142,7 +154,9 @@ class Builder {
   void emit_direction(const DecodedInstruction& d);
   void emit_native(const DecodedInstruction& d, std::span<const uint8_t> host_bytes);
   void emit_stubs();
-  void emit_unshared_jump(uint32_t site, const DecodedInstruction& d, uint16_t slot_valid);
+  uint32_t miss_routine(unsigned address, unsigned index, bool write_tag);
+  uint32_t jump_if_two_pages(uint32_t site, unsigned address, unsigned index);
+  void emit_unshared_jump(uint32_t site, uint16_t slot_valid);
   uint32_t add_site(SiteKind kind, const DecodedInstruction* d);
   void leave(uint32_t site);
   void note_fault_point(const DecodedInstruction& d);
@@ -161,7 +175,7 @@ class Builder {
   void free_register(unsigned reg);
   [[nodiscard]] unsigned distance_to_use(unsigned reg, bool& read) const;
   void make_room(uint16_t registers);
-  void hold(uint16_t span, unsigned reg, int32_t bias);
+  void hold(const Held& held);
   void release_held();
   [[nodiscard]] const Held* held(uint16_t span) const;
   [[nodiscard]] uint16_t held_registers() const;
@@ -188,9 +202,15 @@ class Builder {
   uint32_t jump_if_outside(unsigned address, unsigned size);
   void look_up(const DecodedInstruction& d, unsigned address, unsigned index, const Check& check,
                uint32_t restart);
-  uint32_t probe(unsigned address, unsigned index, bool write);
-  void add_host(unsigned address, unsigned index);
-  void load_host(unsigned to, unsigned index);
+  [[nodiscard]] std::optional<HostAddress> by_delta(const DecodedInstruction& d, const Source& source,
+                                                    unsigned delta) const;
+  [[nodiscard]] std::optional<HostAddress> locate_held(const DecodedInstruction& d, const Source& source,
+                                                       SpanMember member);
+  void probe(unsigned address, unsigned index, bool write);
+  void emit_recover_linear(unsigned address, unsigned index, bool write);
+  void add_host(unsigned address, unsigned index, bool write);
+  void load_host(unsigned to, unsigned index, bool write);
+  void load_delta(unsigned to, unsigned index);
   HostAddress look_up_constant(const DecodedInstruction& d, uint64_t linear, const Check& check,
                                uint16_t avoid);
   void emit_linear(unsigned to, const DecodedInstruction& d, const Source& source, int32_t offset);
@@ -270,6 +290,9 @@ class Builder {
   std::optional<Landing> landing_;
   std::vector<Mode> return_modes_;  ///< by table of returns
   std::optional<OpenedTable> opened_;
+  /// By address register, index register, table and tag: where a miss of the virtual TLB becomes
+  /// Frame::address; 0: not emitted yet.
+  std::array<uint32_t, 16 * 16 * 4> miss_routines_{};
   bool predicts_returns_ = true;
   std::vector<Placed> placed_;
   uint16_t in_slot_ = 0;  ///< guest registers whose value is only in State::gpr: the host's register is free

@@ -52,6 +52,7 @@ void Builder::emit_bit_string(const DecodedInstruction& d) {
   if (d.instruction.zydis.address_width == 32) e_.mov(reg32(address), reg32(address));
   add_segment_base(address, operand);
   look_up(d, address, element, {static_cast<unsigned>(bytes), write, write, false}, restart);
+  add_host(address, element, write);
 
   if (locked) {
     // The processor adds the elements once more.

@@ -8,11 +8,6 @@ using namespace Xbyak::util;
 namespace {
 Xbyak::Reg64 reg64(unsigned reg) { return Xbyak::Reg64(static_cast<int>(reg)); }
 Xbyak::Reg32 reg32(unsigned reg) { return Xbyak::Reg32(static_cast<int>(reg)); }
-template <typename HostAddress>
-Xbyak::RegExp at(const HostAddress& address) {
-  const Xbyak::RegExp base = reg64(address.base) + address.displacement;
-  return address.index == isa::HostOperand::kNone ? base : base + reg64(address.index);
-}
 constexpr uint16_t kRspBit = 1u << x86::kRsp;
 
 bool is_sign_extended_32(uint64_t value) {
@@ -53,18 +48,17 @@ void Builder::emit_pop(const DecodedInstruction& d) {
   const auto to = static_cast<unsigned>(isa::gpr_index(d.instruction.operands[0].reg.value));
   need(kRspBit);
   const HostAddress from = host_address_of_stack(d, x86::kRsp, 0, stack_width(), false, register_bit(to));
-  if (to != x86::kRsp) {
-    if (width == 8)
-      e_.lea(rsp, ptr[rsp + width]);
-    else
-      e_.lea(esp, ptr[rsp + width]);
-    changed(kRspBit);
-  }
   if (width == 8)
     e_.mov(reg64(to), qword[at(from)]);
   else
     e_.mov(reg32(to), dword[at(from)]);
   replaced(register_bit(to));
+  if (to == x86::kRsp) return;
+  if (width == 8)
+    e_.lea(rsp, ptr[rsp + width]);
+  else
+    e_.lea(esp, ptr[rsp + width]);
+  changed(kRspBit);
 }
 
 void Builder::emit_leave(const DecodedInstruction& d) {
@@ -73,7 +67,7 @@ void Builder::emit_leave(const DecodedInstruction& d) {
   const HostAddress from = host_address_of_stack(d, x86::kRbp, 0, stack_width(), false, kRspBit);
   if (width == 8) {
     e_.lea(rsp, ptr[rbp + width]);
-    e_.mov(rbp, qword[at(from)]);
+    e_.mov(rbp, qword[at(from)]);  // which may be [rbp + ...], not yet changed
   } else {
     e_.lea(esp, ptr[rbp + width]);
     e_.mov(ebp, dword[at(from)]);
@@ -120,7 +114,7 @@ void Builder::emit_push_return(const DecodedInstruction& d) {
   } else if (is_sign_extended_32(value)) {
     e_.mov(qword[at(to)], value);
   } else {
-    const unsigned constant = scratch(register_bit(to.base));
+    const unsigned constant = scratch(register_bit(to.ours()));
     e_.load_constant(constant, value);
     e_.mov(qword[at(to)], reg64(constant));
   }
@@ -128,8 +122,8 @@ void Builder::emit_push_return(const DecodedInstruction& d) {
 
 /// A word of the stack's width, such as the target of an indirect jump, in a scratch register.
 unsigned Builder::load_word(const HostAddress& from) {
-  const bool kept = ((held_registers() | pinned_) & register_bit(from.base)) != 0;
-  const unsigned to = kept ? scratch(register_bit(x86::kRax)) : from.base;
+  const bool kept = ((held_registers() | pinned_) & register_bit(from.ours())) != 0;
+  const unsigned to = kept ? scratch(register_bit(x86::kRax) | register_bit(from.base)) : from.ours();
   if (stack_width() == 8)
     e_.mov(reg64(to), qword[at(from)]);
   else

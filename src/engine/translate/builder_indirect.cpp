@@ -157,9 +157,7 @@ void Builder::emit_landing(const Landing& landing) {
   e_.patch_here(landing.patch);
   if (opened_) opened_->landing = e_.at();
   sites_[landing.site].patch = e_.jump();
-  e_.patch_here(sites_[landing.site].patch);
-  sites_[landing.site].stub = e_.at();
-  leave(landing.site);
+  stubs_.push_back({.patch = sites_[landing.site].patch, .site = landing.site});
 }
 
 }  // namespace eidolon::engine::translate

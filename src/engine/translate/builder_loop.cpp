@@ -155,13 +155,13 @@ Builder::HostAddress Builder::locate_in_loop(const LoopSpan& span, const Decoded
                           .slot_valid = slot_valid_});
   if (!span.fixed && !check.shared && !d.use.uses_high_byte) return {address, 0, span.host};
   if (!span.fixed) e_.add(reg64(address), reg64(span.host));
-  if (check.shared) hold(member.span, address, 0);
+  if (check.shared) hold({member.span, static_cast<uint16_t>(address), 0, false});
   return {address, member.offset};
 }
 
 /// Asks the virtual TLB for the page, and goes on.
 void Builder::emit_loop_miss(const LoopMiss& miss) {
-  const auto page = reg64(miss.span.page), address = reg64(miss.address), index = reg64(miss.index);
+  const auto page = reg64(miss.span.page), address = reg64(miss.address);
   e_.patch_here(miss.patch);
   if (miss.span.fixed) {
     emit_linear(miss.address, *miss.d, miss.source, miss.offset);
@@ -169,26 +169,20 @@ void Builder::emit_loop_miss(const LoopMiss& miss) {
     e_.xor_(address, page);
     e_.mov(page, address);
   }
-  const uint32_t tag = probe(miss.address, miss.index, miss.check.write_tag);
+  probe(miss.address, miss.index, miss.check.write_tag);
   const uint32_t absent = jump_if_outside(miss.address, miss.check.size);
   if (miss.span.fixed) {
-    add_host(miss.address, miss.index);
+    add_host(miss.address, miss.index, miss.check.write_tag);
   } else {
-    load_host(miss.span.host, miss.index);
+    load_host(miss.span.host, miss.index, miss.check.write_tag);
     e_.xor_(page, address);
   }
   e_.jump(miss.resume);
 
   e_.patch_here(absent);
-  e_.gs();
-  e_.xor_(address, ptr[index + size_t{tag}]);
+  emit_recover_linear(miss.address, miss.index, miss.check.write_tag);
   uint32_t two_pages = 0;
-  if (miss.check.shared) {
-    e_.mov(reg32(miss.index), reg32(miss.address));
-    e_.and_(reg32(miss.index), static_cast<uint32_t>(x86::kPageMask));
-    e_.cmp(reg32(miss.index), static_cast<uint32_t>(x86::kPageSize) - miss.check.size);
-    two_pages = e_.jump_if(kConditionA);
-  }
+  if (miss.check.shared) two_pages = jump_if_two_pages(miss.site, miss.address, miss.index);
   e_.store(layout_.address(), miss.address);
   if (miss.span.fixed)
     e_.load_constant(miss.span.page, 0);
@@ -197,7 +191,7 @@ void Builder::emit_loop_miss(const LoopMiss& miss) {
   leave(miss.site);
   if (two_pages == 0) return;
   e_.patch_here(two_pages);
-  emit_unshared_jump(miss.site, *miss.d, miss.slot_valid);
+  emit_unshared_jump(miss.site, miss.slot_valid);
 }
 
 }  // namespace eidolon::engine::translate

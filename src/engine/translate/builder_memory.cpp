@@ -7,8 +7,7 @@ namespace eidolon::engine::translate {
 using namespace Xbyak::util;
 
 namespace {
-constexpr int kEntryShift = x86::kPageShift - 5;  // entries of 32 bytes
-constexpr uint32_t kIndexMask = (mmu::VirtualTlb::kEntries - 1) << 5;
+static_assert(mmu::VirtualTlb::kEntriesLog2 + x86::kPageShift == 32);  // a 32-bit shift makes the slot
 
 Xbyak::Reg64 reg64(unsigned reg) { return Xbyak::Reg64(static_cast<int>(reg)); }
 Xbyak::Reg32 reg32(unsigned reg) { return Xbyak::Reg32(static_cast<int>(reg)); }
@@ -72,7 +71,7 @@ Builder::HostAddress Builder::host_address(const DecodedInstruction& d, const Zy
                                            bool write, uint16_t avoid) {
   make_room(avoid);
   SpanMember member = spans_.operand(index_);
-  if (const Held* h = held(member.span)) return {h->reg, h->bias + member.offset};
+  if (const auto known = locate_held(d, {&operand, 0, 0}, member)) return *known;
   // The lowest byte of the span has to be within reach of the operand's registers.
   constexpr int64_t kLowest = -(int64_t{1} << 31);
   if (displacement_of(operand) < kLowest + member.offset) member = {};
@@ -89,7 +88,7 @@ Builder::HostAddress Builder::host_address(const DecodedInstruction& d, const Zy
     const bool encodable = page == static_cast<uint64_t>(static_cast<int64_t>(static_cast<int32_t>(page)));
     if (encodable && (linear & x86::kPageMask) + check.size <= x86::kPageSize) {
       const HostAddress low = look_up_constant(d, linear, check, avoid);
-      if (check.shared) hold(member.span, low.base, low.displacement);
+      if (check.shared) hold({member.span, static_cast<uint16_t>(low.base), low.displacement, false});
       return {low.base, low.displacement + offset};
     }
   }
@@ -113,8 +112,37 @@ Builder::HostAddress Builder::host_address_of_stack(const DecodedInstruction& d,
                                                     uint16_t avoid) {
   make_room(avoid);
   const SpanMember member = spans_.stack(index_);
-  if (const Held* h = held(member.span)) return {h->reg, h->bias + member.offset};
-  return locate(d, {nullptr, base, displacement}, member, size, write, avoid);
+  const Source source{nullptr, base, displacement};
+  if (const auto known = locate_held(d, source, member)) return *known;
+  return locate(d, source, member, size, write, avoid);
+}
+
+/// By a span that was checked before.
+std::optional<Builder::HostAddress> Builder::locate_held(const DecodedInstruction& d, const Source& source,
+                                                         SpanMember member) {
+  const Held* h = held(member.span);
+  if (h == nullptr) return std::nullopt;
+  if (!h->is_delta) return HostAddress{h->reg, h->bias + member.offset};
+  const auto known = by_delta(d, source, h->reg);
+  if (!known) return std::nullopt;
+  need(register_bit(known->base));  // which may have been where the delta was
+  h = held(member.span);
+  return h == nullptr ? std::nullopt : by_delta(d, source, h->reg);
+}
+
+/// The operand by its own register and the delta of its page, if it has just one register and its address
+/// wraps around where the host's addresses do.
+std::optional<Builder::HostAddress> Builder::by_delta(const DecodedInstruction& d, const Source& source,
+                                                      unsigned delta) const {
+  if (!block_->mode.long_code()) return std::nullopt;
+  if (source.operand == nullptr) return HostAddress{source.base, source.displacement, delta};
+  const ZydisDecodedOperand& operand = *source.operand;
+  const int base = isa::gpr_index(operand.mem.base);
+  const bool segment = operand.mem.segment == ZYDIS_REGISTER_FS || operand.mem.segment == ZYDIS_REGISTER_GS;
+  if (base < 0 || operand.mem.index != ZYDIS_REGISTER_NONE || segment ||
+      d.instruction.zydis.address_width != 64)
+    return std::nullopt;
+  return HostAddress{static_cast<unsigned>(base), static_cast<int32_t>(displacement_of(operand)), delta};
 }
 
 Builder::HostAddress Builder::locate(const DecodedInstruction& d, const Source& source, SpanMember member,
@@ -131,8 +159,15 @@ Builder::HostAddress Builder::locate(const DecodedInstruction& d, const Source& 
   const uint32_t restart = e_.at();
   emit_linear(address, d, source, member.offset);
   look_up(d, address, index, check, restart);
+  if (const auto at = by_delta(d, source, index)) {
+    load_delta(index, index);
+    busy_ &= static_cast<uint16_t>(~register_bit(address));
+    if (check.shared) hold({member.span, static_cast<uint16_t>(index), 0, true});
+    return *at;
+  }
+  add_host(address, index, check.write_tag);
   busy_ &= static_cast<uint16_t>(~register_bit(index));
-  if (check.shared) hold(member.span, address, 0);
+  if (check.shared) hold({member.span, static_cast<uint16_t>(address), 0, false});
   return {address, member.offset};
 }
 
@@ -153,32 +188,39 @@ void Builder::emit_linear(unsigned to, const DecodedInstruction& d, const Source
   add_segment_base(to, *source.operand);
 }
 
-/// `address` holds a linear address and becomes the host address; `index` is for work. `restart` is where to
-/// try again after a miss: nothing between there and here may depend on either scratch register, nor store a
-/// guest register.
+/// `address` holds a linear address and becomes the offset in its page, `index` what add_host() wants.
+/// `restart` is where to try again after a miss: nothing between there and here may depend on either scratch
+/// register, nor store a guest register.
 void Builder::look_up(const DecodedInstruction& d, unsigned address, unsigned index, const Check& check,
                       uint32_t restart) {
-  const uint32_t tag_displacement = probe(address, index, check.write_tag);
+  probe(address, index, check.write_tag);
   Stub& stub = add_miss(d, check, restart, jump_if_outside(address, check.size));
   stub.address = Stub::Address::kRegister;
   stub.address_register = static_cast<uint8_t>(address);
   stub.index_register = static_cast<uint8_t>(index);
-  stub.tag_displacement = tag_displacement;
-  if (check.shared) stub.shared = &d;
-  add_host(address, index);
+  stub.write_tag = check.write_tag;
+  if (check.shared) {
+    Site& site = sites_[stub.site];
+    site.spans = true;
+    site.patch = stub.patch;
+    site.address_register = stub.address_register;
+    site.index_register = stub.index_register;
+    site.slot_valid = slot_valid_;
+  }
 }
 
 /// Selects the TLB entry of the linear address in `address`, which becomes the offset in the page, or 4096 or
-/// more if the entry is not the page's. Returns the displacement of the tag.
-uint32_t Builder::probe(unsigned address, unsigned index, bool write) {
-  const size_t tag = write ? offsetof(mmu::TlbEntry, write_tag) : offsetof(mmu::TlbEntry, read_tag);
-  const uint32_t tag_displacement = layout_.tlb(block_->mode.view(), tag);
+/// more if the entry is not the page's.
+void Builder::probe(unsigned address, unsigned index, bool write) {
   e_.mov(reg32(index), reg32(address));
-  e_.shr(reg32(index), kEntryShift);
-  e_.and_(reg32(index), kIndexMask);
+  e_.shr(reg32(index), x86::kPageShift);
+  emit_recover_linear(address, index, write);
+}
+
+/// Between the linear address and what probe() makes of it, both ways.
+void Builder::emit_recover_linear(unsigned address, unsigned index, bool write) {
   e_.gs();
-  e_.xor_(reg64(address), ptr[reg64(index) + size_t{tag_displacement}]);
-  return tag_displacement;
+  e_.xor_(reg64(address), ptr[reg64(index) * 8 + layout_.tlb_tag(block_->mode.view(), write)]);
 }
 
 /// After probe(): the jump that is taken unless all of the `size` bytes are in the page.
@@ -188,15 +230,22 @@ uint32_t Builder::jump_if_outside(unsigned address, unsigned size) {
 }
 
 /// The offset in the page becomes the host address, by the entry that probe() selected.
-void Builder::add_host(unsigned address, unsigned index) {
-  const uint32_t host = layout_.tlb(block_->mode.view(), offsetof(mmu::TlbEntry, host));
+void Builder::add_host(unsigned address, unsigned index, bool write) {
+  const mmu::View view = block_->mode.view();
   e_.gs();
-  e_.add(reg64(address), ptr[reg64(index) + size_t{host}]);
+  e_.add(reg64(address), ptr[reg64(index) * 8 + layout_.tlb_tag(view, write)]);
+  e_.gs();
+  e_.add(reg64(address), ptr[reg64(index) * 8 + layout_.tlb_delta(view)]);
 }
-void Builder::load_host(unsigned to, unsigned index) {
-  const uint32_t host = layout_.tlb(block_->mode.view(), offsetof(mmu::TlbEntry, host));
+/// The host address of the page.
+void Builder::load_host(unsigned to, unsigned index, bool write) {
+  load_delta(to, index);
   e_.gs();
-  e_.mov(reg64(to), ptr[reg64(index) + size_t{host}]);
+  e_.add(reg64(to), ptr[reg64(index) * 8 + layout_.tlb_tag(block_->mode.view(), write)]);
+}
+void Builder::load_delta(unsigned to, unsigned index) {
+  e_.gs();
+  e_.mov(reg64(to), ptr[reg64(index) * 8 + layout_.tlb_delta(block_->mode.view())]);
 }
 
 /// A linear address known now selects its TLB entry now.
@@ -206,16 +255,15 @@ Builder::HostAddress Builder::look_up_constant(const DecodedInstruction& d, uint
   const unsigned address = scratch(avoid);
   const uint32_t restart = e_.at();
   const mmu::View view = block_->mode.view();
-  const size_t entry = size_t{mmu::VirtualTlb::slot(linear)} * sizeof(mmu::TlbEntry);
-  const size_t tag = check.write_tag ? offsetof(mmu::TlbEntry, write_tag) : offsetof(mmu::TlbEntry, read_tag);
+  const uint32_t entry = mmu::VirtualTlb::slot(linear) * uint32_t{sizeof(uint64_t)};
   e_.gs();
-  e_.cmp(qword[Xbyak::RegExp(layout_.tlb(view, tag) + entry)],
+  e_.cmp(qword[Xbyak::RegExp(layout_.tlb_tag(view, check.write_tag) + entry)],
          static_cast<uint32_t>(linear & ~x86::kPageMask));
-  Stub& stub = add_miss(d, check, restart, e_.jump_if(kConditionNe));
-  stub.address = Stub::Address::kConstant;
-  stub.constant = linear;
-  e_.load(address, static_cast<uint32_t>(layout_.tlb(view, offsetof(mmu::TlbEntry, host)) + entry));
-  return {address, static_cast<int32_t>(linear & x86::kPageMask)};
+  const Stub& stub = add_miss(d, check, restart, e_.jump_if(kConditionNe));
+  sites_[stub.site].constant = true;
+  sites_[stub.site].target = linear;
+  e_.load(address, layout_.tlb_delta(view) + entry);
+  return {address, static_cast<int32_t>(linear)};
 }
 
 /// The site that a miss leaves from.
@@ -236,7 +284,6 @@ Builder::Stub& Builder::add_miss(const DecodedInstruction& d, const Check& check
   Stub& stub = stubs_.emplace_back();
   stub.patch = patch;
   stub.site = site;
-  stub.slot_valid = slot_valid_;
   return stub;
 }
 
@@ -251,7 +298,7 @@ void Builder::emit_memory(const DecodedInstruction& d) {
   if (flags_saved_ || d.flags_live_in != 0) avoid |= register_bit(x86::kRax);
   if (d.use.uses_high_byte) avoid |= 0xff00;
   const HostAddress at = host_address(d, operand, write, avoid);
-  busy_ |= register_bit(at.base);
+  busy_ |= register_bit(at.ours());
   isa::HostBytes host;
   if (!isa::rewrite_operand(d.instruction, analysis_->bytes(d), {at.base, at.index, at.displacement}, host)) {
     leave(add_site(SiteKind::kStep, &d));

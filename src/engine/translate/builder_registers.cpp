@@ -100,9 +100,7 @@ void Builder::make_room(uint16_t registers) {
   }
 }
 
-void Builder::hold(uint16_t span, unsigned reg, int32_t bias) {
-  held_.push_back({span, static_cast<uint16_t>(reg), bias});
-}
+void Builder::hold(const Held& held) { held_.push_back(held); }
 
 /// Forgets the spans that no later instruction has a part in.
 void Builder::release_held() {

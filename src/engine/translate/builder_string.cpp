@@ -88,7 +88,7 @@ uint32_t Builder::emit_element(const DecodedInstruction& d, const StringForm& fo
     find_elements(address, index, pointer, write);
     e_.cmp(reg64(address), static_cast<uint32_t>(x86::kPageSize - form.size));
     leave_if(kConditionA, site);
-    add_host(address, index);
+    add_host(address, index, write);
   };
   if (form.uses_source()) find(source, x86::kRsi, false);
   if (form.uses_target()) find(target, x86::kRdi, form.writes_target());
@@ -125,7 +125,7 @@ uint32_t Builder::emit_elements(const DecodedInstruction& d, const StringForm& f
     find_elements(address, index, pointer, write);
     e_.cmp(reg64(address), reg64(limit));
     leave_if(kConditionA, site);
-    add_host(address, index);
+    add_host(address, index, write);
   };
   if (moves) find(source, x86::kRsi, false);
   find(target, x86::kRdi, true);

@@ -123,7 +123,7 @@ void Builder::emit_pushf(const DecodedInstruction& d) {
   const auto width = static_cast<int>(stack_width());
   save_flags_if_live(d);
   const HostAddress to = host_address_of_stack(d, x86::kRsp, -width, stack_width(), true, kRspBit);
-  busy_ |= register_bit(to.base);
+  busy_ |= register_bit(to.ours());
   const unsigned value = scratch(0);
   const unsigned part = scratch(0);
   constexpr auto kSystemFlags = static_cast<uint32_t>(0x3fffff & ~uint64_t{x86::kFlagsArithmetic} &
@@ -140,10 +140,10 @@ void Builder::emit_pushf(const DecodedInstruction& d) {
   e_.and_(reg32(part), kSystemFlags);
   e_.or_(reg32(value), reg32(part));
   if (width == 8) {
-    e_.mov(qword[reg64(to.base) + to.displacement], reg64(value));
+    e_.mov(qword[at(to)], reg64(value));
     e_.lea(rsp, ptr[rsp - width]);
   } else {
-    e_.mov(dword[reg64(to.base) + to.displacement], reg32(value));
+    e_.mov(dword[at(to)], reg32(value));
     e_.lea(esp, ptr[rsp - width]);
   }
   changed(kRspBit);

@@ -1,5 +1,5 @@
-// The code cache: the same memory mapped twice, writable and executable, never both. Code is emitted front to back;
-// when it is full, everything is dropped at once and the next block starts afresh.
+// The code cache: the same memory mapped twice, writable and executable, never both. Code is emitted front to
+// back; when it is full, everything is dropped at once and the next block starts afresh.
 //
 // Positions are offsets from the start. Jumps within the cache are relative, so they are the same in both
 // mappings.

@@ -33,9 +33,14 @@ class Layout {
   [[nodiscard]] uint32_t tsc_aux() const { return of(&cpu_.state.tsc_aux); }
   [[nodiscard]] uint32_t tsc_offset() const { return of(&cpu_.state.tsc_offset); }
   [[nodiscard]] uint32_t events() const { return of(cpu_.events.word()); }
-  [[nodiscard]] uint32_t tlb(mmu::View view, size_t field) const {
-    return of(cpu_.mmu.tlb().table(view)) + static_cast<uint32_t>(field);
+  using TlbPart = decltype(mmu::VirtualTlb::Table::read_tag);
+  [[nodiscard]] uint32_t tlb(mmu::View view, TlbPart mmu::VirtualTlb::Table::*part) const {
+    return of(&(cpu_.mmu.tlb().table(view).*part));
   }
+  [[nodiscard]] uint32_t tlb_tag(mmu::View view, bool write) const {
+    return tlb(view, write ? &mmu::VirtualTlb::Table::write_tag : &mmu::VirtualTlb::Table::read_tag);
+  }
+  [[nodiscard]] uint32_t tlb_delta(mmu::View view) const { return tlb(view, &mmu::VirtualTlb::Table::delta); }
   [[nodiscard]] uint32_t host_gpr(unsigned index) const { return of(&frame_.host_gpr[index]); }
   [[nodiscard]] uint32_t flags() const { return of(&frame_.flags); }
   [[nodiscard]] uint32_t monitor_rsp() const { return of(&frame_.monitor_rsp); }
@@ -62,6 +67,21 @@ class Emitter : public Xbyak::CodeGenerator {
 
   [[nodiscard]] uint32_t at() const { return static_cast<uint32_t>(getSize()); }
   void rewind(uint32_t offset) { setSize(offset); }
+
+  // The cache has two parts: what runs often lies together, and what hardly ever runs lies elsewhere.
+  [[nodiscard]] uint32_t cold_at() const { return cold_at_; }
+  void rewind_cold(uint32_t offset) { cold_at_ = offset; }
+  /// From here on code goes to the part for code that hardly ever runs, until `go_hot`.
+  void go_cold() {
+    cold_ = true;
+    hot_at_ = at();
+    rewind(cold_at_);
+  }
+  void go_hot() {
+    cold_ = false;
+    cold_at_ = at();
+    rewind(hot_at_);
+  }
   void gs() { db(0x65); }
 
   // 64-bit moves between a register (0..15) and the per-processor area. None touches the flags.
@@ -113,7 +133,7 @@ class Emitter : public Xbyak::CodeGenerator {
   uint32_t compare_and_jump(Compare compare, unsigned condition) {
     const uint32_t start = at();
     compare();
-    if (const uint32_t size = at() - start + kJumpIfBytes; !in_one_line(start, size)) {
+    if (const uint32_t size = at() - start + kJumpIfBytes; !cold_ && !in_one_line(start, size)) {
       rewind(start);
       keep_in_line(size);
       compare();
@@ -123,7 +143,7 @@ class Emitter : public Xbyak::CodeGenerator {
   static constexpr uint32_t kJumpIfBytes = 6;
   /// Code of `size` bytes that ends with a jump comes next.
   void keep_in_line(uint32_t size) {
-    if (!in_one_line(at(), size)) nop(kLine - at() % kLine);
+    if (!cold_ && !in_one_line(at(), size)) nop(kLine - at() % kLine);
   }
   void patch_here(uint32_t rel32_at) {
     const uint32_t displacement = at() - (rel32_at + 4);
@@ -131,6 +151,8 @@ class Emitter : public Xbyak::CodeGenerator {
   }
 
  private:
+  uint32_t hot_at_ = 0, cold_at_ = 0;
+  bool cold_ = false;
   static constexpr uint32_t kLine = 32;
   [[nodiscard]] static bool in_one_line(uint32_t start, uint32_t size) {
     return start / kLine == (start + size) / kLine;

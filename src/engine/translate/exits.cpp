@@ -24,6 +24,8 @@ uint64_t TranslateEngine::Impl::handle_exit() {
   if (frame_.host_fault_pc == 0) [[likely]] {
     const bool whole_run = round_ == nullptr;
     if (site.kind == SiteKind::kMemory) {
+      if (site.constant) frame_.address = site.target;
+      if (const uint64_t host = meet_two_pages(frame_.site)) return host;
       std::optional<mmu::PageFault> fault;
       if (const uint64_t host = fill_tlb(site, fault)) return host;
       if (fault && whole_run) return raise_lightly(site, *fault);
@@ -37,6 +39,19 @@ uint64_t TranslateEngine::Impl::handle_exit() {
     if (site.sensitive != nullptr && whole_run) return execute_lightly(site);
   }
   return leave_slowly(site);
+}
+
+/// Several accesses have one check, which met them in two pages: the host address to go on at if the block
+/// did not look for that by itself so far, else 0.
+uint64_t TranslateEngine::Impl::meet_two_pages(uint32_t site_index) {
+  const Site& site = sites_[site_index];
+  const bool crosses = (frame_.address & x86::kPageMask) + site.size > x86::kPageSize;
+  if (!site.spans || !crosses || cache_->size() - emitter_.cold_at() < kBlockReserve) return 0;
+  cpu_.extended_holder = this;
+  cpu_.release_extended_state();  // the assembler's code uses vector registers as it likes
+  const uint32_t host = builder_.meet_two_pages(site_index);
+  load_extended_state();
+  return cache_->executable(host);
 }
 
 /// Answers a miss of the virtual TLB if all it takes is a page walk: the host address to try again at, else

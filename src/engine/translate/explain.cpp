@@ -24,10 +24,14 @@ std::vector<AreaName> area_names(const Layout& layout) {
   add(layout.segment_base(x86::kGs), 8, "gs base");
   add(layout.tsc_offset(), 8, "tsc offset");
   add(layout.events(), 4, "events");
-  constexpr size_t kTlbBytes = sizeof(mmu::TlbEntry) * mmu::VirtualTlb::kEntries;
-  add(layout.tlb(mmu::View::kSupervisor, 0), kTlbBytes, "virtual TLB");
-  add(layout.tlb(mmu::View::kSupervisorAc, 0), kTlbBytes, "virtual TLB (AC)");
-  add(layout.tlb(mmu::View::kUser, 0), kTlbBytes, "virtual TLB (user)");
+  const auto add_table = [&](mmu::View view, const char* name) {
+    constexpr size_t kBytes = sizeof(Layout::TlbPart);
+    add(layout.tlb_tag(view, false), kBytes, fmt::format("virtual TLB{}, read tag", name));
+    add(layout.tlb_tag(view, true), kBytes, fmt::format("virtual TLB{}, write tag", name));
+    add(layout.tlb_delta(view), kBytes, fmt::format("virtual TLB{}, delta", name));
+  };
+  add_table(mmu::View::kSupervisor, "");
+  add_table(mmu::View::kUser, " (user)");
   add(layout.address(), 8, "address");
   add(layout.site(), 4, "site");
   add(layout.saved_flags(), 4, "flags put aside");
@@ -54,10 +58,12 @@ BlockCopy copy_of(const MadeBlock& made) {
                  .begin = block.entry_checked,
                  .entry_events = block.entry_events,
                  .entry_body = block.entry_body,
+                 .code = {made.cache.begin() + block.entry_checked, made.cache.begin() + block.end},
+                 .cold_begin = block.cold_begin,
                  .other_entry = std::max(block.entry_saved, block.entry_host) > block.entry_checked
                                     ? std::max(block.entry_saved, block.entry_host)
-                                    : block.end,
-                 .code = {made.cache.begin() + block.entry_checked, made.cache.begin() + block.end},
+                                    : block.cold_end,
+                 .cold = {made.cache.begin() + block.cold_begin, made.cache.begin() + block.cold_end},
                  .instructions = {},
                  .placed = {made.placed.begin(), made.placed.end()},
                  .sites = {made.sites.begin(), made.sites.end()},

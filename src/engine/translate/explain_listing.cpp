@@ -161,8 +161,9 @@ class Listing {
       side_by_side(instruction(i), begin, block_.placed[i + 1].host);
     }
     side_by_side({"to the next block"}, block_.placed[count].host, block_.placed[count + 1].host);
-    side_by_side({"stubs: the ways to the monitor"}, block_.placed[count + 1].host, block_.other_entry);
-    side_by_side({"entered with the flags in the other place"}, block_.other_entry, end());
+    side_by_side({"where predicted returns come back to"}, block_.placed[count + 1].host, end());
+    side_by_side({"elsewhere: the ways to the monitor"}, block_.cold_begin, block_.other_entry);
+    side_by_side({"entered with the flags in the other place"}, block_.other_entry, cold_end());
     leaves();
     return std::move(text_);
   }
@@ -171,16 +172,27 @@ class Listing {
   /// Guest registers that are in their slots between blocks.
   [[nodiscard]] uint16_t between_blocks() const { return block_.placed[0].in_slot; }
   [[nodiscard]] uint32_t end() const { return block_.begin + static_cast<uint32_t>(block_.code.size()); }
+  [[nodiscard]] uint32_t cold_end() const {
+    return block_.cold_begin + static_cast<uint32_t>(block_.cold.size());
+  }
+  [[nodiscard]] bool is_cold(uint64_t offset) const {
+    return offset >= block_.cold_begin && offset < cold_end();
+  }
+  /// An offset in the cache as the listing names it.
+  [[nodiscard]] std::string label(uint64_t offset) const {
+    return is_cold(offset) ? fmt::format("cold+{:03x}", offset - block_.cold_begin)
+                           : fmt::format("+{:03x}", offset - block_.begin);
+  }
 
   void summary() {
     const size_t count = block_.instructions.size();
-    const uint32_t stubs = end() - block_.placed[count + 1].host;
     text_ += fmt::format(
         "block at {:#x}{}: {} {}-bit code at guest-physical {:#x}{}\n", block_.rip, symbol_(block_.rip),
         block_.mode.user() ? "user's" : "the kernel's", block_.mode.long_code() ? 64 : 32, block_.physical,
         block_.second_page == Block::kNoPage ? std::string() : fmt::format(" and {:#x}", block_.second_page));
-    text_ += fmt::format("{}, {}; {} host bytes, {} of them stubs\n", number_of(count, "guest instruction"),
-                         number_of(block_.length, "byte"), block_.code.size(), stubs);
+    text_ += fmt::format("{}, {}; {} host bytes, and {} elsewhere for what seldom happens\n",
+                         number_of(count, "guest instruction"), number_of(block_.length, "byte"),
+                         block_.code.size(), block_.cold.size());
     text_ += fmt::format("in their slots between blocks: {}\n\n",
                          between_blocks() == 0 ? "none" : registers(between_blocks()));
     text_ += fmt::format("{:{}}{}\n", "guest", kLeftWidth, "host");
@@ -209,8 +221,8 @@ class Listing {
 
   std::string host_address(uint64_t address, bool memory) const {
     if (!memory) {
-      if (address >= block_.begin && address < end()) return fmt::format("+{:03x}", address - block_.begin);
-      return "the monitor";
+      const bool ours = (address >= block_.begin && address < end()) || is_cold(address);
+      return ours ? label(address) : "the monitor";
     }
     for (const AreaName& name : block_.names) {
       if (address < name.begin || address >= name.end) continue;
@@ -239,9 +251,11 @@ class Listing {
     while (from < to || row < left.size()) {
       std::string right;
       if (from < to) {
-        const auto bytes = std::span(block_.code).subspan(from - block_.begin, to - from);
+        const bool cold = is_cold(from);
+        const auto bytes = std::span(cold ? block_.cold : block_.code)
+                               .subspan(from - (cold ? block_.cold_begin : block_.begin), to - from);
         const Disassembler::Text host = host_.at(bytes, from);
-        right = fmt::format("+{:03x}  {}", from - block_.begin, host.text);
+        right = fmt::format("{}  {}", label(from), host.text);
         if (const auto site = site_named_by(host)) right += fmt::format("   ; leaves: site {}", *site);
         from += host.length;
       }
@@ -263,7 +277,7 @@ class Listing {
       if (site.kind == SiteKind::kJump) text_ += fmt::format(": {:#x}{}", site.target, symbol_(site.target));
       if (site.kind == SiteKind::kMemory)
         text_ += fmt::format(", {} of {}", site.write ? "write" : "read", number_of(site.size, "byte"));
-      if (site.resume != kNone) text_ += fmt::format("; goes on at +{:03x}", site.resume - block_.begin);
+      if (site.resume != kNone) text_ += fmt::format("; goes on at {}", label(site.resume));
       const uint16_t aside = site.in_slot & static_cast<uint16_t>(~between_blocks());
       if (aside != 0) text_ += "; aside: " + registers(aside);
       if (site.flags_saved) text_ += "; flags aside";

@@ -13,8 +13,6 @@ namespace eidolon::engine {
 using namespace translate;
 
 namespace {
-/// Room that one block's code needs at the very most.
-constexpr uint32_t kBlockReserve = 64 << 10;
 
 void set_gs_base(const void* base) {
   // A system call, but only once per run(): glibc does not use GS, so it stays.
@@ -75,7 +73,7 @@ void TranslateEngine::Impl::prepare_thread() {
 }
 
 std::string TranslateEngine::Impl::report() const {
-  return translate::report(statistics_, {.cache_used = emitter_.at(),
+  return translate::report(statistics_, {.cache_used = emitter_.at() + emitter_.cold_at() - cold_start(),
                                          .cache_size = cache_->size(),
                                          .mmu = cpu_.mmu.counters(),
                                          .times = sampler_.times()});
@@ -143,7 +141,9 @@ std::span<const uint8_t> TranslateEngine::Impl::open_code_page(memory::GuestPhys
 TranslateEngine::Impl::Block* TranslateEngine::Impl::translate_block(memory::GuestPhysical physical,
                                                                      Mode mode, bool unshared) {
   const InPart in(part_, Part::kTranslating);
-  if (flush_wanted_ || cache_->size() - emitter_.at() < kBlockReserve) flush();
+  const bool full =
+      cold_start() - emitter_.at() < kBlockReserve || cache_->size() - emitter_.cold_at() < kBlockReserve;
+  if (flush_wanted_ || full) flush();
   const auto page = open_code_page(physical & ~x86::kPageMask);
   if (page.empty()) return nullptr;
 
@@ -169,6 +169,7 @@ TranslateEngine::Impl::Block* TranslateEngine::Impl::translate_block(memory::Gue
   statistics_.instructions += block.instructions;
   statistics_.guest_bytes += block.length;
   statistics_.host_bytes += block.end - block.entry_checked;
+  statistics_.cold_host_bytes += block.cold_end - block.cold_begin;
   if (observer_ != nullptr) show(block);
   return &block;
 }
@@ -181,7 +182,7 @@ void TranslateEngine::Impl::show(const Block& block) {
                    .sites = std::span(sites_).subspan(block.first_site, block.site_count),
                    .layout = layout_,
                    .cache_address = cache_->executable(0),
-                   .cache = {cache_->writable(), block.end}});
+                   .cache = {cache_->writable(), cache_->size()}});
 }
 
 /// Takes interrupts that IF or a running NMI handler keep out from the events that generated code polls.

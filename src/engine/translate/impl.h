@@ -55,6 +55,7 @@ class TranslateEngine::Impl final : public memory::CodeObserver, public cpu::Ext
   // exits.cpp
   static uint64_t exit_handler(Frame* frame);
   [[nodiscard]] uint64_t handle_exit();
+  [[nodiscard]] uint64_t meet_two_pages(uint32_t site_index);
   [[nodiscard]] uint64_t fill_tlb(const Site& site, std::optional<mmu::PageFault>& fault);
   [[nodiscard]] uint64_t confirm_page(const Site& site);
   [[nodiscard]] uint64_t find_target(const Site& site);
@@ -94,6 +95,11 @@ class TranslateEngine::Impl final : public memory::CodeObserver, public cpu::Ext
   void unlink(uint32_t site_index);
   void invalidate(Block& block);
   void flush();
+  /// Room that one block's code needs at the very most, in either part of the cache.
+  static constexpr uint32_t kBlockReserve = 64 << 10;
+  /// Where the part of the cache begins for code that hardly ever runs. There is less of it than of the
+  /// other.
+  [[nodiscard]] uint32_t cold_start() const { return static_cast<uint32_t>(cache_->size() / 8 * 5); }
 
   cpu::Cpu& cpu_;
   Frame& frame_;

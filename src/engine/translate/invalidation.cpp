@@ -73,8 +73,8 @@ void TranslateEngine::Impl::code_written(memory::GuestPhysical address, uint64_t
   };
   drop(blocks_.on_page(address).first, &Block::next_in_page);
   drop(blocks_.on_page(address).first_second, &Block::next_in_second_page);
-  // To mark the page again is a visit to the whole virtual TLB, and code that is rewritten once is so again: a
-  // page without blocks keeps its mark for a few writes more.
+  // To mark the page again is a visit to the whole virtual TLB, and code that is rewritten once is so again:
+  // a page without blocks keeps its mark for a few writes more.
   constexpr unsigned kWritesPerMark = 8;
   if (blocks_.on_page(address).empty() && ++writes_to_emptied_ % kWritesPerMark == 0)
     cpu_.memory.clear_code(address);
@@ -88,7 +88,8 @@ void TranslateEngine::Impl::flush() {
   faults_.clear();
   pool_.clear();
   emitter_.rewind(trampolines_.end);
-  builder_.forget_returns();
+  emitter_.rewind_cold(cold_start());
+  builder_.forget_code();
   mappings_.forget_ids();
   frame_.jump_cache.fill({0, 0, JumpEntry::kEmpty});
   flush_wanted_ = false;

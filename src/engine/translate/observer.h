@@ -24,12 +24,12 @@ struct MadeBlock {
   const Block& block;
   const Analysis& analysis;
   /// One an instruction, then where the way to the next block begins (if the last instruction is no jump),
-  /// then where the stubs begin.
+  /// then where its end is.
   std::span<const Placed> placed;
   std::span<const Site> sites;  ///< of the block
   const Layout& layout;
   uint64_t cache_address;          ///< host address of offset 0
-  std::span<const uint8_t> cache;  ///< bytes from offset 0, up to the end of the block
+  std::span<const uint8_t> cache;  ///< bytes from offset 0
 };
 
 class BlockObserver {

@@ -39,6 +39,8 @@ std::string block_name(const Block& block) {
 void PerfMap::made(const MadeBlock& made) {
   const Block& block = made.block;
   line(made.cache_address + block.entry_checked, block.end - block.entry_checked, block_name(block));
+  line(made.cache_address + block.cold_begin, block.cold_end - block.cold_begin,
+       block_name(block) + " (cold)");
 }
 
 void PerfMap::emptied(uint64_t cache_address, uint32_t used) {

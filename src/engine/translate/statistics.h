@@ -17,6 +17,7 @@ struct Statistics {
   uint64_t instructions = 0;          ///< translated
   uint64_t guest_bytes = 0;           ///< translated
   uint64_t host_bytes = 0;            ///< of the code made of them
+  uint64_t cold_host_bytes = 0;       ///< of the ways to the monitor, kept elsewhere
   uint64_t invalidated = 0;           ///< blocks dropped because their bytes changed
   uint64_t flushes = 0;               ///< of the whole cache
   uint64_t links = 0;                 ///< direct jumps linked

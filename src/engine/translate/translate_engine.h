@@ -31,7 +31,7 @@ class TranslateEngine final : public Engine {
   struct Options {
     size_t cache_bytes = size_t{64} << 20;
     std::shared_ptr<translate::BlockObserver> observer;  ///< may be null
-    bool sample_time = false;  ///< so that report() can say where the time went
+    bool sample_time = false;                            ///< so that report() can say where the time went
   };
   static Result<std::unique_ptr<TranslateEngine>> create(cpu::Cpu& cpu, const Options& options);
   static Result<std::unique_ptr<TranslateEngine>> create(cpu::Cpu& cpu) { return create(cpu, Options{}); }
