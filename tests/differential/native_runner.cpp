@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #include <ucontext.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 
@@ -41,6 +42,10 @@ size_t extended_size(const uint8_t* frame) {
   return size;
 }
 
+/// Of the frame and of an image of ours: a frame is as large as the host's processor needs, and the kernel's
+/// notes go on behind it.
+size_t copied_size(const uint8_t* frame) { return std::min<size_t>(kGuestBytes, extended_size(frame)); }
+
 [[gnu::target("xsave")]] uint64_t guest_components() { return _xgetbv(0) & 0xe7; }
 
 void load_case(int, siginfo_t*, void* raw) {
@@ -62,7 +67,7 @@ void load_case(int, siginfo_t*, void* raw) {
   }
   const uint8_t* image = before.fpu.bytes.data();
   std::memcpy(frame, image, kSoftwareBytes);
-  std::memcpy(frame + kHeader + 64, image + kHeader + 64, kGuestBytes - kHeader - 64);
+  std::memcpy(frame + kHeader + 64, image + kHeader + 64, copied_size(frame) - kHeader - 64);
   uint64_t ours, theirs;
   std::memcpy(&theirs, frame + kHeader, sizeof theirs);
   std::memcpy(&ours, image + kHeader, sizeof ours);
@@ -87,7 +92,7 @@ void take_result(int, siginfo_t*, void* raw) {
   uint8_t* image = result.after.fpu.bytes.data();
   std::memset(image, 0, result.after.fpu.bytes.size());
   std::memcpy(image, frame, kSoftwareBytes);
-  std::memcpy(image + kHeader, frame + kHeader, kGuestBytes - kHeader);
+  std::memcpy(image + kHeader, frame + kHeader, copied_size(frame) - kHeader);
   uint64_t present;
   std::memcpy(&present, frame + kHeader, sizeof present);
   present &= guest_components();

@@ -54,17 +54,19 @@ TEST(PerfMap, NamesEachBlockOnce) {
     machine.run(kLoop);
     const auto& statistics = static_cast<TranslateEngine&>(machine.engine()).statistics();
     const std::vector<MapLine> lines = read_map(path.get());
-    ASSERT_EQ(lines.size(), statistics.blocks + 1);
+    ASSERT_EQ(lines.size(), 2 * statistics.blocks + 1);
   }
   // The file stays as it was when the engine is gone.
   const std::vector<MapLine> lines = read_map(path.get());
-  ASSERT_GE(lines.size(), 3u);
+  ASSERT_GE(lines.size(), 5u);
   EXPECT_EQ(lines[0].name, "eidolon:enter and exit");
   EXPECT_EQ(lines[1].name, "guest:100000 k64");
-  EXPECT_EQ(lines[2].name, "guest:100005 k64");
+  EXPECT_EQ(lines[2].name, "guest:100000 k64 (cold)");
+  EXPECT_EQ(lines[3].name, "guest:100005 k64");
   EXPECT_GE(lines[1].address, lines[0].address + lines[0].size);
-  EXPECT_EQ(lines[2].address, lines[1].address + lines[1].size) << "blocks lie one behind the other";
-  EXPECT_GT(lines[2].size, 0u);
+  EXPECT_EQ(lines[3].address, lines[1].address + lines[1].size) << "blocks lie one behind the other";
+  EXPECT_GT(lines[3].size, 0u);
+  EXPECT_GT(lines[2].address, lines[3].address) << "what seldom runs lies elsewhere";
 }
 
 TEST(PerfMap, ReplacesAFileThatIsThereAndFollowsNoLink) {

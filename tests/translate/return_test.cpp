@@ -96,9 +96,9 @@ TEST(TranslateReturn, CannotLoopWithoutSeeingEvents) {
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
     machine.cpu().events.raise(cpu::kEventStop);
   });
-  // call 1f; 1: lea rsp, [rsp + 8]; lea rax, [rip + (1b)]; push rax; ret
-  EXPECT_EQ(machine.run({0xe8, 0, 0, 0, 0, 0x48, 0x8d, 0x64, 0x24, 0x08, 0x48, 0x8d, 0x05, 0xf4, 0xff, 0xff,
-                         0xff, 0x50, 0xc3}),
+  // call 2f; 1: lea rsp, [rsp - 8]; 2: lea rax, [rip + (1b)]; mov [rsp], rax; ret
+  EXPECT_EQ(machine.run({0xe8, 5, 0, 0, 0, 0x48, 0x8d, 0x64, 0x24, 0xf8, 0x48, 0x8d, 0x05, 0xf4, 0xff, 0xff,
+                         0xff, 0x48, 0x89, 0x04, 0x24, 0xc3}),
             Stop::kRequested);
   stopper.join();
   EXPECT_LT(statistics(machine).dispatches, 20u);

@@ -127,6 +127,7 @@ void Analysis::run(std::span<const uint8_t> page, uint32_t start, uint64_t rip, 
   length_ = 0;
   crossing_ = false;
   peeked_ = {};
+  jumps_ = 0;
   while (count_ < kMaxInstructions && start_ + length_ < page_.size())
     if (!add(page_.subspan(start_ + length_))) break;
   if (count_ != 0) find_live_flags();
@@ -161,7 +162,14 @@ bool Analysis::add(std::span<const uint8_t> bytes) {
   }
   length_ = static_cast<uint16_t>(length_ + d.instruction.length());
   ++count_;
-  return !d.step && d.instruction.klass != isa::Class::kControlFlow;
+  return !d.step && (d.instruction.klass != isa::Class::kControlFlow || goes_on_behind(d.instruction));
+}
+
+/// A conditional jump that the block goes on behind. Compilers lay the likelier way out straight, but for
+/// loops.
+bool Analysis::goes_on_behind(const isa::Instruction& jump) {
+  if (!is_conditional(jump.mnemonic()) || jump.operands[0].imm.value.s < 0) return false;
+  return ++jumps_ <= kMostSideExits && count_ < kMaxInstructions / 2;
 }
 
 void Analysis::find_live_flags() {
@@ -171,36 +179,43 @@ void Analysis::find_live_flags() {
   uint32_t live = flags_live_at_end();
   for (size_t i = count_; i-- > 0;) {
     DecodedInstruction& d = instructions_[i];
+    const bool side_exit = i + 1 < count_ && d.instruction.klass == isa::Class::kControlFlow;
+    if (side_exit) live |= peek_flags(jump_target(d));
     d.flags_live_out = live;
     live = d.step ? kArithmetic : (d.use.flags_read | (live & ~d.use.flags_killed)) & kArithmetic;
     d.flags_live_in = live;
   }
 }
 
+/// Of a direct jump.
+uint64_t Analysis::jump_target(const DecodedInstruction& jump) const {
+  const uint64_t next = rip_ + jump.offset + jump.instruction.length();
+  const uint64_t target = next + static_cast<uint64_t>(jump.instruction.operands[0].imm.value.s);
+  return mode_.long_code() ? target : target & 0xffffffff;
+}
+
 uint32_t Analysis::flags_live_at_end() {
   const DecodedInstruction& last = instructions_[count_ - 1];
   if (last.step) return kArithmetic;
   const uint64_t next = rip_ + length_;
-  if (last.instruction.klass != isa::Class::kControlFlow) return peek_flags(next, peeked_[0]);
+  if (last.instruction.klass != isa::Class::kControlFlow) return peek_flags(next);
   const ZydisDecodedOperand& to = last.instruction.operands[0];
   if (last.instruction.mnemonic() == ZYDIS_MNEMONIC_RET || to.type != ZYDIS_OPERAND_TYPE_IMMEDIATE)
     return kArithmetic;
-  uint64_t target = next + static_cast<uint64_t>(to.imm.value.s);
-  if (!mode_.long_code()) target &= 0xffffffff;
-  uint32_t live = peek_flags(target, peeked_[0]);
-  if (is_conditional(last.instruction.mnemonic())) live |= peek_flags(next, peeked_[1]);
+  uint32_t live = peek_flags(jump_target(last));
+  if (is_conditional(last.instruction.mnemonic())) live |= peek_flags(next);
   return live;
 }
 
 // What the code at `rip`, if it is on this page, does to the flags before it leaves straight line or could be
 // seen from outside. Bytes looked at become a dependency of the block.
-uint32_t Analysis::peek_flags(uint64_t rip, Watch& watch) {
+uint32_t Analysis::peek_flags(uint64_t rip) {
   const uint64_t page_start = rip_ - start_;
   if (rip - page_start >= page_.size()) return kArithmetic;
   uint32_t live = 0;
   uint32_t undecided = kArithmetic;
   auto at = static_cast<uint32_t>(rip - page_start);
-  watch.begin = at;
+  const uint32_t begin = at;
   for (unsigned i = 0; i < 6 && undecided != 0; ++i) {
     const auto rest = page_.subspan(at);
     if (rest.empty() || decoder_.decode(code_size(mode_), rest, peek_) != isa::DecodeStatus::kOk) break;
@@ -210,8 +225,19 @@ uint32_t Analysis::peek_flags(uint64_t rip, Watch& watch) {
     undecided &= ~use.flags_killed & ~live;
     at += peek_.length();
   }
-  watch.end = at;
+  note_peek(begin, at);
   return live | undecided;
+}
+
+/// One more range; if there are as many as can be kept, the first takes it in, with what lies between.
+void Analysis::note_peek(uint64_t begin, uint64_t end) {
+  if (begin == end) return;
+  for (Watch& watch : peeked_) {
+    if (watch.begin != watch.end) continue;
+    watch = {begin, end};
+    return;
+  }
+  peeked_[0] = {std::min(peeked_[0].begin, begin), std::max(peeked_[0].end, end)};
 }
 
 }  // namespace eidolon::engine::translate

@@ -29,6 +29,8 @@ struct DecodedInstruction {
 class Analysis {
  public:
   static constexpr unsigned kMaxInstructions = 64;
+  /// Conditional jumps that a block goes on behind.
+  static constexpr unsigned kMostSideExits = 4;
 
   Analysis() : instructions_(kMaxInstructions) {}
 
@@ -54,8 +56,11 @@ class Analysis {
   [[nodiscard]] bool add(std::span<const uint8_t> bytes);
   void find_live_flags();
   [[nodiscard]] bool must_step(const isa::Instruction& instruction) const;
+  [[nodiscard]] bool goes_on_behind(const isa::Instruction& jump);
+  [[nodiscard]] uint64_t jump_target(const DecodedInstruction& jump) const;
   [[nodiscard]] uint32_t flags_live_at_end();
-  [[nodiscard]] uint32_t peek_flags(uint64_t rip, Watch& watch);
+  [[nodiscard]] uint32_t peek_flags(uint64_t rip);
+  void note_peek(uint64_t begin, uint64_t end);
 
   isa::Decoder decoder_;
   std::vector<DecodedInstruction> instructions_;
@@ -65,6 +70,7 @@ class Analysis {
   uint32_t start_ = 0;
   uint64_t rip_ = 0;
   uint16_t length_ = 0;
+  unsigned jumps_ = 0;  ///< conditional jumps so far
   Mode mode_;
   bool crossing_ = false;
   std::array<uint8_t, 32> crossing_bytes_{};

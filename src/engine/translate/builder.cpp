@@ -11,6 +11,7 @@ void Builder::build(Block& block, const Analysis& analysis) {
   block_ = &block;
   analysis_ = &analysis;
   stubs_.clear();
+  side_exits_.clear();
   return_misses_.clear();
   landing_.reset();
   opened_.reset();
@@ -50,7 +51,7 @@ void Builder::build(Block& block, const Analysis& analysis) {
     emit_instruction(index_);
     busy_ = 0;
     release_held();
-    if (d.instruction.klass == isa::Class::kControlFlow) ended = true;
+    if (d.instruction.klass == isa::Class::kControlFlow && is_last()) ended = true;
   }
   place();
   if (!ended) {
@@ -58,6 +59,7 @@ void Builder::build(Block& block, const Analysis& analysis) {
     emit_jump(instructions.back(), truncate(block.rip + block.length));
   }
   place();
+  emit_ways_of_side_exits();
   if (landing_) emit_landing(*landing_);
   block.end = e_.at();
   block.cold_begin = e_.cold_at();
@@ -125,7 +127,8 @@ void Builder::emit_native(const DecodedInstruction& d, std::span<const uint8_t> 
   need(d.use.gpr_read | partly_written);
   // A register that is replaced must not be noted as replaced before the instruction has succeeded: a fault
   // in it finds the old value in the slot.
-  if (index_ + 2 == analysis_->instructions().size())
+  const auto instructions = analysis_->instructions();
+  if (!is_last() && instructions[index_ + 1].instruction.klass == isa::Class::kControlFlow)
     e_.keep_in_line(static_cast<uint32_t>(host_bytes.size()) + Emitter::kJumpIfBytes);
   e_.bytes(host_bytes);
   note_fault_point(d);

@@ -136,6 +136,11 @@ class Builder {
     uint32_t patch, back, site;
     uint8_t target, index;
   };
+  /// A conditional jump out of the middle of the block, and what is where by then.
+  struct SideExit {
+    uint32_t patch, site;
+    uint16_t in_slot, slot_valid;
+  };
   /// Where a predicted return comes back to.
   struct Landing {
     uint32_t patch, site;
@@ -261,6 +266,9 @@ class Builder {
   void emit_push_return(const DecodedInstruction& d);
   void emit_jump(const DecodedInstruction& d, uint64_t target);
   void emit_jump_if(const DecodedInstruction& d, unsigned condition, uint64_t target);
+  void emit_side_exit(const DecodedInstruction& d, unsigned condition, uint64_t target);
+  void emit_ways_of_side_exits();
+  [[nodiscard]] bool is_last() const { return index_ + 1 == analysis_->instructions().size(); }
   uint32_t jump_site(const DecodedInstruction* d, uint64_t target);
   void emit_stack_change(int change);
 
@@ -286,6 +294,7 @@ class Builder {
   const Analysis* analysis_ = nullptr;
   size_t index_ = 0;  ///< of the instruction being emitted
   std::vector<Stub> stubs_;
+  std::vector<SideExit> side_exits_;
   std::vector<ReturnMiss> return_misses_;
   std::optional<Landing> landing_;
   std::vector<Mode> return_modes_;  ///< by table of returns

@@ -103,6 +103,34 @@ void Builder::emit_jump_if(const DecodedInstruction& d, unsigned condition, uint
   stubs_.push_back({.patch = patch, .site = site});
 }
 
+/// The registers stay where they are for those who go on; who leaves settles them on the way.
+void Builder::emit_side_exit(const DecodedInstruction& d, unsigned condition, uint64_t target) {
+  restore_flags();
+  const uint32_t site = jump_site(&d, target);
+  const uint32_t patch = e_.jump_if(condition);
+  if (in_slot_ != homeless()) {
+    side_exits_.push_back({patch, site, in_slot_, slot_valid_});
+    return;
+  }
+  sites_[site].patch = patch;
+  stubs_.push_back({.patch = patch, .site = site});
+}
+
+/// Behind the block.
+void Builder::emit_ways_of_side_exits() {
+  pinned_ = 0;
+  flags_saved_ = false;
+  for (const SideExit& exit : side_exits_) {
+    e_.patch_here(exit.patch);
+    in_slot_ = exit.in_slot;
+    slot_valid_ = exit.slot_valid;
+    settle_registers();
+    sites_[exit.site].in_slot = in_slot_;
+    sites_[exit.site].patch = e_.jump();
+    stubs_.push_back({.patch = sites_[exit.site].patch, .site = exit.site});
+  }
+}
+
 /// The return address onto the stack; rsp is left for later.
 void Builder::emit_push_return(const DecodedInstruction& d) {
   const auto width = static_cast<int>(stack_width());
@@ -161,6 +189,7 @@ void Builder::emit_branch(const DecodedInstruction& d) {
       return;
     }
     if (is_loop_jump(d, target)) return emit_loop_jump(d);
+    if (!is_last()) return emit_side_exit(d, d.instruction.zydis.opcode & 0xf, target);
     if (mnemonic != ZYDIS_MNEMONIC_JMP) {
       settle();
       emit_jump_if(d, d.instruction.zydis.opcode & 0xf, target);

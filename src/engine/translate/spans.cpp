@@ -24,6 +24,7 @@ void Spans::run(std::span<const DecodedInstruction> instructions, uint64_t rip, 
   keys_.clear();
   if (!share) return;
   next_id_ = 0;
+  before_jump_ = 0;
   bool barrier = false;
   for (Value& value : values_) value = fresh();
   const unsigned width = mode.long_code() ? 8 : 4;
@@ -36,6 +37,7 @@ void Spans::run(std::span<const DecodedInstruction> instructions, uint64_t rip, 
       case isa::Class::kStack:
       case isa::Class::kControlFlow:
         note_stack(d, i, width);
+        if (d.instruction.klass == isa::Class::kControlFlow) before_jump_ = spans_.size();
         break;
       case isa::Class::kString:
       case isa::Class::kImplicitMemory:
@@ -133,6 +135,8 @@ void Spans::add(Access& access, const Key& key, int64_t displacement, unsigned s
     Span& span = spans_[i];
     const int64_t low = std::min(span.low, displacement), high = std::max(span.high, end);
     if (!known && high - low > kMaxBytes) break;
+    // What only those write who go on here must not be asked of those who leave before it.
+    if (write && !span.writes && i < before_jump_) break;
     access.span = static_cast<uint16_t>(i);
     span = {
         low, high, static_cast<uint16_t>(at), static_cast<uint16_t>(span.members + 1), span.writes || write,

@@ -92,6 +92,7 @@ class Spans {
 
   std::array<Value, 16> values_;
   uint16_t next_id_ = 0;
+  size_t before_jump_ = 0;  ///< spans that began before the last jump
   std::vector<Access> operands_, stacks_;
   std::vector<Span> spans_;
   std::vector<Key> keys_;  ///< of spans_
