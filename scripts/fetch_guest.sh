@@ -4,6 +4,7 @@
 # not needed. Does nothing when the guest is there already.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
+. "$root/scripts/initramfs.sh"
 
 guest=$root/cache/guest
 downloads=$root/cache/packages
@@ -59,16 +60,10 @@ for package in "$downloads/$kernel"_*.deb "$downloads"/busybox-static_*.deb; do
   dpkg-deb --fsys-tarfile "$package" | tar -x -C "$work" --exclude='./lib/modules' --exclude='./usr/share' \
     --exclude='./boot/System.map*'
 done
-tree=$work/initramfs
-mkdir -p "$tree"/{bin,dev,proc,root,sys,tmp}
-cp "$work/bin/busybox" "$tree/bin/"
-install -m 755 "$init" "$tree/init"
-ln -s busybox "$tree/bin/sh"
-
 mkdir -p "$guest"
 rm -f "$stamp"
 cp "$work"/boot/vmlinuz-* "$guest/vmlinuz"
-(cd "$tree" && find . | LC_ALL=C sort | cpio -o -H newc -R 0:0 --quiet) | gzip -9 -n >"$guest/initrd"
+pack_initramfs "$work/bin/busybox" "$work/initramfs" "$guest/initrd"
 {
   for package in "$downloads/$kernel"_*.deb "$downloads"/busybox-static_*.deb; do
     dpkg-deb -f "$package" Package Version | sed 's/^[^:]*: //' | paste -sd ' '

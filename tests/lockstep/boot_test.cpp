@@ -1,6 +1,6 @@
-// Debian's stock kernel under lockstep, from its first word on the console (which comes before it sets up its
-// memory) until its console is there: some twenty million blocks, each compared, and all of memory every two
-// million.
+// Debian's stock kernels, 64-bit and 32-bit, under lockstep, from its first word on the console (which comes
+// before it sets up its memory) until its console is there: some twenty million blocks, each compared, and
+// all of memory every two million.
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -38,11 +38,19 @@ class Alarm {
   std::jthread thread_;
 };
 
-TEST(LockstepBoot, DebianReachesItsConsole) {
-  const std::string kernel = EIDOLON_GUEST "/vmlinuz";
+struct Kernel {
+  const char* file;
+  const char* name;
+  const char* script;  ///< what fetches it
+};
+
+class LockstepBoot : public testing::TestWithParam<Kernel> {};
+
+TEST_P(LockstepBoot, DebianReachesItsConsole) {
+  const std::string kernel = std::string(EIDOLON_GUEST "/") + GetParam().file;
   if (!std::filesystem::exists(kernel)) {
     if (std::getenv("EIDOLON_REQUIRE_GUEST") != nullptr) FAIL() << "no guest: " << kernel;
-    GTEST_SKIP() << "no guest; run scripts/fetch_guest.sh";
+    GTEST_SKIP() << "no guest; run " << GetParam().script;
   }
   MachineConfig config;
   config.kernel_path = kernel;
@@ -72,6 +80,15 @@ TEST(LockstepBoot, DebianReachesItsConsole) {
   ASSERT_EQ(std::sscanf(report.c_str(), "lockstep: %lu rounds", &rounds), 1) << report;
   EXPECT_GE(rounds, kLeastRounds) << output;
 }
+
+std::string case_name(const testing::TestParamInfo<Kernel>& info) { return info.param.name; }
+
+INSTANTIATE_TEST_SUITE_P(
+    Kernels, LockstepBoot,
+    testing::Values(Kernel{.file = "vmlinuz", .name = "amd64", .script = "scripts/fetch_guest.sh"},
+                    Kernel{
+                        .file = "vmlinuz-686-pae", .name = "i686_pae", .script = "scripts/fetch_guest32.sh"}),
+    case_name);
 
 }  // namespace
 }  // namespace eidolon::machine
