@@ -119,13 +119,22 @@ TEST(Explain, ShowsGuestBesideHost) {
   expect_line(text, "cmp dword ptr gs:[page IDs+");
 }
 
-TEST(Explain, ShowsFlagsAndRegistersPutAside) {
+TEST(Explain, ShowsFlagsPutAside) {
   // mov rdi, kData; stc; mov rax, [rdi]; adc rax, rbx
   const std::string text = explained(
       {0x48, 0xc7, 0xc7, 0, 0, 0x30, 0, 0xf9, 0x48, 0x8b, 0x07, 0x48, 0x11, 0xd8}, BareMachine::kCode);
   expect_line(text, "flags read later: CF");
   expect_line(text, "flags put aside before it");
   expect_line(text, "; flags aside");
+}
+
+TEST(Explain, ShowsRegistersPutAside) {
+  // More pages at a time than there are registers to spare: mov rax, [rdi]; mov rbx, [rsi]; mov rcx, [rbp];
+  // mov rax, [rdi + 8]; mov rbx, [rsi + 8]; mov rcx, [rbp + 8]
+  const std::string text = explained({0x48, 0x8b, 0x07, 0x48, 0x8b, 0x1e, 0x48, 0x8b, 0x4d, 0x00, 0x48, 0x8b,
+                                      0x47, 0x08, 0x48, 0x8b, 0x5e, 0x08, 0x48, 0x8b, 0x4d, 0x08},
+                                     BareMachine::kCode);
+  expect_line(text, "put aside before it: ");
   expect_line(text, "; aside: ");
 }
 

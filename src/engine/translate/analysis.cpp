@@ -176,15 +176,31 @@ void Analysis::find_live_flags() {
   // The instruction behind STI runs before any interrupt; behind the end of a block is where these are seen.
   DecodedInstruction& last = instructions_[count_ - 1];
   if (last.instruction.mnemonic() == ZYDIS_MNEMONIC_STI) last.step = true;
-  uint32_t live = flags_live_at_end();
+  uint32_t live = flags_matter_behind(count_ - 1) ? flags_live_at_end() : kArithmetic;
   for (size_t i = count_; i-- > 0;) {
     DecodedInstruction& d = instructions_[i];
     const bool side_exit = i + 1 < count_ && d.instruction.klass == isa::Class::kControlFlow;
-    if (side_exit) live |= peek_flags(jump_target(d));
+    if (side_exit) live |= flags_matter_behind(i) ? peek_flags(jump_target(d)) : kArithmetic;
     d.flags_live_out = live;
     live = d.step ? kArithmetic : (d.use.flags_read | (live & ~d.use.flags_killed)) & kArithmetic;
     d.flags_live_in = live;
   }
+}
+
+/// Whether it makes a difference which flags are read behind the jump or end at `index`. It does not if they
+/// all come from an instruction in front of which it is too late for emitted code to spare them: after a
+/// comparison and a conditional jump, say.
+bool Analysis::flags_matter_behind(size_t index) const {
+  for (size_t i = index + 1; i-- > 0;) {
+    const DecodedInstruction& d = instructions_[i];
+    const isa::Instruction& in = d.instruction;
+    if (d.step) return true;
+    if (in.klass == isa::Class::kControlFlow && is_conditional(in.mnemonic())) continue;
+    if (in.klass != isa::Class::kInnocuous) return true;
+    if ((d.use.flags_killed & kArithmetic) == kArithmetic) return false;
+    if (isa::memory_operand_is_accessed(in)) return true;
+  }
+  return true;
 }
 
 /// Of a direct jump.

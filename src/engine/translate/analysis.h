@@ -57,6 +57,7 @@ class Analysis {
   void find_live_flags();
   [[nodiscard]] bool must_step(const isa::Instruction& instruction) const;
   [[nodiscard]] bool goes_on_behind(const isa::Instruction& jump);
+  [[nodiscard]] bool flags_matter_behind(size_t index) const;
   [[nodiscard]] uint64_t jump_target(const DecodedInstruction& jump) const;
   [[nodiscard]] uint32_t flags_live_at_end();
   [[nodiscard]] uint32_t peek_flags(uint64_t rip);

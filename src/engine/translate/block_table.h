@@ -48,7 +48,7 @@ class BlockTable {
   [[nodiscard]] size_t size() const { return blocks_.size(); }
 
  private:
-  static constexpr size_t kBuckets = size_t{1} << 16;
+  static constexpr size_t kBuckets = size_t{1} << 18;
   [[nodiscard]] static size_t bucket(uint64_t rip, memory::GuestPhysical physical) {
     return (rip ^ (physical >> 12) * 0x9e3779b1u ^ rip >> 16) & (kBuckets - 1);
   }

@@ -122,6 +122,7 @@ class Builder {
     Source source;
     int32_t offset;
     uint8_t address, index;
+    bool borrowed;  ///< a value of the guest's is in `index`
     uint16_t slot_valid;
   };
   /// Where a span is in the host's memory, in a register whose guest value is in the slot.
@@ -182,6 +183,9 @@ class Builder {
   void make_room(uint16_t registers);
   void hold(const Held& held);
   void release_held();
+  [[nodiscard]] std::optional<unsigned> idle_register(uint16_t avoid) const;
+  template <typename Emit>
+  void around_rax(Emit emit);
   [[nodiscard]] const Held* held(uint16_t span) const;
   [[nodiscard]] uint16_t held_registers() const;
   void emit_save_flags();

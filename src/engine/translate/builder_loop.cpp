@@ -131,8 +131,12 @@ Builder::HostAddress Builder::locate_in_loop(const LoopSpan& span, const Decoded
                                              const Source& source, SpanMember member, const Check& check,
                                              uint16_t avoid) {
   const unsigned address = span.fixed ? span.page : scratch(avoid);
-  const unsigned index = scratch(avoid);
-  busy_ &= static_cast<uint16_t>(~register_bit(index));
+  // Only a miss works with a second register: it can put a value of the guest's aside for that long.
+  constexpr uint16_t kRspBit = 1u << x86::kRsp;
+  const auto taken =
+      static_cast<uint16_t>(avoid | busy_ | pinned_ | held_registers() | kRspBit | register_bit(address));
+  const std::optional<unsigned> idle = idle_register(taken);
+  const unsigned index = idle ? *idle : static_cast<unsigned>(__builtin_ctz(~unsigned{taken}));
   const uint32_t restart = e_.at();
   uint32_t patch = 0;
   if (span.fixed) {
@@ -152,6 +156,7 @@ Builder::HostAddress Builder::locate_in_loop(const LoopSpan& span, const Decoded
                           .offset = member.offset,
                           .address = static_cast<uint8_t>(address),
                           .index = static_cast<uint8_t>(index),
+                          .borrowed = !idle,
                           .slot_valid = slot_valid_});
   if (!span.fixed && !check.shared && !d.use.uses_high_byte) return {address, 0, span.host};
   if (!span.fixed) e_.add(reg64(address), reg64(span.host));
@@ -162,7 +167,11 @@ Builder::HostAddress Builder::locate_in_loop(const LoopSpan& span, const Decoded
 /// Asks the virtual TLB for the page, and goes on.
 void Builder::emit_loop_miss(const LoopMiss& miss) {
   const auto page = reg64(miss.span.page), address = reg64(miss.address);
+  const auto give_back = [&] {
+    if (miss.borrowed) e_.load(miss.index, layout_.jump_target());
+  };
   e_.patch_here(miss.patch);
+  if (miss.borrowed) e_.store(layout_.jump_target(), miss.index);
   if (miss.span.fixed) {
     emit_linear(miss.address, *miss.d, miss.source, miss.offset);
   } else {
@@ -177,12 +186,14 @@ void Builder::emit_loop_miss(const LoopMiss& miss) {
     load_host(miss.span.host, miss.index, miss.check.write_tag);
     e_.xor_(page, address);
   }
+  give_back();
   e_.jump(miss.resume);
 
   e_.patch_here(absent);
   emit_recover_linear(miss.address, miss.index, miss.check.write_tag);
   uint32_t two_pages = 0;
   if (miss.check.shared) two_pages = jump_if_two_pages(miss.site, miss.address, miss.index);
+  give_back();
   e_.store(layout_.address(), miss.address);
   if (miss.span.fixed)
     e_.load_constant(miss.span.page, 0);
@@ -191,6 +202,7 @@ void Builder::emit_loop_miss(const LoopMiss& miss) {
   leave(miss.site);
   if (two_pages == 0) return;
   e_.patch_here(two_pages);
+  give_back();
   emit_unshared_jump(miss.site, miss.slot_valid);
 }
 

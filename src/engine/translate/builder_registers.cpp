@@ -89,14 +89,13 @@ void Builder::make_room(uint16_t registers) {
       ++i;
       continue;
     }
-    const unsigned free = in_slot_ & ~(registers | busy_ | pinned_ | held_registers()) & 0xffffu;
-    if (free == 0) {
+    const std::optional<unsigned> to = idle_register(registers);
+    if (!to) {
       held_.erase(held_.begin() + static_cast<ptrdiff_t>(i));
       continue;
     }
-    const auto to = static_cast<uint16_t>(31 - __builtin_clz(free));
-    e_.mov(Xbyak::Reg64(to), Xbyak::Reg64(held_[i].reg));
-    held_[i++].reg = to;
+    e_.mov(Xbyak::Reg64(static_cast<int>(*to)), Xbyak::Reg64(held_[i].reg));
+    held_[i++].reg = static_cast<uint16_t>(*to);
   }
 }
 
@@ -122,9 +121,8 @@ uint16_t Builder::held_registers() const {
 void Builder::emit_save_flags() {
   e_.lahf();
   e_.seto(al);
-  e_.movzx(eax, ax);
   e_.gs();
-  e_.mov(dword[Xbyak::RegExp(layout_.saved_flags())], eax);
+  e_.mov(word[Xbyak::RegExp(layout_.saved_flags())], ax);
 }
 void Builder::emit_restore_flags() {
   e_.gs();
@@ -133,21 +131,39 @@ void Builder::emit_restore_flags() {
   e_.sahf();
 }
 
+/// Lets `emit` use rax, whose value waits in a register that nothing is in, if there is one, else in its
+/// slot.
+template <typename Emit>
+void Builder::around_rax(Emit emit) {
+  const std::optional<unsigned> idle = idle_register(register_bit(x86::kRax));
+  if ((in_slot_ & register_bit(x86::kRax)) != 0 || !idle) {
+    free_register(x86::kRax);
+    return emit();
+  }
+  const Xbyak::Reg64 waiting(static_cast<int>(*idle));
+  e_.mov(waiting, rax);
+  emit();
+  e_.mov(rax, waiting);
+}
+
 /// Before code that destroys the flags: puts them aside if the guest may still read them.
 void Builder::save_flags_if_live(const DecodedInstruction& d) {
   if (flags_saved_ || d.flags_live_in == 0) return;
-  if (!saved_valid_) {
-    free_register(x86::kRax);
-    emit_save_flags();
-  }
+  if (!saved_valid_) around_rax([this] { emit_save_flags(); });
   flags_saved_ = saved_valid_ = true;
+}
+
+/// A register that holds nothing, none of `avoid`.
+std::optional<unsigned> Builder::idle_register(uint16_t avoid) const {
+  const unsigned idle = in_slot_ & ~(avoid | busy_ | pinned_ | held_registers()) & 0xffffu;
+  if (idle == 0) return std::nullopt;
+  return static_cast<unsigned>(31 - __builtin_clz(idle));
 }
 
 /// Puts the guest's flags back; uses rax.
 void Builder::restore_flags() {
   if (!flags_saved_) return;
-  free_register(x86::kRax);
-  emit_restore_flags();
+  around_rax([this] { emit_restore_flags(); });
   flags_saved_ = false;
 }
 

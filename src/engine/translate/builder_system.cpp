@@ -129,7 +129,7 @@ void Builder::emit_pushf(const DecodedInstruction& d) {
   constexpr auto kSystemFlags = static_cast<uint32_t>(0x3fffff & ~uint64_t{x86::kFlagsArithmetic} &
                                                       ~uint64_t{x86::kFlagRf} & ~uint64_t{x86::kFlagVm});
   e_.gs();
-  e_.mov(reg32(value), dword[Xbyak::RegExp(layout_.saved_flags())]);
+  e_.movzx(reg32(value), word[Xbyak::RegExp(layout_.saved_flags())]);
   e_.mov(reg32(part), reg32(value));
   e_.shr(reg32(value), 8);  // as LAHF: SF, ZF, AF, PF, CF and the fixed bit
   e_.and_(reg32(part), 1);  // as SETO

@@ -46,9 +46,11 @@ CodeCache::~CodeCache() {
   if (executable_ != nullptr) munmap(executable_, size_);
 }
 
-void CodeCache::patch_jump(uint32_t at, uint32_t target) {
-  const auto displacement = static_cast<int32_t>(target - (at + 4));
-  std::memcpy(writable_ + at, &displacement, sizeof displacement);
+void CodeCache::supply(uint32_t offset, uint32_t size) const {
+#ifdef MADV_POPULATE_WRITE  // Linux 5.14
+  (void)madvise(writable_ + offset, size, MADV_POPULATE_WRITE);
+  (void)madvise(executable_ + offset, size, MADV_POPULATE_READ);
+#endif
 }
 
 }  // namespace eidolon::engine::translate

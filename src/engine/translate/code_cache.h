@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 #include <memory>
 
 #include "base/file.h"
@@ -37,7 +38,13 @@ class CodeCache {
     return static_cast<uint32_t>(host_pc - reinterpret_cast<uint64_t>(executable_));
   }
   /// Lets the rel32 at `at` point to `target`.
-  void patch_jump(uint32_t at, uint32_t target);
+  void patch_jump(uint32_t at, uint32_t target) {
+    const auto displacement = static_cast<int32_t>(target - (at + 4));
+    std::memcpy(writable_ + at, &displacement, sizeof displacement);
+  }
+  /// The host supplies memory for what lies at [offset, offset + size) now, at once, instead of page by page.
+  /// A hint.
+  void supply(uint32_t offset, uint32_t size) const;
 
  private:
   CodeCache() = default;

@@ -63,7 +63,9 @@ class Layout {
 
 class Emitter : public Xbyak::CodeGenerator {
  public:
-  Emitter(uint8_t* writable, size_t size) : CodeGenerator(size, writable) {}
+  /// `mind_lines`: see compare_and_jump().
+  Emitter(uint8_t* writable, size_t size, bool mind_lines)
+      : CodeGenerator(size, writable), mind_lines_(mind_lines) {}
 
   [[nodiscard]] uint32_t at() const { return static_cast<uint32_t>(getSize()); }
   void rewind(uint32_t offset) { setSize(offset); }
@@ -128,12 +130,12 @@ class Emitter : public Xbyak::CodeGenerator {
     return rel32(target);
   }
   /// A comparison and the jump on its result. Both in one 32-byte line and not at its end: other jumps are
-  /// decoded anew each time by many processors (Intel, "Mitigations for Jump Conditional Code Erratum").
+  /// decoded anew each time by many of Intel's processors ("Mitigations for Jump Conditional Code Erratum").
   template <typename Compare>
   uint32_t compare_and_jump(Compare compare, unsigned condition) {
     const uint32_t start = at();
     compare();
-    if (const uint32_t size = at() - start + kJumpIfBytes; !cold_ && !in_one_line(start, size)) {
+    if (const uint32_t size = at() - start + kJumpIfBytes; minds_lines() && !in_one_line(start, size)) {
       rewind(start);
       keep_in_line(size);
       compare();
@@ -143,7 +145,7 @@ class Emitter : public Xbyak::CodeGenerator {
   static constexpr uint32_t kJumpIfBytes = 6;
   /// Code of `size` bytes that ends with a jump comes next.
   void keep_in_line(uint32_t size) {
-    if (!cold_ && !in_one_line(at(), size)) nop(kLine - at() % kLine);
+    if (minds_lines() && !in_one_line(at(), size)) nop(kLine - at() % kLine);
   }
   void patch_here(uint32_t rel32_at) {
     const uint32_t displacement = at() - (rel32_at + 4);
@@ -151,6 +153,8 @@ class Emitter : public Xbyak::CodeGenerator {
   }
 
  private:
+  [[nodiscard]] bool minds_lines() const { return mind_lines_ && !cold_; }
+  const bool mind_lines_;
   uint32_t hot_at_ = 0, cold_at_ = 0;
   bool cold_ = false;
   static constexpr uint32_t kLine = 32;

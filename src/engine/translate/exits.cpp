@@ -30,6 +30,8 @@ uint64_t TranslateEngine::Impl::handle_exit() {
       if (const uint64_t host = fill_tlb(site, fault)) return host;
       if (fault && whole_run) return raise_lightly(site, *fault);
     }
+    if (site.kind == SiteKind::kJump)
+      if (const uint64_t host = link_lightly(frame_.site)) return host;
     if (site.kind == SiteKind::kPage)
       if (const uint64_t host = confirm_page(site)) return host;
     if (site.kind == SiteKind::kString)
@@ -79,6 +81,52 @@ uint64_t TranslateEngine::Impl::fill_tlb(const Site& site, std::optional<mmu::Pa
   if (cpu_.mmu.tlb().lookup(linear, site.size, site.write_tag, view) == nullptr) return 0;
   ++statistics_.tlb_fills;
   return cache_->executable(site.resume);
+}
+
+/// Where the direct jump at the site has to enter `target`, so that all is asked that has to be asked.
+uint32_t TranslateEngine::Impl::entry_for(const Site& site, const Block& target) {
+  const Block& source = *site.block;
+  const uint64_t from = source.rip;
+  // What lies on the source's page needs no check of that page; the second page of a block always does. The
+  // physical page can be another if the guest changed the mapping without telling the processor yet.
+  const bool same_page = (from ^ target.rip) >> x86::kPageShift == 0 &&
+                         (source.physical ^ target.physical) >> x86::kPageShift == 0 && !target.crosses() &&
+                         !site.is_landing;
+  const bool backward = target.rip <= from + site.guest_offset;
+  const bool flags_fit = !target.flags_live_in || site.flags_saved == target.flags_saved_in;
+  return !flags_fit   ? (site.flags_saved ? target.entry_saved : target.entry_host)
+         : !same_page ? target.entry_checked
+         : backward   ? target.entry_events
+                      : target.entry_body;
+}
+
+/// Lets the direct jump at the site go to `target` from now on.
+void TranslateEngine::Impl::link(uint32_t site_index, Block& target) {
+  Site& site = sites_[site_index];
+  if (site.linked != nullptr) return;
+  if (site.loop && &target != site.block) return;  // registers are where only the block itself expects them
+  cache_->patch_jump(site.patch, site.loop ? target.entry_loop : entry_for(site, target));
+  site.linked = &target;
+  site.next_link = target.incoming;
+  target.incoming = site_index;
+  ++statistics_.links;
+}
+
+/// A direct jump that is not linked, to a block that is there already: links it and returns the host address
+/// to go on at, else 0.
+uint64_t TranslateEngine::Impl::link_lightly(uint32_t site_index) {
+  const Site& site = sites_[site_index];
+  if (round_ != nullptr || site.unshared || site.loop || !site.block->valid) return 0;
+  const Mode mode = site.block->mode;
+  if (mode.long_code() && !cpu::is_canonical(site.target)) return 0;
+  const auto physical = mappings_.fetch_address(site.target, mode.user());
+  if (!physical) return 0;
+  Block* target = blocks_.find(site.target, *physical, mode);
+  if (target == nullptr || target->crosses()) return 0;
+  ++statistics_.jump_exits;
+  remember_pages(*target);
+  link(site_index, *target);
+  return cache_->executable(entry_for(site, *target));
 }
 
 /// The head of a block does not know that its page is still mapped: if it is, it does from now on. 0 if it is

@@ -40,7 +40,7 @@ struct Frame {
   uint64_t resume;         ///< host address to enter at
   uint64_t address;        ///< linear address of a missed access; target of an indirect jump
   uint32_t site;           ///< index of the Site that left
-  uint32_t saved_flags;    ///< guest flags that a block put aside, in the format of `flags`
+  uint32_t saved_flags;    ///< guest flags that a block put aside, in the low half in the format of `flags`
   uint64_t jump_target;    ///< host address of an indirect jump under way
   uint64_t host_fault_pc;  ///< host address of the instruction that faulted; else 0
   uint64_t host_fault_vector;

@@ -5,6 +5,8 @@
 #include "engine/translate/extended_state.h"
 
 #include <asm/prctl.h>
+#include <cpuid.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -13,6 +15,22 @@ namespace eidolon::engine {
 using namespace translate;
 
 namespace {
+
+bool host_decodes_by_line() {
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  return __get_cpuid(0, &eax, &ebx, &ecx, &edx) != 0 && ebx == signature_INTEL_ebx;
+}
+
+/// Room for so many, which does not move when it fills and takes few faults to get.
+template <typename T>
+void reserve_at_once(std::vector<T>& items, size_t count) {
+  items.reserve(count);
+  const auto begin = reinterpret_cast<uint64_t>(items.data()), end = begin + items.capacity() * sizeof(T);
+  const uint64_t first_page = (begin | x86::kPageMask) + 1, last_page = end & ~x86::kPageMask;
+  // SAFETY: whole pages of the vector; the advice changes nothing in them.
+  if (first_page < last_page)
+    (void)madvise(reinterpret_cast<void*>(first_page), last_page - first_page, MADV_HUGEPAGE);
+}
 
 void set_gs_base(const void* base) {
   // A system call, but only once per run(): glibc does not use GS, so it stays.
@@ -42,16 +60,20 @@ TranslateEngine::Impl::Impl(cpu::Cpu& cpu, std::unique_ptr<CodeCache> cache, con
       frame_(frame_of(cpu)),
       step_(cpu),
       cache_(std::move(cache)),
-      emitter_(cache_->writable(), cache_->size()),
+      emitter_(cache_->writable(), cache_->size(), host_decodes_by_line()),
       layout_(cpu),
       trampolines_(emit_trampolines(emitter_, layout_, frame_, exit_handler)),
       mappings_(cpu, frame_),
       builder_(emitter_, layout_, trampolines_, sites_, faults_, pool_),
       observer_(options.observer),
       sample_time_(options.sample_time),
+      supplied_cold_(cold_start()),
       xsaveopt_(host_has_xsaveopt()),
       extended_mask_(guest_components()) {
   frame_.engine = this;
+  // More than code of usual kinds fills the cache with.
+  reserve_at_once(sites_, cache_->size() / 64);
+  reserve_at_once(faults_, cache_->size() / 32);
   const auto* begin = reinterpret_cast<const void*>(cache_->executable(0));
   const auto* end = reinterpret_cast<const void*>(cache_->executable(static_cast<uint32_t>(cache_->size())));
   const bool registered = register_fault_range(begin, end, host_fault, this).has_value();
@@ -144,6 +166,7 @@ TranslateEngine::Impl::Block* TranslateEngine::Impl::translate_block(memory::Gue
   const bool full =
       cold_start() - emitter_.at() < kBlockReserve || cache_->size() - emitter_.cold_at() < kBlockReserve;
   if (flush_wanted_ || full) flush();
+  supply_code();
   const auto page = open_code_page(physical & ~x86::kPageMask);
   if (page.empty()) return nullptr;
 
@@ -172,6 +195,20 @@ TranslateEngine::Impl::Block* TranslateEngine::Impl::translate_block(memory::Gue
   statistics_.cold_host_bytes += block.cold_end - block.cold_begin;
   if (observer_ != nullptr) show(block);
   return &block;
+}
+
+/// Memory for the code to come, a good piece at a time: faults of single pages cost more than what they
+/// bring.
+void TranslateEngine::Impl::supply_code() {
+  static constexpr uint32_t kPiece = 256 << 10;
+  const auto supply = [this](uint32_t& supplied, uint32_t needed, uint32_t end) {
+    if (supplied >= needed + kBlockReserve || supplied >= end) return;
+    const uint32_t size = std::min(kPiece, end - supplied);
+    cache_->supply(supplied, size);
+    supplied += size;
+  };
+  supply(supplied_, emitter_.at(), cold_start());
+  supply(supplied_cold_, emitter_.cold_at(), static_cast<uint32_t>(cache_->size()));
 }
 
 void TranslateEngine::Impl::show(const Block& block) {

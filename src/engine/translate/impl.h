@@ -44,6 +44,7 @@ class TranslateEngine::Impl final : public memory::CodeObserver, public cpu::Ext
   [[nodiscard]] Block* find_block(bool unshared = false);
   [[nodiscard]] std::optional<memory::GuestPhysical> second_page(uint64_t rip, Mode mode);
   void remember_pages(const Block& block);
+  void supply_code();
   [[nodiscard]] std::span<const uint8_t> open_code_page(memory::GuestPhysical page);
   [[nodiscard]] Block* translate_block(memory::GuestPhysical physical, Mode mode, bool unshared);
   void enter(uint64_t host_address);
@@ -57,6 +58,9 @@ class TranslateEngine::Impl final : public memory::CodeObserver, public cpu::Ext
   [[nodiscard]] uint64_t handle_exit();
   [[nodiscard]] uint64_t meet_two_pages(uint32_t site_index);
   [[nodiscard]] uint64_t fill_tlb(const Site& site, std::optional<mmu::PageFault>& fault);
+  [[nodiscard]] static uint32_t entry_for(const Site& site, const Block& target);
+  void link(uint32_t site_index, Block& target);
+  [[nodiscard]] uint64_t link_lightly(uint32_t site_index);
   [[nodiscard]] uint64_t confirm_page(const Site& site);
   [[nodiscard]] uint64_t find_target(const Site& site);
   void remember_target(const Block& block);
@@ -91,7 +95,6 @@ class TranslateEngine::Impl final : public memory::CodeObserver, public cpu::Ext
   uint64_t end_round(const translate::FaultPoint& point);
 
   // invalidation.cpp
-  void link(uint32_t site_index, Block& target);
   void unlink(uint32_t site_index);
   void invalidate(Block& block);
   void flush();
@@ -99,7 +102,9 @@ class TranslateEngine::Impl final : public memory::CodeObserver, public cpu::Ext
   static constexpr uint32_t kBlockReserve = 64 << 10;
   /// Where the part of the cache begins for code that hardly ever runs. There is less of it than of the
   /// other.
-  [[nodiscard]] uint32_t cold_start() const { return static_cast<uint32_t>(cache_->size() / 8 * 5); }
+  [[nodiscard]] uint32_t cold_start() const {
+    return static_cast<uint32_t>(cache_->size() / 8 * 5) & ~static_cast<uint32_t>(x86::kPageMask);
+  }
 
   cpu::Cpu& cpu_;
   Frame& frame_;
@@ -124,7 +129,8 @@ class TranslateEngine::Impl final : public memory::CodeObserver, public cpu::Ext
   translate::Round* round_ = nullptr;  ///< set: whatever leaves generated code ends the round
   bool in_generated_code_ = false;
   bool flush_wanted_ = false;
-  unsigned writes_to_emptied_ = 0;  ///< to pages that are marked, but have no blocks
+  uint32_t supplied_ = 0, supplied_cold_;  ///< up to where the cache's parts have memory (CodeCache::supply)
+  unsigned writes_to_emptied_ = 0;         ///< to pages that are marked, but have no blocks
   const bool xsaveopt_;
   uint64_t extended_mask_;  ///< XSAVE components that are the guest's
 };

@@ -1,34 +1,9 @@
-// Links between blocks, and blocks that go away.
+// Blocks that go away, and the links between them.
 #include "engine/translate/impl.h"
 
 namespace eidolon::engine {
 
 using namespace translate;
-
-/// Lets the direct jump at the site go to `target` from now on: to the entry that asks what has to be asked.
-void TranslateEngine::Impl::link(uint32_t site_index, Block& target) {
-  Site& site = sites_[site_index];
-  if (site.linked != nullptr) return;
-  const Block& source = *site.block;
-  const uint64_t from = source.rip;
-  // What lies on the source's page needs no check of that page; the second page of a block always does. The
-  // physical page can be another if the guest changed the mapping without telling the processor yet.
-  const bool same_page = (from ^ target.rip) >> x86::kPageShift == 0 &&
-                         (source.physical ^ target.physical) >> x86::kPageShift == 0 && !target.crosses() &&
-                         !site.is_landing;
-  const bool backward = target.rip <= from + site.guest_offset;
-  const bool flags_fit = !target.flags_live_in || site.flags_saved == target.flags_saved_in;
-  const uint32_t entry = !flags_fit   ? (site.flags_saved ? target.entry_saved : target.entry_host)
-                         : !same_page ? target.entry_checked
-                         : backward   ? target.entry_events
-                                      : target.entry_body;
-  if (site.loop && &target != &source) return;  // registers are where only the block itself expects them
-  cache_->patch_jump(site.patch, site.loop ? target.entry_loop : entry);
-  site.linked = &target;
-  site.next_link = target.incoming;
-  target.incoming = site_index;
-  ++statistics_.links;
-}
 
 /// Back to the stub. The caller takes the site off its target's list.
 void TranslateEngine::Impl::unlink(uint32_t site_index) {
@@ -75,7 +50,7 @@ void TranslateEngine::Impl::code_written(memory::GuestPhysical address, uint64_t
   drop(blocks_.on_page(address).first_second, &Block::next_in_second_page);
   // To mark the page again is a visit to the whole virtual TLB, and code that is rewritten once is so again:
   // a page without blocks keeps its mark for a few writes more.
-  constexpr unsigned kWritesPerMark = 8;
+  constexpr unsigned kWritesPerMark = 32;
   if (blocks_.on_page(address).empty() && ++writes_to_emptied_ % kWritesPerMark == 0)
     cpu_.memory.clear_code(address);
 }
