@@ -37,6 +37,8 @@ struct Site {
   uint32_t patch =
       kNone;  ///< kJump: offset of the rel32 that goes to the stub until it is linked; spans: to it
   uint32_t stub = kNone;  ///< kJump: offset of the stub
+  /// is_landing: the rel32 of the way to a block that needs no flags, and where it goes else.
+  uint32_t fast_patch = kNone, fast_stub = kNone;
   /// kMemory, kIndirect: where to try again; kEvent, kPage and kString: where to go on
   uint32_t resume = kNone;
   uint32_t next_link = kNone;                   ///< kJump: the next site that is linked to the same block
@@ -46,6 +48,7 @@ struct Site {
   uint16_t guest_offset = 0;                    ///< of the guest instruction, from the block's start
   uint16_t in_slot = 0;  ///< bit n: guest register n is in State::gpr, not in the host's register
   SiteKind kind = SiteKind::kStep;
+  uint32_t released = 0;       ///< kIndirect, of a return: bytes that rsp has moved already
   uint16_t size = 0;           ///< kMemory: bytes that are checked
   uint16_t access_offset = 0;  ///< kMemory: of the access that comes first, from the lowest byte checked
   bool write = false;          ///< kMemory: the access is one
@@ -57,6 +60,7 @@ struct Site {
   bool loop = false;         ///< kJump: to the block's own entry_loop, or nowhere
   bool unshared = false;     ///< kJump: to the instruction at the site, in a block that shares no checks
   bool is_landing = false;   ///< kJump: of a return; the page may have been mapped elsewhere since the call
+  bool hoisted = false;      ///< kMemory: before its time; what a walk cannot answer is not yet to be told
   bool flags_saved = false;  ///< guest flags are in Frame::saved_flags, not in the host's flags
   uint16_t flags_live_in = 0, flags_live_out = 0;  ///< of the guest instruction; the others may be stale
   StringForm form;                                 ///< kString

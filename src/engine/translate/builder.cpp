@@ -12,7 +12,6 @@ void Builder::build(Block& block, const Analysis& analysis) {
   analysis_ = &analysis;
   stubs_.clear();
   side_exits_.clear();
-  return_misses_.clear();
   landing_.reset();
   opened_.reset();
   placed_.clear();
@@ -121,6 +120,7 @@ void Builder::emit_direction(const DecodedInstruction& d) {
 
 // The guest's own instruction, with its registers and flags in place around it.
 void Builder::emit_native(const DecodedInstruction& d, std::span<const uint8_t> host_bytes) {
+  hoist_stack_check(d);
   prepare_flags(d);
   const auto partly_written = static_cast<uint16_t>(d.use.gpr_written & ~d.use.gpr_killed);
   make_room(d.use.gpr_written | d.use.gpr_read);  // at once: else one could move to where the other was
@@ -186,7 +186,7 @@ void Builder::emit_stubs() {
     e_.jump(way_out);
   }
   for (const LoopMiss& miss : loop_misses_) emit_loop_miss(miss);
-  for (const ReturnMiss& miss : return_misses_) emit_return_miss(miss);
+  if (landing_) emit_landing_with_flags(*landing_);
   emit_other_entry();
 }
 

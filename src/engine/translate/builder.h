@@ -41,7 +41,8 @@ class Builder {
         trampolines_(trampolines),
         sites_(sites),
         faults_(faults),
-        pool_(pool) {}
+        pool_(pool),
+        has_bmi2_(__builtin_cpu_supports("bmi2") != 0) {}
 
   /// Emits the code of `block` (whose rip, mode and page_id are set) for the instructions analysed; fills in
   /// the rest.
@@ -49,16 +50,15 @@ class Builder {
   /// Of the block built last, as MadeBlock::placed.
   [[nodiscard]] std::span<const Placed> placed() const { return placed_; }
 
-  /// A mode's table of returns that has come into use: its entries have to be set to this one.
+  /// A mode's table of returns that has come into use: its entries have to be set to this code.
   struct OpenedTable {
     unsigned table;
-    uint64_t rip;
-    uint32_t landing;  ///< offset of its code
+    uint32_t unknown;  ///< offset of the code for returns that are not predicted
   };
   [[nodiscard]] const std::optional<OpenedTable>& opened_table() const { return opened_; }
   /// All code has gone.
   void forget_code() {
-    return_modes_.clear();
+    return_tables_.clear();
     miss_routines_.fill(0);
   }
   /// A check of several accesses at a memory site met its span in two pages, which was not prepared for: from
@@ -132,11 +132,6 @@ class Builder {
     int32_t bias;   ///< from the register's value to the span's lowest byte
     bool is_delta;  ///< the register is what is to be added to the linear address of any access of the span
   };
-  /// The jump cache's part of a return (builder_indirect.cpp).
-  struct ReturnMiss {
-    uint32_t patch, back, site;
-    uint8_t target, index;
-  };
   /// A conditional jump out of the middle of the block, and what is where by then.
   struct SideExit {
     uint32_t patch, site;
@@ -144,7 +139,9 @@ class Builder {
   };
   /// Where a predicted return comes back to.
   struct Landing {
-    uint32_t patch, site;
+    uint32_t patch;  ///< in the call: the rel32 to it
+    uint32_t site;   ///< the jump to what is behind the call
+    unsigned table;
   };
 
   // builder_head.cpp: the entries of a block.
@@ -211,6 +208,7 @@ class Builder {
   uint32_t jump_if_outside(unsigned address, unsigned size);
   void look_up(const DecodedInstruction& d, unsigned address, unsigned index, const Check& check,
                uint32_t restart);
+  void hoist_stack_check(const DecodedInstruction& d);
   [[nodiscard]] std::optional<HostAddress> by_delta(const DecodedInstruction& d, const Source& source,
                                                     unsigned delta) const;
   [[nodiscard]] std::optional<HostAddress> locate_held(const DecodedInstruction& d, const Source& source,
@@ -276,15 +274,22 @@ class Builder {
   uint32_t jump_site(const DecodedInstruction* d, uint64_t target);
   void emit_stack_change(int change);
 
-  // builder_indirect.cpp: indirect jumps, and the prediction of returns.
+  // builder_indirect.cpp: indirect jumps.
   void emit_indirect(const DecodedInstruction& d, unsigned target, int stack_change);
-  void emit_return(const DecodedInstruction& d, unsigned target, int stack_change);
-  void emit_remember_return(const DecodedInstruction& d);
   unsigned index_register(unsigned target);
   void emit_jump_cache_look_up(unsigned target, unsigned index, uint32_t site);
-  void emit_return_miss(const ReturnMiss& miss);
+
+  // builder_returns.cpp: predicted returns.
+  struct ReturnTable;
+  void emit_return(const DecodedInstruction& d, unsigned target, int stack_change);
+  void emit_return_index(unsigned to, int displacement);
+  void emit_remember_return(const DecodedInstruction& d);
   void emit_landing(const Landing& landing);
+  void emit_landing_with_flags(const Landing& landing);
+  void emit_flags_to_memory();
+  void emit_unknown_return(ReturnTable& table);
   [[nodiscard]] std::optional<unsigned> return_table() const;
+  unsigned open_return_table();
 
   [[nodiscard]] unsigned stack_width() const { return block_->mode.long_code() ? 8 : 4; }
 
@@ -294,14 +299,20 @@ class Builder {
   std::vector<Site>& sites_;
   std::vector<FaultPoint>& faults_;
   InstructionPool& pool_;
+  const bool has_bmi2_;  ///< RORX: a shift that leaves the flags alone
   Block* block_ = nullptr;
   const Analysis* analysis_ = nullptr;
   size_t index_ = 0;  ///< of the instruction being emitted
   std::vector<Stub> stubs_;
   std::vector<SideExit> side_exits_;
-  std::vector<ReturnMiss> return_misses_;
   std::optional<Landing> landing_;
-  std::vector<Mode> return_modes_;  ///< by table of returns
+  struct ReturnTable {
+    Mode mode;
+    /// What returns that are not predicted share: where it begins, and where it goes on once the flags are
+    /// put aside.
+    uint32_t unknown, look_up;
+  };
+  std::vector<ReturnTable> return_tables_;  ///< as Frame::returns
   std::optional<OpenedTable> opened_;
   /// By address register, index register, table and tag: where a miss of the virtual TLB becomes
   /// Frame::address; 0: not emitted yet.

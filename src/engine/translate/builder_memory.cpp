@@ -171,6 +171,44 @@ Builder::HostAddress Builder::locate(const DecodedInstruction& d, const Source& 
   return {address, member.offset};
 }
 
+/// Before an instruction that replaces all flags, which nobody reads until then, and behind which the next
+/// emitted code that would change them is the check of an access to the stack: makes the check here, so that
+/// the flags need not be put aside for it.
+void Builder::hoist_stack_check(const DecodedInstruction& d) {
+  const auto instructions = analysis_->instructions();
+  if (!block_->mode.long_code() || block_->unshared || d.flags_live_in != 0 || d.flags_live_out == 0) return;
+  if ((d.use.flags_killed & kArithmetic) != kArithmetic) return;
+  if (isa::memory_operand_is_accessed(d.instruction)) return;
+  size_t next = index_ + 1;
+  for (; next < instructions.size(); ++next) {
+    const DecodedInstruction& later = instructions[next];
+    if (later.step || later.flags_live_in == 0) return;
+    if (spans_.stack(next).span != SpanMember::kNone) break;
+    if (later.instruction.klass != isa::Class::kInnocuous ||
+        isa::memory_operand_is_accessed(later.instruction))
+      return;
+  }
+  if (next == instructions.size()) return;
+  const DecodedInstruction& access = instructions[next];
+  if (access.instruction.klass == isa::Class::kControlFlow &&
+      access.instruction.operands[0].type == ZYDIS_OPERAND_TYPE_MEMORY)
+    return;
+  SpanMember member = spans_.stack(next);
+  const Span& span = spans_.at(member.span);
+  const Spans::Value& rsp = spans_.rsp(index_);
+  if (held(member.span) != nullptr || loop_span(member.span) != nullptr) return;
+  if (spans_.key(member.span).base != rsp.id) return;
+  const int64_t displacement = span.low - rsp.offset;
+  if (displacement != static_cast<int32_t>(displacement)) return;
+  const auto first = static_cast<uint32_t>(sites_.size());
+  member = {member.span, 0, true};
+  make_room(d.use.gpr_read | d.use.gpr_written);
+  (void)locate(d, {nullptr, x86::kRsp, static_cast<int>(displacement)}, member, span.size(), span.writes,
+               d.use.gpr_read | d.use.gpr_written);
+  busy_ = 0;
+  for (uint32_t site = first; site < sites_.size(); ++site) sites_[site].hoisted = true;
+}
+
 /// The linear address less `offset`. The registers that it depends on must be in place.
 void Builder::emit_linear(unsigned to, const DecodedInstruction& d, const Source& source, int32_t offset) {
   const bool wide = block_->mode.long_code();

@@ -28,7 +28,7 @@ uint64_t TranslateEngine::Impl::handle_exit() {
       if (const uint64_t host = meet_two_pages(frame_.site)) return host;
       std::optional<mmu::PageFault> fault;
       if (const uint64_t host = fill_tlb(site, fault)) return host;
-      if (fault && whole_run) return raise_lightly(site, *fault);
+      if (fault && whole_run && !site.hoisted) return raise_lightly(site, *fault);
     }
     if (site.kind == SiteKind::kJump)
       if (const uint64_t host = link_lightly(frame_.site)) return host;
@@ -106,6 +106,7 @@ void TranslateEngine::Impl::link(uint32_t site_index, Block& target) {
   if (site.linked != nullptr) return;
   if (site.loop && &target != site.block) return;  // registers are where only the block itself expects them
   cache_->patch_jump(site.patch, site.loop ? target.entry_loop : entry_for(site, target));
+  if (site.is_landing && !target.flags_live_in) cache_->patch_jump(site.fast_patch, target.entry_checked);
   site.linked = &target;
   site.next_link = target.incoming;
   target.incoming = site_index;

@@ -37,6 +37,9 @@ void TranslateEngine::Impl::recover_at(const Site& site) {
   const bool at_instruction = site.kind != SiteKind::kJump;
   const uint64_t rip = at_instruction ? block.rip + site.guest_offset : site.target;
   recover(block.mode.long_code() ? rip : rip & 0xffffffff, site.in_slot, site.flags_saved);
+  if (site.released == 0) return;
+  uint64_t& rsp = cpu_.state.gpr[x86::kRsp];
+  rsp = block.mode.long_code() ? rsp - site.released : (rsp - site.released) & 0xffffffff;
 }
 
 uint64_t TranslateEngine::Impl::execute_lightly(const Site& site) {

@@ -29,7 +29,7 @@ uint64_t TranslateEngine::Impl::leave_slowly(const Site& site) {
         host = step_and_go_on(true);
         break;
       case SiteKind::kMemory:
-        if (asks_too_much(site)) {
+        if (site.hoisted || asks_too_much(site)) {
           const Block* unshared = find_block(true);
           host = unshared == nullptr ? 0 : cache_->executable(unshared->entry_body);
           break;

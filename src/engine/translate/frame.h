@@ -19,14 +19,6 @@ struct alignas(32) JumpEntry {
 };
 static_assert(sizeof(JumpEntry) == 32);
 
-/// A predicted return: the linear address, and code that goes on there with everything settled and the flags
-/// put aside. True as long as the code is there, whatever else changes, so an entry is never wrong, only
-/// unfit.
-struct ReturnEntry {
-  uint64_t rip;
-  uint64_t code;
-};
-
 struct Frame {
   static constexpr unsigned kJumpEntriesLog2 = 13;
   static constexpr unsigned kJumpEntries = 1u << kJumpEntriesLog2;
@@ -61,11 +53,11 @@ struct Frame {
     return (static_cast<uint32_t>(rip) * kJumpHash >> kJumpShift & kJumpMask) >> 4;
   }
 
-  /// Returns by the low bits of the stack pointer that finds the return address; a table for each of the
-  /// first modes met.
+  /// Returns by low bits of the stack pointer that finds the return address: host code that goes on at one,
+  /// or sees that it is another (builder_returns.cpp). A table for each of the first modes met.
   static constexpr unsigned kReturnTables = 4;
   static constexpr unsigned kReturnEntries = 256;
-  std::array<std::array<ReturnEntry, kReturnEntries>, kReturnTables> returns;
+  std::array<std::array<uint64_t, kReturnEntries>, kReturnTables> returns;
   std::array<JumpEntry, kJumpEntries> jump_cache;
   /// Which (linear page, physical page, user or supervisor) is known to be mapped and may be fetched
   /// (code_mappings.h): by hash of linear page and user, the page ID.

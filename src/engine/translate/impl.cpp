@@ -187,7 +187,7 @@ TranslateEngine::Impl::Block* TranslateEngine::Impl::translate_block(memory::Gue
   builder_.build(block, analysis_);
   blocks_.publish(block);
   if (const auto& opened = builder_.opened_table())
-    frame_.returns[opened->table].fill({opened->rip, cache_->executable(opened->landing)});
+    frame_.returns[opened->table].fill(cache_->executable(opened->unknown));
   ++statistics_.blocks;
   statistics_.instructions += block.instructions;
   statistics_.guest_bytes += block.length;

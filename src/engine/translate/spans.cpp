@@ -22,6 +22,7 @@ void Spans::run(std::span<const DecodedInstruction> instructions, uint64_t rip, 
   stacks_.assign(instructions.size(), {});
   spans_.clear();
   keys_.clear();
+  rsp_.assign(instructions.size(), {kNoValue, 0});
   if (!share) return;
   next_id_ = 0;
   before_jump_ = 0;
@@ -30,6 +31,7 @@ void Spans::run(std::span<const DecodedInstruction> instructions, uint64_t rip, 
   const unsigned width = mode.long_code() ? 8 : 4;
   for (size_t i = 0; i < instructions.size(); ++i) {
     const DecodedInstruction& d = instructions[i];
+    rsp_[i] = values_[x86::kRsp];
     if (d.step) break;
     switch (d.instruction.klass) {
       case isa::Class::kInnocuous:

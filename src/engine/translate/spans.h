@@ -58,6 +58,12 @@ class Spans {
     bool operator==(const Key&) const = default;
   };
 
+  /// What a register holds: a value that it or another held before, and how far it has moved since.
+  struct Value {
+    uint16_t id = 0;
+    int64_t offset = 0;
+  };
+
   /// Extent that still shares: the more bytes, the more often they lie in two pages.
   static constexpr int64_t kMaxBytes = 512;
 
@@ -69,13 +75,11 @@ class Spans {
   [[nodiscard]] SpanMember stack(size_t instruction) const { return member(stacks_[instruction]); }
   [[nodiscard]] const Span& at(uint16_t span) const { return spans_[span]; }
   [[nodiscard]] const Key& key(uint16_t span) const { return keys_[span]; }
+  /// What rsp holds before the instruction.
+  [[nodiscard]] const Value& rsp(size_t instruction) const { return rsp_[instruction]; }
   [[nodiscard]] size_t count() const { return spans_.size(); }
 
  private:
-  struct Value {
-    uint16_t id = 0;
-    int64_t offset = 0;
-  };
   struct Access {
     uint16_t span = SpanMember::kNone;
     int64_t displacement = 0;
@@ -94,6 +98,7 @@ class Spans {
   uint16_t next_id_ = 0;
   size_t before_jump_ = 0;  ///< spans that began before the last jump
   std::vector<Access> operands_, stacks_;
+  std::vector<Value> rsp_;
   std::vector<Span> spans_;
   std::vector<Key> keys_;  ///< of spans_
 };
