@@ -67,9 +67,9 @@ void describe_run(CLI::App& run, RunText& text) {
       ->type_name("TARGET")
       ->capture_default_str();
   run.add_option("--disk", text.disks,
-                 "a virtio disk (/dev/vda, vdb ...): a raw image or block device; with ,readonly it cannot "
-                 "be written, "
-                 "with ,snapshot what is written is forgotten at the end. May be given several times")
+                 "a disk: a raw image or block device; with ,readonly it cannot be written, with ,snapshot "
+                 "what is written is forgotten at the end; ,if=virtio (/dev/vda, vdb ...; the default) or "
+                 ",if=nvme (/dev/nvme0n1 ...). May be given several times")
       ->type_name("FILE")
       ->allow_extra_args(false);
   run.add_option("--net", text.net, "none, or user: a virtio network card behind the host's own connections")
@@ -104,15 +104,31 @@ bool same_file(const std::string& one, const std::string& other) {
   return !one.empty() && !other.empty() && std::filesystem::equivalent(one, other, ignored);
 }
 
-machine::DiskConfig read_disk(std::string_view text) {
+/// FILE with options behind it. A comma that begins no option is part of the file's name.
+Result<machine::DiskConfig> read_disk(std::string_view text) {
   using Access = machine::DiskConfig::Access;
-  constexpr std::string_view kReadOnly = ",readonly", kSnapshot = ",snapshot";
-  const auto access = text.ends_with(kReadOnly)   ? Access::kReadOnly
-                      : text.ends_with(kSnapshot) ? Access::kSnapshot
-                                                  : Access::kReadWrite;
-  if (access != Access::kReadWrite) text.remove_suffix(kReadOnly.size());
-  static_assert(kReadOnly.size() == kSnapshot.size());
-  return {.path = std::string(text), .access = access};
+  using Interface = machine::DiskConfig::Interface;
+  constexpr std::string_view kInterface = "if=";
+  machine::DiskConfig disk;
+  for (size_t comma; (comma = text.rfind(',')) != std::string_view::npos; text = text.substr(0, comma)) {
+    const std::string_view option = text.substr(comma + 1);
+    if (option == "readonly") {
+      disk.access = Access::kReadOnly;
+    } else if (option == "snapshot") {
+      disk.access = Access::kSnapshot;
+    } else if (option == "if=virtio") {
+      disk.interface = Interface::kVirtio;
+    } else if (option == "if=nvme") {
+      disk.interface = Interface::kNvme;
+    } else if (option.starts_with(kInterface)) {
+      return fail("--disk does not know the interface '{}'; it takes if=virtio or if=nvme",
+                  option.substr(kInterface.size()));
+    } else {
+      break;
+    }
+  }
+  disk.path = std::string(text);
+  return disk;
 }
 
 Result<machine::NetworkConfig> read_network(const RunText& text) {
@@ -131,7 +147,7 @@ Result<RunRequest> read_run(const RunText& text) {
   RunRequest request;
   request.machine = EIDOLON_TRY(read_machine(text.machine));
   request.machine.engine = EIDOLON_TRY(machine::parse_engine_choice(text.engine));
-  for (const std::string& disk : text.disks) request.machine.disks.push_back(read_disk(disk));
+  for (const std::string& disk : text.disks) request.machine.disks.push_back(EIDOLON_TRY(read_disk(disk)));
   request.machine.network = EIDOLON_TRY(read_network(text));
   // A recording cannot hold what devices write into memory while the processor runs.
   if (request.machine.engine == machine::EngineChoice::kLockstep &&

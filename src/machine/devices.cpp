@@ -121,6 +121,16 @@ Result<> Devices::attach(memory::IoBus& ports, memory::IoBus& mmio) {
   return {};
 }
 
+Result<> Devices::add(const MachineConfig& config) {
+  EIDOLON_TRY(virtio_.add(config, pci_));
+  return disks_.add(config, pci_, virtio_);
+}
+
+void Devices::stop() {
+  virtio_.remove_all();
+  disks_.remove_all();
+}
+
 Result<> Devices::configure_pci(memory::IoBus& ports, const memory::GuestMemory& memory) {
   const device::pci::Windows windows = {
       .ports = {boot::kPciPortBase, boot::kPciPortEnd},

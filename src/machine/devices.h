@@ -26,6 +26,7 @@
 #include "interrupt/irq_router.h"
 #include "interrupt/local_apic.h"
 #include "interrupt/pic.h"
+#include "machine/disks.h"
 #include "machine/machine_config.h"
 #include "machine/virtio_devices.h"
 #include "memory/guest_memory.h"
@@ -42,9 +43,9 @@ class Devices {
   /// Puts every device on its bus. Once, before the processor runs.
   Result<> attach(memory::IoBus& ports, memory::IoBus& mmio);
   /// The devices that the user asked for. Before configure_pci().
-  Result<> add(const MachineConfig& config) { return virtio_.add(config, pci_); }
+  Result<> add(const MachineConfig& config);
   /// No device's thread runs when this returns. The last thing that is asked of them.
-  void stop() { virtio_.remove_all(); }
+  void stop();
   /// Does on the PCI bus what firmware would do. After attach(), for a machine without firmware.
   Result<> configure_pci(memory::IoBus& ports, const memory::GuestMemory& memory);
   /// Wires the bootstrap processor to its local APIC.
@@ -77,7 +78,8 @@ class Devices {
   device::pci::ConfigPorts pci_config_{pci_, reset_control_};
   device::pci::HostBridge host_bridge_{pci_};
   device::pci::Lpc lpc_{pci_.pirq()};
-  VirtioDevices virtio_;
+  Disks disks_;
+  VirtioDevices virtio_;  ///< some on the media of disks_
 };
 
 }  // namespace eidolon::machine

@@ -21,7 +21,10 @@ struct DiskConfig {
     kReadOnly,
     kSnapshot,  ///< what is written is forgotten when the machine ends
   };
+  /// The controller that the guest sees.
+  enum class Interface : uint8_t { kVirtio, kNvme };
   std::string path;
+  Interface interface = Interface::kVirtio;
   Access access = Access::kReadWrite;
 };
 

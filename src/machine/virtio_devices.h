@@ -15,8 +15,10 @@ namespace eidolon::machine {
 
 class VirtioDevices {
  public:
-  /// Opens what the devices stand on. Starts no thread.
+  /// All but the disks. Opens what the devices stand on. Starts no thread.
   Result<> add(const MachineConfig& config, device::pci::Root& root);
+  /// `medium` outlives remove_all().
+  void add_disk(device::pci::Root& root, size_t number, device::storage::Medium& medium, std::string serial);
   /// Ends their threads, and them. Once, before what they interrupt is destroyed.
   void remove_all() { slots_.clear(); }
 
@@ -27,10 +29,8 @@ class VirtioDevices {
     std::unique_ptr<device::virtio::Device> device;
   };
   void put(device::pci::Root& root, std::unique_ptr<device::virtio::Device> device);
-  Result<> add_disks(const MachineConfig& config, device::pci::Root& root);
   Result<> add_network(const MachineConfig& config, device::pci::Root& root);
 
-  std::vector<std::unique_ptr<device::storage::Medium>> media_;
   std::unique_ptr<device::net::Link> network_;
   std::vector<Slot> slots_;  ///< after what they stand on
 };

@@ -96,9 +96,26 @@ TEST(CommandLine, RunTakesDisksAndANetwork) {
   EXPECT_EQ(run.machine.disks[1].path, "b,c.img");
   EXPECT_EQ(run.machine.disks[1].access, Access::kReadOnly);
   EXPECT_EQ(run.machine.disks[2].access, Access::kSnapshot);
+  EXPECT_EQ(run.machine.disks[2].interface, machine::DiskConfig::Interface::kVirtio);
   EXPECT_EQ(run.machine.network.kind, machine::NetworkConfig::Kind::kUser);
   ASSERT_EQ(run.machine.network.published.size(), 2u);
   EXPECT_EQ(run.machine.network.published[1].guest_port, 22);
+}
+
+TEST(CommandLine, ADiskNamesItsInterface) {
+  using Disk = machine::DiskConfig;
+  const Request request = parse({"run", "--kernel", "k", "--disk", "a,readonly,if=nvme", "--disk",
+                                 "b,c,if=nvme,snapshot", "--disk", "d,if=virtio"});
+  const std::vector<Disk>& disks = std::get<RunRequest>(request).machine.disks;
+  ASSERT_EQ(disks.size(), 3u);
+  EXPECT_EQ(disks[0].path, "a");
+  EXPECT_EQ(disks[0].interface, Disk::Interface::kNvme);
+  EXPECT_EQ(disks[0].access, Disk::Access::kReadOnly);
+  EXPECT_EQ(disks[1].path, "b,c");
+  EXPECT_EQ(disks[1].interface, Disk::Interface::kNvme);
+  EXPECT_EQ(disks[1].access, Disk::Access::kSnapshot);
+  EXPECT_EQ(disks[2].interface, Disk::Interface::kVirtio);
+  EXPECT_NE(refusal({"run", "--kernel", "k", "--disk", "a,if=mfm"}).find("if=nvme"), std::string::npos);
 }
 
 TEST(CommandLine, NetworksThatCannotBeAreRefused) {

@@ -13,6 +13,7 @@
 #include <string>
 #include <thread>
 
+#include "boot/os/disk_image.h"
 #include "boot/os/guest_process.h"
 
 namespace eidolon::boot_test {
@@ -24,31 +25,6 @@ constexpr auto kBootLimit = 400s;
 constexpr auto kCommandLimit = 120s;
 constexpr auto kEndLimit = 60s;
 constexpr const char* kPrompt = "eidolon:/root# ";
-
-/// A disk image, removed at the end.
-class Image {
- public:
-  explicit Image(uintmax_t bytes)
-      : path_(testing::TempDir() + "eidolon-disk-" +
-              testing::UnitTest::GetInstance()->current_test_info()->name()) {
-    std::ofstream(path_, std::ios::binary | std::ios::trunc);
-    std::filesystem::resize_file(path_, bytes);
-  }
-  ~Image() { std::remove(path_.c_str()); }
-  Image(const Image&) = delete;
-  Image& operator=(const Image&) = delete;
-  [[nodiscard]] const std::string& path() const { return path_; }
-  [[nodiscard]] std::string at(std::streamoff offset, size_t length) const {
-    std::string bytes(length, '\0');
-    std::ifstream file(path_, std::ios::binary);
-    file.seekg(offset);
-    file.read(bytes.data(), static_cast<std::streamsize>(length));
-    return bytes;
-  }
-
- private:
-  std::string path_;
-};
 
 /// A listening socket on the host's loopback.
 struct Listener {
@@ -144,7 +120,7 @@ class DebianDevices : public testing::Test {
 };
 
 TEST_F(DebianDevices, TheBusIsListedAndTheDiskKeepsWhatWasSynced) {
-  const Image image(16 << 20);
+  const DiskImage image(16 << 20);
   GuestProcess guest(options({"--disk", image.path()}));
   ASSERT_TRUE(guest.wait_for(kPrompt, kBootLimit)) << guest.tail();
 
@@ -177,7 +153,7 @@ TEST_F(DebianDevices, TheBusIsListedAndTheDiskKeepsWhatWasSynced) {
 }
 
 TEST_F(DebianDevices, WhatWasSyncedOutlivesAKilledMonitor) {
-  const Image image(16 << 20);
+  const DiskImage image(16 << 20);
   {
     GuestProcess guest(options({"--disk", image.path()}));
     ASSERT_TRUE(guest.wait_for(kPrompt, kBootLimit)) << guest.tail();
@@ -195,7 +171,7 @@ TEST_F(DebianDevices, WhatWasSyncedOutlivesAKilledMonitor) {
 }
 
 TEST_F(DebianDevices, ASnapshotLeavesTheImageAlone) {
-  const Image image(4 << 20);
+  const DiskImage image(4 << 20);
   GuestProcess guest(options({"--disk", image.path() + ",snapshot"}));
   ASSERT_TRUE(guest.wait_for(kPrompt, kBootLimit)) << guest.tail();
   expect_answer(guest,

@@ -1,0 +1,173 @@
+// What the fuzz targets of PCI devices share: a small machine with a root bus, a medium that checks what it
+// is asked, and the input as a source of numbers.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cstring>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/assert.h"
+#include "device/pci/config_access.h"
+#include "device/pci/host_bridge.h"
+#include "device/pci/lpc.h"
+#include "device/pci/placement.h"
+#include "device/storage/medium.h"
+#include "interrupt/irq_router.h"
+#include "interrupt/local_apic.h"
+#include "memory/io_bus.h"
+
+namespace eidolon::fuzz {
+
+using namespace eidolon::device;
+
+constexpr uint64_t kMemory = 256 << 10;
+
+class SmallMedium final : public storage::Medium {
+ public:
+  [[nodiscard]] uint64_t size() const override { return bytes_.size(); }
+  [[nodiscard]] bool read_only() const override { return false; }
+  storage::IoStatus read(uint64_t offset, std::span<const iovec> into) override {
+    for (const iovec& part : into) {
+      check(offset, part.iov_len);
+      std::memset(part.iov_base, 0x11, part.iov_len);
+      offset += part.iov_len;
+    }
+    return storage::IoStatus::kDone;
+  }
+  storage::IoStatus write(uint64_t offset, std::span<const iovec> from) override {
+    for (const iovec& part : from) {
+      check(offset, part.iov_len);
+      uint8_t sum = 0;
+      for (size_t i = 0; i < part.iov_len; ++i) sum ^= static_cast<const uint8_t*>(part.iov_base)[i];
+      sum_ = sum;
+      offset += part.iov_len;
+    }
+    return storage::IoStatus::kDone;
+  }
+  storage::IoStatus flush() override { return storage::IoStatus::kDone; }
+  storage::IoStatus discard(uint64_t offset, uint64_t length) override {
+    check(offset, length);
+    return storage::IoStatus::kFailed;
+  }
+  storage::IoStatus write_zeroes(uint64_t offset, uint64_t length, bool /*may_unmap*/) override {
+    check(offset, length);
+    return storage::IoStatus::kDone;
+  }
+
+ private:
+  void check(uint64_t offset, uint64_t length) const {
+    EIDOLON_ASSERT(offset <= bytes_.size() && length <= bytes_.size() - offset);
+  }
+  std::array<uint8_t, 64 << 10> bytes_{};
+  std::atomic<uint8_t> sum_{0};
+};
+
+/// The input, as a source of numbers; zeros when it is used up.
+class Input {
+ public:
+  explicit Input(std::span<const uint8_t> bytes) : bytes_(bytes) {}
+  [[nodiscard]] bool empty() const { return bytes_.empty(); }
+  template <typename T>
+  T take() {
+    T value{};
+    const size_t length = std::min(sizeof(T), bytes_.size());
+    std::memcpy(&value, bytes_.data(), length);
+    bytes_ = bytes_.subspan(length);
+    return value;
+  }
+  /// Small numbers and places in memory find more than uniform ones.
+  uint64_t value() {
+    const auto kind = take<uint8_t>();
+    switch (kind & 3) {
+      case 0:
+        return kind >> 2;
+      case 1:
+        return take<uint32_t>() % (kMemory + 0x100);
+      case 2:
+        return ~uint64_t{0} >> (kind >> 2);
+      default:
+        return take<uint64_t>();
+    }
+  }
+
+ private:
+  std::span<const uint8_t> bytes_;
+};
+
+/// Devices are added to `root` from 00:01.0 on, then place() gives them addresses.
+struct Board {
+  ManualClock clock;
+  TimerQueue timers{clock};
+  cpu::EventFlags events;
+  interrupt::Pic pic;
+  interrupt::ApicBus apics;
+  interrupt::LocalApic local{apics, timers, 0, true, &pic};
+  interrupt::IoApic io_apic{apics};
+  interrupt::IrqRouter irqs{&pic, &io_apic};
+  std::unique_ptr<memory::GuestMemory> memory = *memory::GuestMemory::create(kMemory);
+  memory::IoBus ports, mmio;
+  class Nothing final : public memory::IoHandler {
+    uint64_t io_read(uint64_t /*offset*/, unsigned /*size*/) override { return 0; }
+    void io_write(uint64_t /*offset*/, unsigned /*size*/, uint64_t /*value*/) override {}
+  } reset_control;
+  pci::Root root{*memory, apics, irqs};
+  pci::HostBridge bridge{root};
+  pci::Lpc lpc{root.pirq()};
+  pci::ConfigPorts config_ports{root, reset_control};
+
+  Board() {
+    EIDOLON_ASSERT(memory->add_region(0, kMemory, memory::RegionKind::kRam).has_value());
+    apics.connect(local);
+    apics.connect(io_apic);
+    local.attach(events, {.now = [] { return uint64_t{0}; }, .hz = 1'000'000'000});
+    root.add(0, 0, bridge);
+    root.add(pci::Lpc::kDevice, 0, lpc);
+    EIDOLON_ASSERT(ports.attach(pci::ConfigPorts::kPort, 8, config_ports, "config").has_value());
+    ports.set_fallback(&root.ports());
+    mmio.set_fallback(&root.addresses());
+  }
+  void place() {
+    const pci::Windows windows = {.ports = {0xc000, 0x10000},
+                                  .memory32 = {0xc0000000, 0xd0000000},
+                                  .memory64 = {0x4'00000000, 0x8'00000000},
+                                  .config = 0xe0000000};
+    EIDOLON_ASSERT(pci::place(root, bridge, lpc, windows).has_value());
+  }
+  [[nodiscard]] uint64_t bar(unsigned slot, unsigned number) const {
+    return root.config_read(0, (slot + 1) << 3, 0x10 + 4 * number, 4) & ~15u;
+  }
+  template <typename T>
+  void poke(uint64_t at, T value) {
+    (void)memory->write(at, &value, sizeof value);
+  }
+};
+
+/// An access to configuration space of one of `devices` functions, the host bridge or the LPC bridge.
+inline void access_configuration(Board& board, Input& input, unsigned devices) {
+  const unsigned device = input.take<uint8_t>() % (devices + 2);
+  const unsigned at = device == devices + 1 ? pci::Lpc::kDevice : device;
+  const unsigned size = 1u << input.take<uint8_t>() % 3;
+  const unsigned offset = input.take<uint16_t>() % ((input.take<uint8_t>() & 3) != 0 ? 0x100 : 0x1000);
+  if ((input.take<uint8_t>() & 1) != 0) {
+    (void)board.root.config_read(0, at << 3, offset, size);
+  } else {
+    board.root.config_write(0, at << 3, offset, size, static_cast<uint32_t>(input.value()));
+  }
+}
+
+/// A snapshot that is loaded back, damaged or not.
+inline void snapshot(pci::Function& function, Input& input) {
+  StateWriter writer;
+  function.save(writer);
+  std::vector<uint8_t> bytes = writer.bytes();
+  for (unsigned damage = input.take<uint8_t>() % 8; damage > 0; --damage)
+    bytes[input.take<uint16_t>() % bytes.size()] = input.take<uint8_t>();
+  StateReader reader(bytes);
+  function.load(reader);
+}
+
+}  // namespace eidolon::fuzz
