@@ -178,6 +178,9 @@ class Listing {
   [[nodiscard]] bool is_cold(uint64_t offset) const {
     return offset >= block_.cold_begin && offset < cold_end();
   }
+  [[nodiscard]] bool is_ours(uint64_t offset) const {
+    return (offset >= block_.begin && offset < end()) || is_cold(offset);
+  }
   /// An offset in the cache as the listing names it.
   [[nodiscard]] std::string label(uint64_t offset) const {
     return is_cold(offset) ? fmt::format("cold+{:03x}", offset - block_.cold_begin)
@@ -221,8 +224,7 @@ class Listing {
 
   std::string host_address(uint64_t address, bool memory) const {
     if (!memory) {
-      const bool ours = (address >= block_.begin && address < end()) || is_cold(address);
-      return ours ? label(address) : "the monitor";
+      return is_ours(address) ? label(address) : "the monitor";
     }
     for (const AreaName& name : block_.names) {
       if (address < name.begin || address >= name.end) continue;
@@ -277,7 +279,8 @@ class Listing {
       if (site.kind == SiteKind::kJump) text_ += fmt::format(": {:#x}{}", site.target, symbol_(site.target));
       if (site.kind == SiteKind::kMemory)
         text_ += fmt::format(", {} of {}", site.write ? "write" : "read", number_of(site.size, "byte"));
-      if (site.resume != kNone) text_ += fmt::format("; goes on at {}", label(site.resume));
+      if (site.resume != kNone)
+        text_ += "; goes on at " + (is_ours(site.resume) ? label(site.resume) : "what all returns share");
       const uint16_t aside = site.in_slot & static_cast<uint16_t>(~between_blocks());
       if (aside != 0) text_ += "; aside: " + registers(aside);
       if (site.flags_saved) text_ += "; flags aside";
