@@ -24,6 +24,23 @@ void put(std::vector<uint8_t>& image, size_t at, std::initializer_list<uint8_t> 
 /// The magic numbers of a kind of kernel, at their places.
 void dress(std::vector<uint8_t>& image, unsigned kind) {
   switch (kind) {
+    case 5:  // a bzImage with something packed in it, at 0x400
+    case 6:
+    case 7: {
+      constexpr uint8_t kMagic[3][4] = {
+          {0x1f, 0x8b, 8, 0}, {0x28, 0xb5, 0x2f, 0xfd}, {0x02, 0x21, 0x4c, 0x18}};
+      const uint8_t* magic = kMagic[kind - 5];
+      const size_t length = image.size() > 0x400 ? image.size() - 0x400 : 0;
+      put(image, 0x1f1,
+          {1, 0, 0, static_cast<uint8_t>(length / 16), static_cast<uint8_t>(length / 4096), 0, 0});
+      put(image, 0x248,
+          {0, 0, 0, 0, static_cast<uint8_t>(length & 0xf0), static_cast<uint8_t>(length >> 8), 0, 0});
+      put(image, 0x234, {0});                                      // not relocatable
+      put(image, 0x260, {0, 0, 8, 0});                             // init_size
+      put(image, 0x400 + (length & 0xfff0) - 4, {0, 0x20, 0, 0});  // the size of what is packed
+      put(image, 0x400, {magic[0], magic[1], magic[2], magic[3]});
+      [[fallthrough]];
+    }
     case 0:  // bzImage: boot sector, "HdrS", protocol 2.15, loaded high, 64-bit entry
       put(image, 0x1fe, {0x55, 0xaa});
       put(image, 0x202, {'H', 'd', 'r', 'S', 0x0f, 0x02});
@@ -54,7 +71,7 @@ void dress(std::vector<uint8_t>& image, unsigned kind) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size < 4) return 0;
-  const unsigned kind = data[0] % 5;
+  const unsigned kind = data[0] % 8;
   const uint64_t ram = uint64_t{2 + data[1] % 14u} << 20;
   const size_t module_at = (size - 4) * data[2] / 256;
   const bool with_module = data[3] % 2 != 0;

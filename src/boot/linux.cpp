@@ -6,6 +6,7 @@
 #include "base/try.h"
 #include "boot/flat_state.h"
 #include "boot/linux_header.h"
+#include "boot/linux_unpacked.h"
 #include "boot/memory_layout.h"
 #include "boot/placement.h"
 
@@ -27,6 +28,7 @@ Result<std::vector<uint8_t>> make_boot_params(const LoadInput& input, const Linu
 
   put<uint8_t>(params, kLoaderType, kUnknownLoader);
   put<uint32_t>(params, kCode32Start, static_cast<uint32_t>(kernel.load_address));
+  put<uint8_t>(params, kLoadFlags, field<uint8_t>(input.kernel, kLoadFlags) & static_cast<uint8_t>(~kKaslr));
   put<uint64_t>(params, kSetupData, 0);
   put<uint64_t>(params, kAcpiRsdp, input.rsdp);
 
@@ -45,6 +47,22 @@ Result<std::vector<uint8_t>> make_boot_params(const LoadInput& input, const Linu
   return params;
 }
 
+struct Entry {
+  uint64_t rip;
+  bool is_64bit;
+};
+
+/// Places the kernel, unpacked if that is wanted and can be done, else with its own unpacker.
+Result<Entry> load_code(const LoadInput& input, const LinuxKernel& kernel, memory::GuestMemory& memory) {
+  const bool is_64bit = kernel.has_entry64 && !input.force_32bit;
+  if (is_64bit && input.unpack == KernelUnpack::kHost)
+    if (const auto entry = EIDOLON_TRY(load_unpacked_linux(input.kernel, kernel, memory)))
+      return Entry{*entry, true};
+  EIDOLON_TRY(load_kernel_bytes(memory, kernel.load_address,
+                                input.kernel.subspan(kernel.part_offset, kernel.part_size), 0));
+  return Entry{kernel.load_address + (is_64bit ? kEntry64 : 0), is_64bit};
+}
+
 }  // namespace
 
 bool is_linux(Image kernel) {
@@ -60,17 +78,17 @@ Result<LinuxKernel> parse_linux(Image file) {
 
   unsigned sectors = field<uint8_t>(file, kSetupSectors);
   if (sectors == 0) sectors = 4;
-  kernel.payload_offset = (sectors + 1) * kSector;
+  kernel.part_offset = (sectors + 1) * kSector;
   // A 32-bit count since 2.04, 16-bit before. What follows it (a signature, say) is not the kernel's.
   uint64_t size = uint64_t{field<uint32_t>(file, kSystemSize)} * 16;
   if (kernel.version < 0x204) size = uint64_t{field<uint16_t>(file, kSystemSize)} * 16;
-  if (size == 0 || kernel.payload_offset >= file.size() || size > file.size() - kernel.payload_offset + 15)
+  if (size == 0 || kernel.part_offset >= file.size() || size > file.size() - kernel.part_offset + 15)
     return fail("it is truncated: its header promises {} bytes and it has {}; copy it again",
-                kernel.payload_offset + size, file.size());
-  kernel.payload_size = std::min(size, file.size() - kernel.payload_offset);
+                kernel.part_offset + size, file.size());
+  kernel.part_size = std::min(size, file.size() - kernel.part_offset);
 
   kernel.load_address = kHighRamBase;
-  kernel.memory_needed = kernel.payload_size;
+  kernel.memory_needed = kernel.part_size;
   kernel.initrd_max = kernel.version >= 0x203 ? field<uint32_t>(file, kInitrdMax) : 0x37ffffff;
   kernel.command_line_max = kernel.version >= 0x206 ? field<uint32_t>(file, kCommandLineSize) : 255;
   if (kernel.version >= 0x20a) {
@@ -85,7 +103,7 @@ Result<LinuxKernel> parse_linux(Image file) {
     kernel.memory_needed = std::max<uint64_t>(kernel.memory_needed, field<uint32_t>(file, kInitSize));
   }
   kernel.has_entry64 = kernel.version >= 0x20c && (field<uint16_t>(file, kXLoadFlags) & kXlfKernel64) != 0;
-  if (kernel.has_entry64 && kernel.payload_size <= kEntry64)
+  if (kernel.has_entry64 && kernel.part_size <= kEntry64)
     return fail("its 64-bit entry point lies beyond its end; it is damaged, so copy it again");
   return kernel;
 }
@@ -93,8 +111,7 @@ Result<LinuxKernel> parse_linux(Image file) {
 Result<> load_linux(const LoadInput& input, memory::GuestMemory& memory, cpu::State& bsp) {
   const LinuxKernel kernel = EIDOLON_TRY(parse_linux(input.kernel));
   EIDOLON_TRY(check_kernel_range(memory, kernel.load_address, kernel.memory_needed));
-  EIDOLON_TRY(load_kernel_bytes(memory, kernel.load_address,
-                                input.kernel.subspan(kernel.payload_offset, kernel.payload_size), 0));
+  const auto entry = EIDOLON_TRY(load_code(input, kernel, memory));
 
   std::vector<uint8_t> params = EIDOLON_TRY(make_boot_params(input, kernel, memory));
   EIDOLON_TRY(place_command_line(memory, input.command_line, kernel.command_line_max));
@@ -108,11 +125,7 @@ Result<> load_linux(const LoadInput& input, memory::GuestMemory& memory, cpu::St
   }
   EIDOLON_TRY(place_table(memory, kBootParams, params));
 
-  if (kernel.has_entry64 && !input.force_32bit) {
-    EIDOLON_TRY(enter_flat64(memory, bsp, kernel.load_address + kEntry64));
-  } else {
-    EIDOLON_TRY(enter_flat32(memory, bsp, kernel.load_address));
-  }
+  EIDOLON_TRY(entry.is_64bit ? enter_flat64(memory, bsp, entry.rip) : enter_flat32(memory, bsp, entry.rip));
   bsp.gpr[x86::kRsi] = kBootParams;
   return {};
 }

@@ -13,8 +13,8 @@ namespace eidolon::boot {
 /// against the file.
 struct LinuxKernel {
   uint16_t version;
-  uint64_t payload_offset;  ///< of the protected-mode part in the file
-  uint64_t payload_size;
+  uint64_t part_offset;  ///< of the protected-mode part in the file
+  uint64_t part_size;
   uint64_t load_address;
   uint64_t memory_needed;  ///< from the load address
   uint64_t initrd_max;     ///< highest address that an initrd's last byte may have

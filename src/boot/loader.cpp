@@ -66,7 +66,8 @@ Result<> load_kernel(const BootRequest& request, memory::GuestMemory& memory, cp
                   .command_line = request.command_line,
                   .kernel_name = base_name(request.kernel_path),
                   .rsdp = request.rsdp,
-                  .force_32bit = request.force_32bit};
+                  .force_32bit = request.force_32bit,
+                  .unpack = request.unpack};
   if (request.initrd_path) {
     for (const std::string& word : module_words(*request.initrd_path, *kind)) {
       const bool may_have_arguments = *kind == KernelKind::kMultiboot;

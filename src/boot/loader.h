@@ -13,6 +13,12 @@
 
 namespace eidolon::boot {
 
+/// Who unpacks a bzImage.
+enum class KernelUnpack : uint8_t {
+  kHost,   ///< we do, if it can be done (linux_unpacked.h)
+  kGuest,  ///< the unpacker that is in it
+};
+
 struct BootRequest {
   std::string kernel_path;
   /// For a Multiboot kernel, its modules: "file arguments,file arguments".
@@ -20,6 +26,7 @@ struct BootRequest {
   std::string command_line;
   uint64_t rsdp = 0;         ///< address of the ACPI root pointer, 0 if there is none
   bool force_32bit = false;  ///< a bzImage by the 32-bit protocol even if it has a 64-bit entry
+  KernelUnpack unpack = KernelUnpack::kHost;
 };
 
 enum class KernelKind : uint8_t { kLinux, kPvh, kMultiboot };
@@ -42,6 +49,7 @@ struct LoadInput {
   std::string kernel_name;  ///< first word of a Multiboot command line
   uint64_t rsdp = 0;
   bool force_32bit = false;
+  KernelUnpack unpack = KernelUnpack::kHost;
 };
 [[nodiscard]] Result<> load_image(const LoadInput& input, memory::GuestMemory& memory, cpu::State& bsp);
 [[nodiscard]] Result<KernelKind> detect_kernel(Image kernel);

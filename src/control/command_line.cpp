@@ -16,6 +16,7 @@ namespace {
 /// The options of a machine as they were typed.
 struct MachineText {
   std::string kernel, initrd, append;
+  std::string unpack = "host";
   std::string memory = "512M";
   std::string cpu = "host";
 };
@@ -28,6 +29,11 @@ void describe_machine(CLI::App& command, MachineText& text) {
   command.add_option("--initrd", text.initrd, "initial RAM disk, or the module of a Multiboot kernel")
       ->type_name("FILE");
   command.add_option("--append", text.append, "the kernel's command line")->type_name("TEXT");
+  command
+      .add_option("--kernel-unpack", text.unpack,
+                  "who unpacks a bzImage: host (at once; without KASLR), or guest (the kernel does)")
+      ->type_name("WHO")
+      ->capture_default_str();
   command.add_option("--memory", text.memory, "guest memory: 512M, 2G, or a number of MiB")
       ->type_name("SIZE")
       ->capture_default_str();
@@ -41,6 +47,9 @@ Result<machine::MachineConfig> read_machine(const MachineText& text) {
   config.kernel_path = text.kernel;
   if (!text.initrd.empty()) config.initrd_path = text.initrd;
   config.command_line = text.append;
+  if (text.unpack != "host" && text.unpack != "guest")
+    return fail("--kernel-unpack does not know '{}'; it takes host or guest", text.unpack);
+  config.kernel_unpack = text.unpack == "host" ? boot::KernelUnpack::kHost : boot::KernelUnpack::kGuest;
   config.memory_bytes = EIDOLON_TRY(parse_memory_size(text.memory));
   config.cpu_model = text.cpu;
   return config;
@@ -186,8 +195,7 @@ void describe_explain(CLI::App& explain, ExplainText& text) {
                   "linear address in the guest: 0x..., or with --symbols a name, or name+0x..")
       ->type_name("ADDRESS")
       ->required();
-  explain.add_option("--symbols", text.symbols, "the kernel's System.map; give it --append nokaslr, too")
-      ->type_name("FILE");
+  explain.add_option("--symbols", text.symbols, "the kernel's System.map")->type_name("FILE");
   explain.add_option("--after", text.after, "go on until the guest has written this to its serial port")
       ->type_name("TEXT");
   explain.add_option("--timeout", text.timeout, "give up after so many seconds")
@@ -198,14 +206,14 @@ void describe_explain(CLI::App& explain, ExplainText& text) {
       R"(Boots the guest until code at the address is translated, and prints the block: the guest's instructions beside
 the host code made of them, which registers and flags are put aside, and where the code may leave.
 
-If it never is: the guest may not come there in that time; Linux moves its kernel (say nokaslr in --append); or the
+If it never is: the guest may not come there in that time; a Linux that unpacks itself moves about (say nokaslr in --append); or the
 code runs in a mode that is stepped, such as 16-bit code. A function that is inlined has no address of its own.
 
 Exit status: 0 if the block was printed, 1 if the address was never translated, 2 if the command line or a file is
 wrong.
 
 Examples:
-  eidolon explain --kernel vmlinuz --append "console=ttyS0 nokaslr" --symbols System.map --at schedule
+  eidolon explain --kernel vmlinuz --append console=ttyS0 --symbols System.map --at schedule
   eidolon explain --kernel vmlinuz --initrd initrd.gz --append console=ttyS0 --at 0x401000 --after "login:")");
 }
 

@@ -72,7 +72,8 @@ Result<> Machine::assemble(const MachineConfig& config) {
   const boot::BootRequest request = {.kernel_path = config.kernel_path,
                                      .initrd_path = config.initrd_path,
                                      .command_line = config.command_line,
-                                     .rsdp = rsdp};
+                                     .rsdp = rsdp,
+                                     .unpack = config.kernel_unpack};
   EIDOLON_TRY(boot::load_kernel(request, *memory_, processor_.state));
   engine_ = EIDOLON_TRY(make_engine(decision_.kind, processor_, config));
   return {};

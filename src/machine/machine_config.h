@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "backend/published_port.h"
-
+#include "boot/loader.h"
 #include "engine/translate/observer.h"
 
 namespace eidolon::machine {
@@ -37,6 +37,7 @@ struct MachineConfig {
   std::string kernel_path;
   std::optional<std::string> initrd_path;
   std::string command_line;
+  boot::KernelUnpack kernel_unpack = boot::KernelUnpack::kHost;
   uint64_t memory_bytes = uint64_t{512} << 20;
   std::string cpu_model = "host";
   EngineChoice engine = EngineChoice::kAuto;

@@ -51,6 +51,18 @@ TEST(CommandLine, RunTakesEveryOption) {
   EXPECT_TRUE(run.statistics);
 }
 
+TEST(CommandLine, WhoUnpacksTheKernel) {
+  using boot::KernelUnpack;
+  const auto unpack = [](std::vector<const char*> arguments) {
+    return std::get<RunRequest>(parse(std::move(arguments))).machine.kernel_unpack;
+  };
+  EXPECT_EQ(unpack({"run", "--kernel", "k"}), KernelUnpack::kHost);
+  EXPECT_EQ(unpack({"run", "--kernel", "k", "--kernel-unpack", "host"}), KernelUnpack::kHost);
+  EXPECT_EQ(unpack({"run", "--kernel", "k", "--kernel-unpack", "guest"}), KernelUnpack::kGuest);
+  EXPECT_NE(refusal({"run", "--kernel", "k", "--kernel-unpack", "me"}).find("host or guest"),
+            std::string::npos);
+}
+
 TEST(CommandLine, PerfMapIsForTranslatedCode) {
   EXPECT_FALSE(std::get<RunRequest>(parse({"run", "--kernel", "k"})).perf_map);
   EXPECT_TRUE(std::get<RunRequest>(parse({"run", "--kernel", "k", "--perf-map"})).perf_map);

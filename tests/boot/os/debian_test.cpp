@@ -47,8 +47,11 @@ TEST_F(Debian, BootsToAShellThatWorksAndPowersOff) {
   power_off(guest);
 }
 
+// Its kernel unpacks itself here, that of the other tests is unpacked for it.
 TEST_F(Debian, RebootEndsWithStatus3UnderNoReboot) {
-  GuestProcess guest(run_options("console=ttyS0 quiet", false));
+  auto options = run_options("console=ttyS0 quiet", false);
+  options.insert(options.end(), {"--kernel-unpack", "guest"});
+  GuestProcess guest(std::move(options));
   ASSERT_TRUE(guest.wait_for(kPrompt, kBootLimit)) << guest.tail();
   guest.type("reboot -f\n");
   EXPECT_EQ(guest.wait_for_end(kEndLimit), 3) << guest.tail();
