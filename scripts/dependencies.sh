@@ -7,11 +7,11 @@ set -euo pipefail
 . "$(dirname "$0")/common.sh"
 
 build_packages=(g++ cmake ninja-build ccache git
-  libzydis-dev libxbyak-dev libfmt-dev libcli11-dev nlohmann-json3-dev libslirp-dev libgtest-dev
+  libzydis-dev libxbyak-dev libfmt-dev libcli11-dev nlohmann-json3-dev libslirp-dev libnbd-dev libgtest-dev
   pkg-config libbz2-dev liblz4-dev liblzma-dev libzstd-dev zlib1g-dev)
 guest_packages=(cpio gzip xz-utils)
 bench_packages=(qemu-system-x86 python3 libbenchmark-dev)
-test_packages=()
+test_packages=(qemu-utils nbdkit)
 
 only_list=false
 wanted=()

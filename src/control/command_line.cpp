@@ -6,6 +6,7 @@
 
 #include "base/try.h"
 #include "control/exit_status.h"
+#include "control/image_options.h"
 #include "control/memory_size.h"
 #include "machine/engine_choice.h"
 
@@ -75,10 +76,12 @@ void describe_run(CLI::App& run, RunText& text) {
   run.add_option("--serial", text.serial, "where COM1 goes: stdio, file:PATH or null")
       ->type_name("TARGET")
       ->capture_default_str();
-  run.add_option("--disk", text.disks,
-                 "a disk: a raw image or block device; with ,readonly it cannot be written, with ,snapshot "
-                 "what is written is forgotten at the end; ,if=virtio (/dev/vda, vdb ...; the default) or "
-                 ",if=nvme (/dev/nvme0n1 ...). May be given several times")
+  run.add_option(
+         "--disk", text.disks,
+         "a disk: an image, a block device, or nbd://host/name; its format is seen from its start, or said: "
+         ",format=raw (qcow2, vmdk, vhdx, vdi); with ,readonly it cannot be written, with ,snapshot "
+         "what is written is forgotten at the end; ,if=virtio (/dev/vda, vdb ...; the default) or "
+         ",if=nvme (/dev/nvme0n1 ...). May be given several times")
       ->type_name("FILE")
       ->allow_extra_args(false);
   run.add_option("--net", text.net, "none, or user: a virtio network card behind the host's own connections")
@@ -117,7 +120,7 @@ bool same_file(const std::string& one, const std::string& other) {
 Result<machine::DiskConfig> read_disk(std::string_view text) {
   using Access = machine::DiskConfig::Access;
   using Interface = machine::DiskConfig::Interface;
-  constexpr std::string_view kInterface = "if=";
+  constexpr std::string_view kInterface = "if=", kFormat = "format=", kFull = "on-full=";
   machine::DiskConfig disk;
   for (size_t comma; (comma = text.rfind(',')) != std::string_view::npos; text = text.substr(0, comma)) {
     const std::string_view option = text.substr(comma + 1);
@@ -129,6 +132,12 @@ Result<machine::DiskConfig> read_disk(std::string_view text) {
       disk.interface = Interface::kVirtio;
     } else if (option == "if=nvme") {
       disk.interface = Interface::kNvme;
+    } else if (option.starts_with(kFormat)) {
+      disk.format = EIDOLON_TRY(backend::image::parse_format(option.substr(kFormat.size())));
+    } else if (option == "on-full=wait" || option == "on-full=error") {
+      disk.error_when_full = option == "on-full=error";
+    } else if (option.starts_with(kFull)) {
+      return fail("--disk does not know ',{}'; say ,on-full=wait or ,on-full=error", option);
     } else if (option.starts_with(kInterface)) {
       return fail("--disk does not know the interface '{}'; it takes if=virtio or if=nvme",
                   option.substr(kInterface.size()));
@@ -242,12 +251,14 @@ Request parse_command_line(std::span<const char* const> arguments) {
   RunText text;
   ExplainText explain_text;
   CheckRequest check_request;
+  ImageOptions image;
 
   CLI::App app("Eidolon, an x86 virtual machine monitor in user space", "eidolon");
   app.set_version_flag("--version", "eidolon " EIDOLON_VERSION);
   app.footer(R"(Examples:
   eidolon run --kernel vmlinuz --initrd initrd.gz --append console=ttyS0
   eidolon check
+  eidolon image create --size 20G disk.qcow2
 See eidolon run --help for the options of a machine.)");
   CLI::App* run = app.add_subcommand("run", "Run a virtual machine");
   describe_run(*run, text);
@@ -255,6 +266,8 @@ See eidolon run --help for the options of a machine.)");
   describe_explain(*explain, explain_text);
   CLI::App* check = app.add_subcommand("check", "Say what this host offers and which engine would be used");
   check->add_flag("--json", check_request.json, "as JSON");
+
+  image.describe(app);
 
   // CLI11 takes the last argument first.
   std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
@@ -269,6 +282,11 @@ See eidolon run --help for the options of a machine.)");
     return Finished{.status = kExitUsage, .output = {}, .error = sentence(wrong.what(), app)};
   }
   if (check->parsed()) return check_request;
+  if (image.parsed()) {
+    Result<ImageRequest> request = image.read();
+    if (!request) return Finished{.status = kExitUsage, .output = {}, .error = request.error().message};
+    return *std::move(request);
+  }
   if (explain->parsed()) {
     Result<ExplainRequest> request = read_explain(explain_text);
     if (!request) return Finished{.status = kExitUsage, .output = {}, .error = request.error().message};
@@ -277,7 +295,7 @@ See eidolon run --help for the options of a machine.)");
   if (!run->parsed()) {
     return Finished{.status = kExitUsage,
                     .output = {},
-                    .error = "name a command: run, explain or check; see eidolon --help"};
+                    .error = "name a command: run, explain, check or image; see eidolon --help"};
   }
   Result<RunRequest> request = read_run(text);
   if (!request) return Finished{.status = kExitUsage, .output = {}, .error = request.error().message};

@@ -6,6 +6,7 @@
 #include <variant>
 
 #include "backend/serial_target.h"
+#include "control/image_request.h"
 #include "machine/machine_config.h"
 
 namespace eidolon::control {
@@ -37,7 +38,7 @@ struct Finished {
   std::string error;   ///< for standard error, a sentence without "eidolon: "
 };
 
-using Request = std::variant<RunRequest, ExplainRequest, CheckRequest, Finished>;
+using Request = std::variant<RunRequest, ExplainRequest, CheckRequest, ImageRequest, Finished>;
 
 /// `arguments` without the program's name.
 [[nodiscard]] Request parse_command_line(std::span<const char* const> arguments);

@@ -10,6 +10,7 @@
 #include "control/command_line.h"
 #include "control/exit_status.h"
 #include "control/explain_command.h"
+#include "control/image_command.h"
 #include "control/run_command.h"
 
 namespace {
@@ -29,6 +30,7 @@ void fill_standard_descriptors() {
 int act(const RunRequest& request) { return run_command(request); }
 int act(const ExplainRequest& request) { return explain_command(request); }
 int act(const CheckRequest& request) { return check_command(request.json); }
+int act(const ImageRequest& request) { return image_command(request); }
 int act(const Finished& finished) {
   std::fputs(finished.output.c_str(), stdout);
   if (!finished.error.empty()) std::fprintf(stderr, "eidolon: %s\n", finished.error.c_str());

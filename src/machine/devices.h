@@ -46,6 +46,8 @@ class Devices {
   Result<> add(const MachineConfig& config);
   /// No device's thread runs when this returns. The last thing that is asked of them.
   void stop();
+  /// Requests that wait for the host fail, for the machine is to end. From any thread.
+  void stop_waiting() { disks_.stop_waiting(); }
   /// Does on the PCI bus what firmware would do. After attach(), for a machine without firmware.
   Result<> configure_pci(memory::IoBus& ports, const memory::GuestMemory& memory);
   /// Wires the bootstrap processor to its local APIC.

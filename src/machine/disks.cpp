@@ -1,24 +1,12 @@
 #include "machine/disks.h"
 
-#include "backend/overlay_medium.h"
-#include "backend/raw_medium.h"
 #include "base/try.h"
+#include "machine/open_medium.h"
 
 namespace eidolon::machine {
 
 using device::storage::Medium;
 using device::storage::NvmeController;
-
-namespace {
-
-Result<std::unique_ptr<Medium>> open_medium(const DiskConfig& disk) {
-  const bool read_only = disk.access != DiskConfig::Access::kReadWrite;
-  std::unique_ptr<Medium> base = EIDOLON_TRY(backend::RawMedium::open(disk.path, read_only));
-  if (disk.access != DiskConfig::Access::kSnapshot) return base;
-  return backend::OverlayMedium::create(std::move(base));
-}
-
-}  // namespace
 
 Result<> Disks::add(const MachineConfig& config, device::pci::Root& root, VirtioDevices& virtio) {
   constexpr size_t kMostDisks = 16;

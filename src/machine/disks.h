@@ -19,6 +19,10 @@ class Disks {
   Result<> add(const MachineConfig& config, device::pci::Root& root, VirtioDevices& virtio);
   /// Ends the controllers' threads, and them. Once, before what they interrupt is destroyed.
   void remove_all() { nvme_.clear(); }
+  /// Requests that wait for the host fail. From any thread.
+  void stop_waiting() {
+    for (const auto& medium : media_) medium->stop_waiting();
+  }
 
  private:
   std::vector<std::unique_ptr<device::storage::Medium>> media_;

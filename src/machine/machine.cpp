@@ -54,6 +54,7 @@ Machine::Machine(cpu::CpuidModel model, EngineDecision decision, std::unique_ptr
 
 // No timer may run into a device that is being destroyed, and no device's thread into the processor.
 Machine::~Machine() {
+  devices_.stop_waiting();
   devices_.stop();
   timers_.stop();
 }

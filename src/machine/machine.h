@@ -47,7 +47,10 @@ class Machine final : private device::MachineControl {
   /// Runs the guest on the calling thread until its end. Once.
   [[nodiscard]] Ending run();
   /// Makes run() return, with kStopped unless the guest has ended already. From any thread.
-  void stop() { end({.kind = Ending::Kind::kStopped}); }
+  void stop() {
+    devices_.stop_waiting();
+    end({.kind = Ending::Kind::kStopped});
+  }
 
   /// Bytes for the guest's serial port, from any thread. Returns how many were taken.
   size_t receive(std::span<const uint8_t> bytes);

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "backend/image/format.h"
 #include "backend/published_port.h"
 #include "boot/loader.h"
 #include "engine/translate/observer.h"
@@ -26,6 +27,10 @@ struct DiskConfig {
   std::string path;
   Interface interface = Interface::kVirtio;
   Access access = Access::kReadWrite;
+  /// kUnknown: as the file's first bytes say.
+  backend::image::Format format = backend::image::Format::kUnknown;
+  /// The guest sees an error when the host's disk is full; otherwise it waits for room.
+  bool error_when_full = false;
 };
 
 struct NetworkConfig {

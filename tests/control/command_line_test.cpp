@@ -130,6 +130,22 @@ TEST(CommandLine, ADiskNamesItsInterface) {
   EXPECT_NE(refusal({"run", "--kernel", "k", "--disk", "a,if=mfm"}).find("if=nvme"), std::string::npos);
 }
 
+TEST(CommandLine, ADiskTakesAFormatAndWhatAFullHostMeans) {
+  const Request request =
+      parse({"run", "--kernel", "k", "--disk", "a,b,format=qcow2,snapshot,on-full=error", "--disk", "c"});
+  const RunRequest& run = std::get<RunRequest>(request);
+  ASSERT_EQ(run.machine.disks.size(), 2u);
+  EXPECT_EQ(run.machine.disks[0].path, "a,b");
+  EXPECT_EQ(run.machine.disks[0].format, backend::image::Format::kQcow2);
+  EXPECT_EQ(run.machine.disks[0].access, machine::DiskConfig::Access::kSnapshot);
+  EXPECT_TRUE(run.machine.disks[0].error_when_full);
+  EXPECT_EQ(run.machine.disks[1].format, backend::image::Format::kUnknown);
+  EXPECT_FALSE(run.machine.disks[1].error_when_full);
+  EXPECT_NE(refusal({"run", "--kernel", "k", "--disk", "a,format=cow"}).find("'cow'"), std::string::npos);
+  EXPECT_NE(refusal({"run", "--kernel", "k", "--disk", "a,on-full=cry"}).find("on-full=wait"),
+            std::string::npos);
+}
+
 TEST(CommandLine, NetworksThatCannotBeAreRefused) {
   EXPECT_NE(refusal({"run", "--kernel", "k", "--net", "tap"}).find("tap"), std::string::npos);
   EXPECT_NE(refusal({"run", "--kernel", "k", "--publish", "80:80"}).find("--net user"), std::string::npos);

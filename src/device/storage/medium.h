@@ -29,6 +29,12 @@ class Medium {
   /// The contents may be forgotten: a hint.
   [[nodiscard]] virtual IoStatus discard(uint64_t offset, uint64_t length) = 0;
   [[nodiscard]] virtual IoStatus write_zeroes(uint64_t offset, uint64_t length, bool may_unmap) = 0;
+
+  /// Requests that wait for the host (room on its disk, a server) fail now, and so does what comes later and
+  /// would have to wait. The machine is to end.
+  virtual void stop_waiting() {}
+  /// Requests that wait are tried again at once.
+  virtual void retry_now() {}
 };
 
 }  // namespace eidolon::device::storage

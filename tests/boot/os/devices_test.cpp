@@ -170,6 +170,36 @@ TEST_F(DebianDevices, WhatWasSyncedOutlivesAKilledMonitor) {
   end(guest);
 }
 
+TEST_F(DebianDevices, AQcow2ImageOverABaseKeepsWhatWasSynced) {
+  const DiskImage base(16 << 20);
+  const std::string image = base.path() + ".qcow2";
+  const auto tool = [](const std::vector<std::string>& arguments) {
+    GuestProcess process(arguments);
+    EXPECT_EQ(process.wait_for_end(kEndLimit), 0) << process.errors() << process.output();
+  };
+  tool({"image", "create", "--backing", base.path(), "--size", "64M", image});
+  {
+    GuestProcess guest(options({"--disk", image}));
+    ASSERT_TRUE(guest.wait_for(kPrompt, kBootLimit)) << guest.tail();
+    expect_answer(guest, "cat /sys/block/vda/size", "131072\r\n");
+    expect_answer(guest, "mke2fs /dev/vda >/dev/null; mkdir /mnt; mount -t ext4 /dev/vda /mnt; echo $?",
+                  "0\r\n");
+    expect_answer(guest, "seq 1 300000 > /mnt/file; rm -f /mnt/none; sync; echo synced $((6 * 7))",
+                  "synced 42");
+    guest.send_signal(SIGKILL);
+    EXPECT_EQ(guest.wait_for_end(kEndLimit), 128 + SIGKILL);
+  }
+  tool({"image", "check", image});
+  {
+    GuestProcess guest(options({"--disk", image + ",snapshot"}));
+    ASSERT_TRUE(guest.wait_for(kPrompt, kBootLimit)) << guest.tail();
+    expect_answer(guest, "mkdir /mnt; mount -t ext4 /dev/vda /mnt; wc -l < /mnt/file", "300000\r\n");
+    end(guest);
+  }
+  EXPECT_EQ(base.at(0, 65536), std::string(65536, '\0'));
+  std::remove(image.c_str());
+}
+
 TEST_F(DebianDevices, ASnapshotLeavesTheImageAlone) {
   const DiskImage image(4 << 20);
   GuestProcess guest(options({"--disk", image.path() + ",snapshot"}));

@@ -1,10 +1,11 @@
-#include "backend/parts.h"
+#include "backend/image/parts.h"
 
 #include <algorithm>
 #include <cerrno>
 #include <climits>
+#include <cstring>
 
-namespace eidolon::backend {
+namespace eidolon::backend::image {
 
 using device::storage::IoStatus;
 
@@ -28,6 +29,22 @@ uint64_t bytes_of(std::span<const iovec> parts) {
   uint64_t sum = 0;
   for (const iovec& part : parts) sum += part.iov_len;
   return sum;
+}
+
+void clear(std::span<const iovec> parts) {
+  for (const iovec& part : parts) std::memset(part.iov_base, 0, part.iov_len);
+}
+
+void copy_out(std::span<const uint8_t> from, std::span<const iovec> into) {
+  for (const iovec& part : into) {
+    std::memcpy(part.iov_base, from.data(), part.iov_len);
+    from = from.subspan(part.iov_len);
+  }
+}
+
+bool is_zero(std::span<const uint8_t> bytes) {
+  return bytes.empty() ||
+         (bytes[0] == 0 && std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0);
 }
 
 IoStatus status_of_errno() {
@@ -63,4 +80,4 @@ IoStatus write_all(int fd, uint64_t offset, std::span<const iovec> from) {
                   offset, from);
 }
 
-}  // namespace eidolon::backend
+}  // namespace eidolon::backend::image

@@ -7,11 +7,11 @@
 #include <filesystem>
 #include <fstream>
 
-#include "backend/overlay_medium.h"
-#include "backend/parts.h"
-#include "backend/raw_medium.h"
+#include "backend/image/overlay_medium.h"
+#include "backend/image/parts.h"
+#include "backend/image/raw_medium.h"
 
-namespace eidolon::backend {
+namespace eidolon::backend::image {
 namespace {
 
 using device::storage::IoStatus;
@@ -118,6 +118,18 @@ TEST_F(MediumTest, TheOverlayTakesWhatIsWritten) {
   EXPECT_EQ(in_file(1024, 512), std::string(512, 'x')) << "the image stays as it was";
 }
 
+TEST_F(MediumTest, TheOverlayKeepsCountOfLargeDisks) {
+  std::filesystem::resize_file(path, uint64_t{100} << 20);
+  const auto medium = *OverlayMedium::create(*RawMedium::open(path, true));
+  constexpr uint64_t kEdge = 16 << 20;
+  EXPECT_EQ(write(*medium, kEdge - 1024, std::string(2048, 'e')), IoStatus::kDone);
+  EXPECT_EQ(medium->discard(kEdge / 2, uint64_t{64} << 20), IoStatus::kDone);
+  EXPECT_EQ(write(*medium, 3 * kEdge - 512, std::string(1024, 'f')), IoStatus::kDone);
+  EXPECT_EQ(read(*medium, kEdge - 1024, 2048), std::string(2048, '\0'));
+  EXPECT_EQ(read(*medium, 3 * kEdge - 1024, 2048),
+            std::string(512, '\0') + std::string(1024, 'f') + std::string(512, '\0'));
+}
+
 TEST(Parts, AreCutAnywhere) {
   std::string a = "abc", b = "defg";
   const std::array<iovec, 2> parts = {iovec{a.data(), 3}, iovec{b.data(), 4}};
@@ -131,4 +143,4 @@ TEST(Parts, AreCutAnywhere) {
 }
 
 }  // namespace
-}  // namespace eidolon::backend
+}  // namespace eidolon::backend::image

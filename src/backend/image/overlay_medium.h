@@ -4,13 +4,14 @@
 
 #include <memory>
 #include <mutex>
+#include <unordered_map>
 #include <vector>
 
 #include "base/file.h"
 #include "base/result.h"
 #include "device/storage/medium.h"
 
-namespace eidolon::backend {
+namespace eidolon::backend::image {
 
 class OverlayMedium final : public device::storage::Medium {
  public:
@@ -28,7 +29,7 @@ class OverlayMedium final : public device::storage::Medium {
                                                        bool may_unmap) override;
 
  private:
-  static constexpr uint64_t kSector = 512;
+  static constexpr uint64_t kSector = 512, kPieceSectors = 32768;
   OverlayMedium(std::unique_ptr<device::storage::Medium> base, FileDescriptor file);
   /// From `sector` on: how many, up to `most`, are all in the file or all in the base; and which.
   [[nodiscard]] uint64_t run_length(uint64_t sector, uint64_t most, bool& written) const;
@@ -37,7 +38,8 @@ class OverlayMedium final : public device::storage::Medium {
   const std::unique_ptr<device::storage::Medium> base_;
   const FileDescriptor file_;
   mutable std::mutex mutex_;
-  std::vector<bool> written_;  ///< by sector
+  /// Pieces of the disk that something was written to: which of their sectors.
+  std::unordered_map<uint64_t, std::vector<bool>> written_;
 };
 
-}  // namespace eidolon::backend
+}  // namespace eidolon::backend::image

@@ -1,4 +1,4 @@
-#include "backend/overlay_medium.h"
+#include "backend/image/overlay_medium.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -10,9 +10,9 @@
 #include <cstring>
 #include <string>
 
-#include "backend/parts.h"
+#include "backend/image/parts.h"
 
-namespace eidolon::backend {
+namespace eidolon::backend::image {
 
 using device::storage::IoStatus;
 using device::storage::Medium;
@@ -29,20 +29,31 @@ Result<std::unique_ptr<Medium>> OverlayMedium::create(std::unique_ptr<Medium> ba
 }
 
 OverlayMedium::OverlayMedium(std::unique_ptr<Medium> base, FileDescriptor file)
-    : base_(std::move(base)), file_(std::move(file)), written_(base_->size() / kSector, false) {}
+    : base_(std::move(base)), file_(std::move(file)) {}
 
 uint64_t OverlayMedium::run_length(uint64_t sector, uint64_t most, bool& written) const {
   std::lock_guard lock(mutex_);
-  written = written_[sector];
+  const uint64_t within = sector % kPieceSectors;
+  most = std::min(most, kPieceSectors - within);
+  const auto piece = written_.find(sector / kPieceSectors);
+  written = piece != written_.end() && piece->second[within];
+  if (piece == written_.end()) return most;
   uint64_t length = 1;
-  while (length < most && written_[sector + length] == written) ++length;
+  while (length < most && piece->second[within + length] == written) ++length;
   return length;
 }
 
 void OverlayMedium::mark(uint64_t offset, uint64_t length) {
   std::lock_guard lock(mutex_);
-  const auto first = written_.begin() + static_cast<ptrdiff_t>(offset / kSector);
-  std::fill(first, first + static_cast<ptrdiff_t>(length / kSector), true);
+  const uint64_t end = (offset + length) / kSector;
+  for (uint64_t sector = offset / kSector; sector < end;) {
+    std::vector<bool>& piece = written_[sector / kPieceSectors];
+    piece.resize(kPieceSectors, false);
+    const uint64_t within = sector % kPieceSectors, count = std::min(end - sector, kPieceSectors - within);
+    const auto first = piece.begin() + static_cast<ptrdiff_t>(within);
+    std::fill(first, first + static_cast<ptrdiff_t>(count), true);
+    sector += count;
+  }
 }
 
 IoStatus OverlayMedium::read(uint64_t offset, std::span<const iovec> into) {
@@ -84,4 +95,4 @@ IoStatus OverlayMedium::write_zeroes(uint64_t offset, uint64_t length, bool /*ma
   return IoStatus::kDone;
 }
 
-}  // namespace eidolon::backend
+}  // namespace eidolon::backend::image
