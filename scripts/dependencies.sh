@@ -2,7 +2,8 @@
 # Installs the Debian packages that are missing. Usage: scripts/dependencies.sh [--list] GROUP...
 # Groups: build (compiler and libraries), guest (unpacking the guest that ./quickstart boots),
 # bench (the monitor that is measured beside ours, and Google Benchmark for bench/micro),
-# test (the sanitizer runs and style checks need nothing more than `build`; kept for what tests add).
+# test (the sanitizer runs and style checks need nothing more than `build`; kept for what tests add),
+# disk (what scripts/make_disk.sh makes a disk with).
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
 
@@ -12,6 +13,7 @@ build_packages=(g++ cmake ninja-build ccache git
 guest_packages=(cpio gzip xz-utils)
 bench_packages=(qemu-system-x86 python3 libbenchmark-dev)
 test_packages=(qemu-utils nbdkit)
+disk_packages=(mmdebstrap fdisk e2fsprogs dosfstools mtools)
 
 only_list=false
 wanted=()
@@ -23,7 +25,8 @@ for group; do
     guest) wanted+=("${guest_packages[@]}") ;;
     bench) wanted+=("${bench_packages[@]}") ;;
     test) wanted+=("${test_packages[@]}") ;;
-    *) fail 2 "unknown group '$group'; the groups are build, guest, bench and test." ;;
+    disk) wanted+=("${disk_packages[@]}") ;;
+    *) fail 2 "unknown group '$group'; the groups are build, guest, bench, test and disk." ;;
   esac
 done
 if $only_list; then

@@ -1,0 +1,37 @@
+// memtest86+ as a loader of Linux would start it: no firmware, its screen on the serial port. It is a program
+// of nothing but memory: large and small pages, every access size, all of the guest's memory moved about.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <string>
+
+#include "boot/os/guest_shell.h"
+
+namespace eidolon::boot_test {
+namespace {
+
+using namespace std::chrono_literals;
+
+class Memtest : public testing::TestWithParam<const char*> {
+ protected:
+  void SetUp() override { require_guest({GetParam()}, "scripts/fetch_tools.sh"); }
+};
+
+TEST_P(Memtest, FindsNoErrorIn64MiB) {
+  GuestProcess guest({"run", "--kernel", guest_file(GetParam()), "--append", "console=ttyS0,115200",
+                      "--memory", "64M", "--engine", "translate", "--no-reboot"});
+  // Test 4 comes after all addresses and the first patterns. A whole pass takes minutes, for the last test
+  // waits.
+  const bool whole = std::getenv("EIDOLON_LONG_TESTS") != nullptr;
+  ASSERT_TRUE(guest.wait_for(whole ? "Pass:  1" : "#4  [", whole ? 3600s : kBootLimit)) << guest.tail();
+  ASSERT_TRUE(guest.wait_for("Errors: 0", kCommandLimit)) << guest.tail();
+  EXPECT_NE(guest.output().find("[60MB of 63.6MB]"), std::string::npos) << guest.tail();
+}
+
+INSTANTIATE_TEST_SUITE_P(Builds, Memtest, testing::Values("memtest86+x64.bin", "memtest86+ia32.bin"),
+                         [](const auto& kind) {
+                           return std::string(kind.param).contains("x64") ? std::string("x64") : "ia32";
+                         });
+
+}  // namespace
+}  // namespace eidolon::boot_test
