@@ -25,7 +25,7 @@ TEST_P(Memtest, FindsNoErrorIn64MiB) {
   const bool whole = std::getenv("EIDOLON_LONG_TESTS") != nullptr;
   ASSERT_TRUE(guest.wait_for(whole ? "Pass:  1" : "#4  [", whole ? 3600s : kBootLimit)) << guest.tail();
   ASSERT_TRUE(guest.wait_for("Errors: 0", kCommandLimit)) << guest.tail();
-  EXPECT_NE(guest.output().find("[60MB of 63.6MB]"), std::string::npos) << guest.tail();
+  EXPECT_NE(guest.output().find("[60MB of 63."), std::string::npos) << guest.tail();
 }
 
 INSTANTIATE_TEST_SUITE_P(Builds, Memtest, testing::Values("memtest86+x64.bin", "memtest86+ia32.bin"),
