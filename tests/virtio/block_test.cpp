@@ -1,54 +1,14 @@
 // The block device over a medium in memory.
 #include "device/virtio/block.h"
 
-#include <atomic>
-
+#include "storage/memory_medium.h"
 #include "virtio/fixture.h"
 
 namespace eidolon::device::virtio {
 namespace {
 
 using storage::IoStatus;
-
-class MemoryMedium final : public storage::Medium {
- public:
-  explicit MemoryMedium(uint64_t size) : bytes(size) {}
-  [[nodiscard]] uint64_t size() const override { return bytes.size(); }
-  [[nodiscard]] bool read_only() const override { return is_read_only; }
-  IoStatus read(uint64_t offset, std::span<const iovec> into) override {
-    while (hold) std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    for (const iovec& part : into) {
-      std::memcpy(part.iov_base, &bytes[offset], part.iov_len);
-      offset += part.iov_len;
-    }
-    return result;
-  }
-  IoStatus write(uint64_t offset, std::span<const iovec> from) override {
-    for (const iovec& part : from) {
-      std::memcpy(&bytes[offset], part.iov_base, part.iov_len);
-      offset += part.iov_len;
-    }
-    return result;
-  }
-  IoStatus flush() override {
-    ++flushes;
-    return result;
-  }
-  IoStatus discard(uint64_t offset, uint64_t length) override {
-    discarded = {offset, length};
-    return result;
-  }
-  IoStatus write_zeroes(uint64_t offset, uint64_t length, bool /*may_unmap*/) override {
-    std::fill_n(bytes.begin() + static_cast<ptrdiff_t>(offset), length, uint8_t{0});
-    return result;
-  }
-  std::vector<uint8_t> bytes;
-  bool is_read_only = false;
-  std::atomic<bool> hold{false};
-  std::atomic<IoStatus> result{IoStatus::kDone};
-  std::atomic<unsigned> flushes{0};
-  std::pair<uint64_t, uint64_t> discarded;
-};
+using storage::MemoryMedium;
 
 class BlockTest : public VirtioTest {
  protected:

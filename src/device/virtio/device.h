@@ -74,6 +74,7 @@ class Device {
  protected:
   using Lock = std::unique_lock<std::mutex>;
   [[nodiscard]] Lock lock() { return Lock(mutex_); }
+  [[nodiscard]] std::mutex& mutex() { return mutex_; }
 
   // For the device, with the lock held.
   [[nodiscard]] Dma& dma() { return *dma_; }

@@ -4,42 +4,26 @@
 
 namespace eidolon::device::virtio {
 
-void RequestDevice::stop_threads() {
-  {
-    const Lock held = lock();
-    stopping_ = true;
-  }
-  work_.notify_all();
-  for (std::thread& thread : threads_) thread.join();
-  threads_.clear();
-}
-
 void RequestDevice::queue_notified(unsigned queue) {
   if (queue >= pending_.size()) return;
   pending_[queue] = true;
-  work_.notify_one();
+  pool_.wake();
 }
 
 void RequestDevice::driver_ready() {
-  std::fill(pending_.begin(), pending_.end(),
-            true);  // what was made available before, or came with a snapshot
-  if (threads_.empty() && !stopping_)
-    for (unsigned i = 0; i < thread_count_; ++i) threads_.emplace_back([this] { thread_main(); });
-  work_.notify_all();
+  // What was made available before, or came with a snapshot.
+  std::fill(pending_.begin(), pending_.end(), true);
+  pool_.wake();
 }
 
 void RequestDevice::quiesce() {
   Lock held = lock();
-  ++holds_;
-  idle_.wait(held, [this] { return busy_ == 0; });
+  pool_.quiesce(held);
 }
 
 void RequestDevice::resume() {
-  {
-    const Lock held = lock();
-    --holds_;
-  }
-  work_.notify_all();
+  const Lock held = lock();
+  pool_.resume();
 }
 
 bool RequestDevice::next(unsigned& queue, Chain& chain) {
@@ -52,25 +36,17 @@ bool RequestDevice::next(unsigned& queue, Chain& chain) {
   return false;
 }
 
-void RequestDevice::thread_main() {
+bool RequestDevice::work(Lock& held) {
   Chain chain;
-  Lock held = lock();
-  while (!stopping_) {
-    unsigned queue = 0;
-    if (holds_ != 0 || !next(queue, chain)) {
-      work_.wait(held);
-      continue;
-    }
-    if (std::count(pending_.begin(), pending_.end(), true) != 0) work_.notify_one();  // there may be more
-    ++busy_;
-    held.unlock();
-    const uint32_t written = execute(queue, chain);
-    held.lock();
-    --busy_;
-    give_back(queue, chain, written);
-    signal(queue);
-    if (busy_ == 0) idle_.notify_all();
-  }
+  unsigned queue = 0;
+  if (!next(queue, chain)) return false;
+  if (std::count(pending_.begin(), pending_.end(), true) != 0) pool_.wake();  // there may be more
+  held.unlock();
+  const uint32_t written = execute(queue, chain);
+  held.lock();
+  give_back(queue, chain, written);
+  signal(queue);
+  return true;
 }
 
 }  // namespace eidolon::device::virtio

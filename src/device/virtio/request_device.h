@@ -3,10 +3,8 @@
 // allows.
 #pragma once
 
-#include <condition_variable>
-#include <thread>
-
 #include "device/virtio/device.h"
+#include "device/worker_pool.h"
 
 namespace eidolon::device::virtio {
 
@@ -14,11 +12,13 @@ class RequestDevice : public Device {
  public:
   /// `queues`: that many, from the first on, hold requests. Threads start when the driver is ready.
   RequestDevice(Shape shape, unsigned queues, unsigned threads)
-      : Device(std::move(shape)), pending_(queues, false), thread_count_(threads) {}
+      : Device(std::move(shape)),
+        pending_(queues, false),
+        pool_(mutex(), threads, [this](Lock& held) { return work(held); }) {}
 
  protected:
   /// The first thing that the destructor of every derived class does: threads call its execute().
-  void stop_threads();
+  void stop_threads() { pool_.stop(); }
 
   /// Carries out one request and returns how many bytes it wrote. On a thread, with no lock held.
   [[nodiscard]] virtual uint32_t execute(unsigned queue, const Chain& chain) = 0;
@@ -29,20 +29,13 @@ class RequestDevice : public Device {
   void resume() override;
 
  private:
-  void thread_main();
+  /// Carries out the next request, if there is one.
+  [[nodiscard]] bool work(Lock& held);
   /// A request to carry out, with the number of its queue.
   [[nodiscard]] bool next(unsigned& queue, Chain& chain);
 
-  // Guarded by the device's lock.
-  std::vector<bool> pending_;  ///< queues that may have requests
-  unsigned holds_ = 0;         ///< quiesce() without resume()
-  unsigned busy_ = 0;          ///< threads at work on a request
-  bool stopping_ = false;
-  std::condition_variable work_;
-  std::condition_variable idle_;
-
-  const unsigned thread_count_;
-  std::vector<std::thread> threads_;
+  std::vector<bool> pending_;  ///< queues that may have requests; guarded by the device's lock
+  WorkerPool pool_;
 };
 
 }  // namespace eidolon::device::virtio
