@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "base/try.h"
+#include "control/disk_option.h"
 #include "control/exit_status.h"
 #include "control/image_options.h"
 #include "control/memory_size.h"
@@ -61,6 +62,8 @@ struct RunText {
   std::string engine = "auto";
   std::string serial = "stdio";
   std::vector<std::string> disks;
+  std::vector<std::string> cdroms;
+  std::vector<std::string> floppies;
   std::string net = "none";
   std::vector<std::string> published;
   bool no_reboot = false;
@@ -81,7 +84,17 @@ void describe_run(CLI::App& run, RunText& text) {
          "a disk: an image, a block device, or nbd://host/name; its format is seen from its start, or said: "
          ",format=raw (qcow2, vmdk, vhdx, vdi); with ,readonly it cannot be written, with ,snapshot "
          "what is written is forgotten at the end; ,if=virtio (/dev/vda, vdb ...; the default) or "
-         ",if=nvme (/dev/nvme0n1 ...). May be given several times")
+         ",if=nvme (/dev/nvme0n1 ...), ,if=ahci or ,if=ide (/dev/sda ...). May be given several times")
+      ->type_name("FILE")
+      ->allow_extra_args(false);
+  run.add_option("--cdrom", text.cdroms,
+                 "an ISO image in a CD-ROM drive, on ,if=ahci or ,if=ide. May be given several times")
+      ->type_name("FILE")
+      ->allow_extra_args(false);
+  run.add_option("--floppy", text.floppies,
+                 "an image of a diskette (1440K and other usual sizes) in a floppy drive, with ,readonly or "
+                 ",snapshot. "
+                 "Twice at most")
       ->type_name("FILE")
       ->allow_extra_args(false);
   run.add_option("--net", text.net, "none, or user: a virtio network card behind the host's own connections")
@@ -116,39 +129,6 @@ bool same_file(const std::string& one, const std::string& other) {
   return !one.empty() && !other.empty() && std::filesystem::equivalent(one, other, ignored);
 }
 
-/// FILE with options behind it. A comma that begins no option is part of the file's name.
-Result<machine::DiskConfig> read_disk(std::string_view text) {
-  using Access = machine::DiskConfig::Access;
-  using Interface = machine::DiskConfig::Interface;
-  constexpr std::string_view kInterface = "if=", kFormat = "format=", kFull = "on-full=";
-  machine::DiskConfig disk;
-  for (size_t comma; (comma = text.rfind(',')) != std::string_view::npos; text = text.substr(0, comma)) {
-    const std::string_view option = text.substr(comma + 1);
-    if (option == "readonly") {
-      disk.access = Access::kReadOnly;
-    } else if (option == "snapshot") {
-      disk.access = Access::kSnapshot;
-    } else if (option == "if=virtio") {
-      disk.interface = Interface::kVirtio;
-    } else if (option == "if=nvme") {
-      disk.interface = Interface::kNvme;
-    } else if (option.starts_with(kFormat)) {
-      disk.format = EIDOLON_TRY(backend::image::parse_format(option.substr(kFormat.size())));
-    } else if (option == "on-full=wait" || option == "on-full=error") {
-      disk.error_when_full = option == "on-full=error";
-    } else if (option.starts_with(kFull)) {
-      return fail("--disk does not know ',{}'; say ,on-full=wait or ,on-full=error", option);
-    } else if (option.starts_with(kInterface)) {
-      return fail("--disk does not know the interface '{}'; it takes if=virtio or if=nvme",
-                  option.substr(kInterface.size()));
-    } else {
-      break;
-    }
-  }
-  disk.path = std::string(text);
-  return disk;
-}
-
 Result<machine::NetworkConfig> read_network(const RunText& text) {
   using Kind = machine::NetworkConfig::Kind;
   if (text.net != "none" && text.net != "user")
@@ -165,12 +145,15 @@ Result<RunRequest> read_run(const RunText& text) {
   RunRequest request;
   request.machine = EIDOLON_TRY(read_machine(text.machine));
   request.machine.engine = EIDOLON_TRY(machine::parse_engine_choice(text.engine));
-  for (const std::string& disk : text.disks) request.machine.disks.push_back(EIDOLON_TRY(read_disk(disk)));
+  for (const std::string& disk : text.disks) request.machine.disks.push_back(EIDOLON_TRY(parse_disk(disk)));
+  for (const std::string& disc : text.cdroms) request.machine.disks.push_back(EIDOLON_TRY(parse_cdrom(disc)));
+  for (const std::string& diskette : text.floppies)
+    request.machine.disks.push_back(EIDOLON_TRY(parse_floppy(diskette)));
   request.machine.network = EIDOLON_TRY(read_network(text));
   // A recording cannot hold what devices write into memory while the processor runs.
   if (request.machine.engine == machine::EngineChoice::kLockstep &&
-      (!text.disks.empty() || request.machine.network.kind != machine::NetworkConfig::Kind::kNone))
-    return fail("--engine lockstep works without devices that write to memory; leave out --disk and --net");
+      (!request.machine.disks.empty() || request.machine.network.kind != machine::NetworkConfig::Kind::kNone))
+    return fail("--engine lockstep works without devices that write to memory; leave out disks and --net");
   request.serial = EIDOLON_TRY(backend::parse_serial_target(text.serial));
   request.reboot = !text.no_reboot;
   request.statistics = text.statistics;

@@ -13,6 +13,7 @@ namespace eidolon::machine {
 
 using device::AcpiPm;
 using device::DebugExit;
+using device::DmaController;
 using device::Hpet;
 using device::KeyboardController;
 using device::Pit;
@@ -69,6 +70,7 @@ Devices::Devices(TimerQueue& timers, device::MachineControl& control, memory::Gu
       reset_control_(control),
       system_control_(control),
       debug_exit_(control),
+      isa_dma_(memory),
       pci_(memory, apic_bus_, irqs_) {
   apic_bus_.connect(local_apic_);
   apic_bus_.connect(io_apic_);
@@ -102,6 +104,9 @@ Result<> Devices::attach(memory::IoBus& ports, memory::IoBus& mmio) {
       {DebugExit::kPort, DebugExit::kPorts, debug_exit_, "debug exit"},
       {Serial::kCom1, Serial::kPorts, serial_, "serial0"},
       {AcpiPm::kPort, AcpiPm::kPorts, acpi_pm_, "acpi pm"},
+      {DmaController::kFirstPort, DmaController::kFirstPorts, isa_dma_.first_ports(), "isa dma"},
+      {DmaController::kSecondPort, DmaController::kSecondPorts, isa_dma_.second_ports(), "isa dma, words"},
+      {DmaController::kPagePort, DmaController::kPagePorts, isa_dma_.page_ports(), "isa dma pages"},
       {ConfigPorts::kPort, ConfigPorts::kPorts, pci_config_, "pci configuration"},
   };
   const std::vector<Place> mmio_places = {
@@ -121,9 +126,10 @@ Result<> Devices::attach(memory::IoBus& ports, memory::IoBus& mmio) {
   return {};
 }
 
-Result<> Devices::add(const MachineConfig& config) {
+Result<> Devices::add(const MachineConfig& config, memory::IoBus& ports) {
   EIDOLON_TRY(virtio_.add(config, pci_));
-  return disks_.add(config, pci_, virtio_);
+  return disks_.add(config, {.pci = pci_, .ports = ports, .irqs = irqs_, .dma = isa_dma_, .rtc = rtc_},
+                    virtio_);
 }
 
 void Devices::stop() {

@@ -9,6 +9,7 @@
 #include "base/result.h"
 #include "cpu/cpu.h"
 #include "device/chipset/acpi_pm.h"
+#include "device/chipset/dma_controller.h"
 #include "device/chipset/hpet.h"
 #include "device/chipset/keyboard_controller.h"
 #include "device/chipset/pit.h"
@@ -43,7 +44,7 @@ class Devices {
   /// Puts every device on its bus. Once, before the processor runs.
   Result<> attach(memory::IoBus& ports, memory::IoBus& mmio);
   /// The devices that the user asked for. Before configure_pci().
-  Result<> add(const MachineConfig& config);
+  Result<> add(const MachineConfig& config, memory::IoBus& ports);
   /// No device's thread runs when this returns. The last thing that is asked of them.
   void stop();
   /// Requests that wait for the host fail, for the machine is to end. From any thread.
@@ -76,6 +77,7 @@ class Devices {
   device::ResetControl reset_control_;
   device::SystemControlPort system_control_;
   device::DebugExit debug_exit_;
+  device::DmaController isa_dma_;
   device::pci::Root pci_;
   device::pci::ConfigPorts pci_config_{pci_, reset_control_};
   device::pci::HostBridge host_bridge_{pci_};

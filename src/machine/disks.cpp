@@ -8,7 +8,7 @@ namespace eidolon::machine {
 using device::storage::Medium;
 using device::storage::NvmeController;
 
-Result<> Disks::add(const MachineConfig& config, device::pci::Root& root, VirtioDevices& virtio) {
+Result<> Disks::add(const MachineConfig& config, const Board& board, VirtioDevices& virtio) {
   constexpr size_t kMostDisks = 16;
   if (config.disks.size() > kMostDisks)
     return fail("{} disks are more than the {} that a machine can have; leave out some --disk",
@@ -19,17 +19,26 @@ Result<> Disks::add(const MachineConfig& config, device::pci::Root& root, Virtio
     const std::string serial = fmt::format("eidolon-disk{}", number);
     switch (disk.interface) {
       case DiskConfig::Interface::kVirtio:
-        virtio.add_disk(root, number, medium, serial);
+        virtio.add_disk(board.pci, number, medium, serial);
         break;
       case DiskConfig::Interface::kNvme: {
         auto& controller = nvme_.emplace_back(
             std::make_unique<NvmeController>(fmt::format("nvme{}", number), medium, serial));
-        root.add(root.free_device(), 0, *controller);
+        board.pci.add(board.pci.free_device(), 0, *controller);
         break;
       }
+      case DiskConfig::Interface::kAhci:
+        EIDOLON_TRY(pc_.add_ahci(disk, medium, serial));
+        break;
+      case DiskConfig::Interface::kIde:
+        EIDOLON_TRY(pc_.add_ide(disk, medium, serial, board.irqs));
+        break;
+      case DiskConfig::Interface::kFloppy:
+        EIDOLON_TRY(pc_.add_floppy(disk, medium, board.irqs, board.dma));
+        break;
     }
   }
-  return {};
+  return pc_.connect(board.pci, board.ports, board.rtc);
 }
 
 }  // namespace eidolon::machine

@@ -9,16 +9,29 @@
 #include "device/storage/medium.h"
 #include "device/storage/nvme_controller.h"
 #include "machine/machine_config.h"
+#include "machine/pc_disks.h"
 #include "machine/virtio_devices.h"
 
 namespace eidolon::machine {
 
 class Disks {
  public:
+  /// What the controllers are put on.
+  struct Board {
+    device::pci::Root& pci;
+    memory::IoBus& ports;
+    interrupt::IrqRouter& irqs;
+    device::DmaController& dma;
+    device::Rtc& rtc;
+  };
+
   /// Starts no thread. What becomes a virtio device belongs to `virtio`, which goes before this.
-  Result<> add(const MachineConfig& config, device::pci::Root& root, VirtioDevices& virtio);
+  Result<> add(const MachineConfig& config, const Board& board, VirtioDevices& virtio);
   /// Ends the controllers' threads, and them. Once, before what they interrupt is destroyed.
-  void remove_all() { nvme_.clear(); }
+  void remove_all() {
+    nvme_.clear();
+    pc_.remove_all();
+  }
   /// Requests that wait for the host fail. From any thread.
   void stop_waiting() {
     for (const auto& medium : media_) medium->stop_waiting();
@@ -26,7 +39,9 @@ class Disks {
 
  private:
   std::vector<std::unique_ptr<device::storage::Medium>> media_;
-  std::vector<std::unique_ptr<device::storage::NvmeController>> nvme_;  ///< after what they stand on
+  // After what they stand on.
+  std::vector<std::unique_ptr<device::storage::NvmeController>> nvme_;
+  PcDisks pc_;
 };
 
 }  // namespace eidolon::machine

@@ -61,7 +61,7 @@ Machine::~Machine() {
 
 Result<> Machine::assemble(const MachineConfig& config) {
   EIDOLON_TRY(devices_.attach(ports_, mmio_));
-  EIDOLON_TRY(devices_.add(config));
+  EIDOLON_TRY(devices_.add(config, ports_));
   EIDOLON_TRY(devices_.configure_pci(ports_, *memory_));
   devices_.attach(processor_);
   memory_->set_foreign_write_waker([this] { processor_.events.raise(cpu::kEventForeignWrite); });

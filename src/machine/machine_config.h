@@ -23,7 +23,7 @@ struct DiskConfig {
     kSnapshot,  ///< what is written is forgotten when the machine ends
   };
   /// The controller that the guest sees.
-  enum class Interface : uint8_t { kVirtio, kNvme };
+  enum class Interface : uint8_t { kVirtio, kNvme, kAhci, kIde, kFloppy };
   std::string path;
   Interface interface = Interface::kVirtio;
   Access access = Access::kReadWrite;
@@ -31,6 +31,7 @@ struct DiskConfig {
   backend::image::Format format = backend::image::Format::kUnknown;
   /// The guest sees an error when the host's disk is full; otherwise it waits for room.
   bool error_when_full = false;
+  bool cdrom = false;  ///< a disc in a drive, on AHCI or IDE
 };
 
 struct NetworkConfig {

@@ -146,6 +146,50 @@ TEST(CommandLine, ADiskTakesAFormatAndWhatAFullHostMeans) {
             std::string::npos);
 }
 
+TEST(CommandLine, RunPutsDisksOnControllers) {
+  using Access = machine::DiskConfig::Access;
+  using Interface = machine::DiskConfig::Interface;
+  const Request request =
+      parse({"run", "--kernel", "k", "--disk", "a,if=ahci,snapshot", "--disk", "b,readonly,if=ide", "--cdrom",
+             "c.iso", "--cdrom", "d.iso,if=ide", "--disk", "e"});
+  const std::vector<machine::DiskConfig>& disks = std::get<RunRequest>(request).machine.disks;
+  ASSERT_EQ(disks.size(), 5u);
+  EXPECT_EQ(disks[0].path, "a");
+  EXPECT_EQ(disks[0].interface, Interface::kAhci);
+  EXPECT_EQ(disks[0].access, Access::kSnapshot);
+  EXPECT_EQ(disks[1].interface, Interface::kIde);
+  EXPECT_EQ(disks[1].access, Access::kReadOnly);
+  EXPECT_EQ(disks[2].interface, Interface::kVirtio);
+  EXPECT_TRUE(disks[3].cdrom);
+  EXPECT_EQ(disks[3].interface, Interface::kAhci);
+  EXPECT_EQ(disks[3].access, Access::kReadOnly);
+  EXPECT_EQ(disks[4].interface, Interface::kIde);
+}
+
+TEST(CommandLine, RunTakesDiskettes) {
+  const Request request = parse({"run", "--kernel", "k", "--floppy", "a.img,snapshot", "--floppy", "b.img"});
+  const std::vector<machine::DiskConfig>& disks = std::get<RunRequest>(request).machine.disks;
+  ASSERT_EQ(disks.size(), 2u);
+  EXPECT_EQ(disks[0].interface, machine::DiskConfig::Interface::kFloppy);
+  EXPECT_EQ(disks[0].access, machine::DiskConfig::Access::kSnapshot);
+  EXPECT_EQ(disks[1].access, machine::DiskConfig::Access::kReadWrite);
+}
+
+TEST(CommandLine, DisksThatCannotBeAreRefused) {
+  EXPECT_NE(refusal({"run", "--kernel", "k", "--floppy", "a,if=ide"}).find("leave out ,if="),
+            std::string::npos);
+  EXPECT_NE(refusal({"run", "--kernel", "k", "--disk", "a,if=scsi"}).find("'scsi'"), std::string::npos);
+  EXPECT_NE(refusal({"run", "--kernel", "k", "--cdrom", "a,if=virtio"}).find("AHCI or IDE"),
+            std::string::npos);
+  EXPECT_NE(refusal({"run", "--kernel", "k", "--cdrom", "a,snapshot"}).find("never written"),
+            std::string::npos);
+  const std::string file = testing::TempDir() + "eidolon-disk-option";
+  std::ofstream(file) << "x";
+  EXPECT_NE(refusal({"run", "--kernel", "k", "--disk", (file + ",radonly").c_str()}).find("',radonly'"),
+            std::string::npos);
+  std::remove(file.c_str());
+}
+
 TEST(CommandLine, NetworksThatCannotBeAreRefused) {
   EXPECT_NE(refusal({"run", "--kernel", "k", "--net", "tap"}).find("tap"), std::string::npos);
   EXPECT_NE(refusal({"run", "--kernel", "k", "--publish", "80:80"}).find("--net user"), std::string::npos);

@@ -45,10 +45,23 @@ void Rtc::fill_memory(const MemorySizes& memory) {
   put16(0x5b, high);
   memory_[0x5d] = static_cast<uint8_t>(high >> 16);
   memory_[0x14] = 0x02;  // equipment: a coprocessor
+  sum_memory();
+}
+
+void Rtc::sum_memory() {
   unsigned sum = 0;
   for (unsigned i = 0x10; i < 0x2e; ++i) sum += memory_[i];
   memory_[0x2e] = static_cast<uint8_t>(sum >> 8);
   memory_[0x2f] = static_cast<uint8_t>(sum);
+}
+
+void Rtc::set_floppies(uint8_t first, uint8_t second) {
+  constexpr uint8_t kHasFloppy = 0x01, kHasTwo = 0x40;
+  std::lock_guard lock(mutex_);
+  memory_[0x10] = static_cast<uint8_t>(first << 4 | second);
+  if (first != 0) memory_[0x14] |= kHasFloppy;
+  if (second != 0) memory_[0x14] |= kHasTwo;
+  sum_memory();
 }
 
 bool Rtc::nmi_masked() const {

@@ -30,6 +30,9 @@ class Rtc final : public Device {
   /// Bit 7 of port 0x70: the board's NMI does not reach LINT1.
   [[nodiscard]] bool nmi_masked() const;
 
+  /// What firmware leaves about the floppy drives: their types, 0 for none. While the machine is wired.
+  void set_floppies(uint8_t first, uint8_t second);
+
   [[nodiscard]] std::string_view name() const override { return "rtc"; }
   /// A reset leaves time and memory alone: they have a battery.
   void reset() override;
@@ -44,6 +47,7 @@ class Rtc final : public Device {
   void write_a(uint8_t value);
   void write_b(uint8_t value);
   void fill_memory(const MemorySizes& memory);
+  void sum_memory();
 
   [[nodiscard]] Nanoseconds time() const { return timers_.clock().now() + offset_; }
   [[nodiscard]] bool stopped() const;
