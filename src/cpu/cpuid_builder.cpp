@@ -9,6 +9,7 @@
 #include "x86/control_registers.h"
 #include "x86/cpuid.h"
 #include "x86/paging.h"
+#include "x86/vendor.h"
 
 namespace eidolon::cpu {
 
@@ -57,13 +58,11 @@ constexpr uint32_t kAmdRepeated = 0x0183f3ff;
 constexpr uint32_t kVersionEbx = 8u << 8 | 1u << 16;
 
 constexpr CpuidResult kIntel = {.ebx = 0x756e6547, .ecx = 0x6c65746e, .edx = 0x49656e69};
-constexpr CpuidResult kAmd = {.ebx = 0x68747541, .ecx = 0x444d4163, .edx = 0x69746e65};
-constexpr CpuidResult kHygon = {.ebx = 0x6f677948, .ecx = 0x656e6975, .edx = 0x6e65476e};
 constexpr CpuidResult kOurselves = {
     .eax = id::kHypervisorTiming, .ebx = 0x6f646945, .ecx = 0x456e6f6c, .edx = 0x6c6f6469};  // EidolonEidol
 
-[[nodiscard]] bool same_vendor(const CpuidResult& a, const CpuidResult& b) {
-  return a.ebx == b.ebx && a.ecx == b.ecx && a.edx == b.edx;
+[[nodiscard]] bool names_amd(const CpuidResult& vendor) {
+  return x86::vendor_of(vendor.ebx, vendor.ecx) == x86::Vendor::kAmd;
 }
 
 [[nodiscard]] uint64_t xcr0_of(const FeatureWords& features) {
@@ -135,7 +134,7 @@ void CpuidBuilder::add(uint32_t leaf, uint32_t subleaf, const CpuidResult& resul
 }
 
 void CpuidBuilder::add_basic(const CpuidResult& vendor, uint32_t version, const FeatureWords& features) {
-  model_.amd_ = same_vendor(vendor, kAmd) || same_vendor(vendor, kHygon);
+  model_.amd_ = names_amd(vendor);
   add(id::kBasic, vendor);
   add(id::kVersion,
       {.eax = version, .ebx = kVersionEbx, .ecx = features.leaf1_ecx, .edx = features.leaf1_edx});
@@ -231,7 +230,7 @@ CpuidModel CpuidBuilder::finish(const FeatureWords& features) {
 CpuidModel CpuidBuilder::host() {
   FeatureWords features = consistent((host_features() & passed_features()) | provided_features());
   CpuidResult vendor = host_cpuid(id::kBasic);
-  const bool amd = same_vendor(vendor, kAmd) || same_vendor(vendor, kHygon);
+  const bool amd = names_amd(vendor);
   // RDCL_NO: in a software engine the guest's user and kernel share one address space of the host, so the
   // guest's page table isolation would keep nothing apart, and cost two MOV CR3 for every system call.
   if (!amd) features.leaf7_edx |= id::kArchCapabilities;

@@ -4,6 +4,7 @@
 
 #include "base/bits.h"
 #include "base/try.h"
+#include "cpu/vendor_rules.h"
 
 namespace eidolon::cpu {
 
@@ -14,7 +15,8 @@ using x86::Descriptor;
 using x86::Segment;
 
 /// Whether [offset, offset + size) lies inside the limit (SDM volume 3, 5.3).
-[[nodiscard]] bool within_limit(const SegmentRegister& segment, uint64_t offset, unsigned size) {
+[[nodiscard]] bool within_limit(const SegmentRegister& segment, uint64_t offset, unsigned size,
+                                bool ends_at_4g) {
   const uint64_t last = offset + size - 1;
   const bool expands_down =
       (segment.attributes & (x86::kAttrCodeOrData | x86::kAttrCode | x86::kAttrExpandDown)) ==
@@ -23,8 +25,7 @@ using x86::Segment;
     const uint64_t top = (segment.attributes & x86::kAttrBig) != 0 ? mask_below(32) : mask_below(16);
     return offset > segment.limit && last <= top;
   }
-  // At a limit of 4 GiB - 1 an access wraps around, as on current processors.
-  return last <= segment.limit || segment.limit == mask_below(32);
+  return last <= segment.limit || (segment.limit == mask_below(32) && !ends_at_4g);
 }
 
 [[nodiscard]] bool type_allows(const SegmentRegister& segment, Access access) {
@@ -101,7 +102,7 @@ Outcome<uint64_t> linear_address(const SegmentRegister& segment, uint64_t offset
     return linear;
   }
   if (!segment.usable() || (check.check_type && !type_allows(segment, access)) ||
-      !within_limit(segment, offset, size))
+      !within_limit(segment, offset, size, check.ends_at_4g))
     return raise(check.vector, check.error);
   return (segment.base + offset) & mask_below(32);
 }
@@ -113,6 +114,7 @@ Outcome<uint64_t> linear_address(const Cpu& cpu, Segment segment, uint64_t offse
                         {.long_code = state.long_code(),
                          .has_base = segment == x86::kFs || segment == x86::kGs,
                          .check_type = state.protected_mode(),
+                         .ends_at_4g = rules_of(cpu.model).limit_ends_at_4g,
                          .vector = segment == x86::kSs ? x86::kStackFault : x86::kGeneralProtection});
 }
 

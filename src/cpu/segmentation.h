@@ -21,8 +21,9 @@ namespace eidolon::cpu {
 /// `vector`(`error`).
 struct SegmentCheck {
   bool long_code = false;
-  bool has_base = true;    ///< false in 64-bit mode, but for FS and GS
-  bool check_type = true;  ///< false in real-address mode, where every segment can be read and written
+  bool has_base = true;     ///< false in 64-bit mode, but for FS and GS
+  bool check_type = true;   ///< false in real-address mode, where every segment can be read and written
+  bool ends_at_4g = false;  ///< VendorRules::limit_ends_at_4g
   x86::Vector vector = x86::kGeneralProtection;
   uint32_t error = 0;
 };

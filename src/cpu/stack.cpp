@@ -2,6 +2,7 @@
 
 #include "base/bits.h"
 #include "base/try.h"
+#include "cpu/vendor_rules.h"
 
 namespace eidolon::cpu {
 
@@ -18,6 +19,7 @@ Stack::Stack(Cpu& cpu, const Other& other)
       check_{.long_code = other.long_code,
              .has_base = false,
              .check_type = cpu.state.protected_mode(),
+             .ends_at_4g = rules_of(cpu.model).limit_ends_at_4g,
              .vector = x86::kStackFault,
              .error = other.error},
       view_(other.view),

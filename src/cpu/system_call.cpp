@@ -11,12 +11,7 @@ namespace eidolon::cpu {
 namespace {
 
 /// AMD's processors have SYSCALL outside 64-bit mode, and no SYSENTER in IA-32e mode; Intel's the reverse.
-[[nodiscard]] bool is_amd(const Cpu& cpu) {
-  const CpuidResult vendor = cpu.model.query(0, 0, cpu.state.control.cr4, cpu.state.xcr0, cpu.index);
-  constexpr uint32_t kAuth = 0x68747541;  // "AuthenticAMD"
-  constexpr uint32_t kHygo = 0x6f677948;  // "HygonGenuine"
-  return vendor.ebx == kAuth || vendor.ebx == kHygo;
-}
+[[nodiscard]] bool is_amd(const Cpu& cpu) { return cpu.model.is_amd(); }
 
 enum class CodeKind : uint8_t { k32, k64 };
 

@@ -3,28 +3,30 @@
 #include "isa/decoder.h"
 
 #include <algorithm>
+#include <array>
 
+#include "isa/amd_forms.h"
 #include "isa/catalogue.h"
 
 namespace eidolon::isa {
 
 namespace {
 
-ZydisDecoder make_decoder(ZydisMachineMode mode, ZydisStackWidth stack) {
+ZydisDecoder make_decoder(x86::Vendor vendor, ZydisMachineMode mode, ZydisStackWidth stack) {
   ZydisDecoder decoder;
   ZydisDecoderInit(&decoder, mode, stack);
   // Knights Corner reuses opcodes of AVX-512. MPX and CET are not offered: on a processor without them their
   // opcodes in the hint space (bndmov, rdssp, endbr …) are nops, and compilers emit them in the knowledge of
   // that.
   for (const ZydisDecoderMode off :
-       {ZYDIS_DECODER_MODE_MINIMAL, ZYDIS_DECODER_MODE_AMD_BRANCHES, ZYDIS_DECODER_MODE_KNC,
-        ZYDIS_DECODER_MODE_MPX, ZYDIS_DECODER_MODE_CET}) {
+       {ZYDIS_DECODER_MODE_MINIMAL, ZYDIS_DECODER_MODE_KNC, ZYDIS_DECODER_MODE_MPX, ZYDIS_DECODER_MODE_CET}) {
     ZydisDecoderEnableMode(&decoder, off, ZYAN_FALSE);
   }
   for (const ZydisDecoderMode on : {ZYDIS_DECODER_MODE_LZCNT, ZYDIS_DECODER_MODE_TZCNT,
                                     ZYDIS_DECODER_MODE_WBNOINVD, ZYDIS_DECODER_MODE_CLDEMOTE}) {
     ZydisDecoderEnableMode(&decoder, on, ZYAN_TRUE);
   }
+  ZydisDecoderEnableMode(&decoder, ZYDIS_DECODER_MODE_AMD_BRANCHES, vendor == x86::Vendor::kAmd);
   return decoder;
 }
 
@@ -61,10 +63,28 @@ void remove_phantom_base(Instruction& instruction) {
 }  // namespace
 
 // The stack width is that of the code size: an instruction whose stack access follows SS.B reads SS.B itself.
-Decoder::Decoder()
-    : decoders_{make_decoder(ZYDIS_MACHINE_MODE_LEGACY_16, ZYDIS_STACK_WIDTH_16),
-                make_decoder(ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32),
-                make_decoder(ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64)} {}
+Decoder::Decoder(x86::Vendor vendor)
+    : decoders_{make_decoder(vendor, ZYDIS_MACHINE_MODE_LEGACY_16, ZYDIS_STACK_WIDTH_16),
+                make_decoder(vendor, ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32),
+                make_decoder(vendor, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64)},
+      vendor_(vendor) {}
+
+/// Makes AMD's meaning of what has been decoded as Intel's.
+DecodeStatus Decoder::decode_for_amd(std::span<const uint8_t> bytes, Instruction& inout,
+                                     ZydisDecoderContext& context) const {
+  if (amd::is_undefined(inout.zydis)) return DecodeStatus::kInvalid;
+  if (amd::is_narrow_branch(inout)) inout.zydis.operand_width = 16;
+  inout.zydis.mnemonic = amd::loop_meant(inout.zydis);
+  if (!amd::is_exchange(inout.zydis)) return DecodeStatus::kOk;
+  // Once more, with a prefix in place of the F3 that does nothing here. There are registers only.
+  std::array<uint8_t, kMaxInstructionLength> without{};
+  const unsigned length = inout.length();
+  std::ranges::replace_copy(bytes.first(length), without.begin(), uint8_t{0xf3}, uint8_t{0x3e});
+  const ZyanStatus status = ZydisDecoderDecodeInstruction(&decoders_[static_cast<unsigned>(inout.code_size)],
+                                                          &context, without.data(), length, &inout.zydis);
+  inout.klass = classify(inout.zydis);
+  return status_of(status, length);
+}
 
 DecodeStatus Decoder::decode_brief(CodeSize size, std::span<const uint8_t> bytes, Instruction& out,
                                    ZydisDecoderContext& context) const {
@@ -76,7 +96,7 @@ DecodeStatus Decoder::decode_brief(CodeSize size, std::span<const uint8_t> bytes
   if (is_knights_corner(out.zydis)) return DecodeStatus::kInvalid;
   out.code_size = size;
   out.klass = classify(out.zydis);
-  return DecodeStatus::kOk;
+  return vendor_ == x86::Vendor::kAmd ? decode_for_amd(bytes, out, context) : DecodeStatus::kOk;
 }
 
 void Decoder::decode_operands(const ZydisDecoderContext& context, Instruction& inout) const {

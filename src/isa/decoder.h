@@ -10,6 +10,7 @@
 #include <span>
 
 #include "isa/instruction.h"
+#include "x86/vendor.h"
 
 namespace eidolon::isa {
 
@@ -24,7 +25,9 @@ inline constexpr size_t kMaxInstructionLength = 15;
 
 class Decoder {
  public:
-  Decoder();
+  /// `vendor`: whose processor the code runs on, for the few encodings that mean different things
+  /// (amd_forms.h).
+  explicit Decoder(x86::Vendor vendor = x86::Vendor::kIntel);
 
   /// Decodes the instruction at the start of `bytes`, with its operands. `out` is valid only with kOk. At
   /// most the first 15 bytes are looked at. kNeedMore is returned only if fewer than 15 bytes were given.
@@ -37,7 +40,11 @@ class Decoder {
   void decode_operands(const ZydisDecoderContext& context, Instruction& inout) const;
 
  private:
+  [[nodiscard]] DecodeStatus decode_for_amd(std::span<const uint8_t> bytes, Instruction& inout,
+                                            ZydisDecoderContext& context) const;
+
   ZydisDecoder decoders_[3];
+  x86::Vendor vendor_;
 };
 
 /// #UD in real and virtual-8086 mode although it decodes: VEX, EVEX and XOP encodings, arpl, lar, lsl, lldt,

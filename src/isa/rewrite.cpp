@@ -302,6 +302,13 @@ bool rewrite_plain(const Instruction& instruction, std::span<const uint8_t> gues
     Writer(out).byte(0x90);
     return true;
   }
+  if (instruction.mnemonic() == ZYDIS_MNEMONIC_PAUSE) {
+    // Without its prefixes: with REX.B it exchanges registers on hosts of AMD's.
+    Writer writer(out);
+    writer.byte(0xf3);
+    writer.byte(0x90);
+    return true;
+  }
   if (has_explicit_memory(instruction)) return false;
   return write_instruction({instruction, guest_bytes.first(instruction.length()), Target::kNone, {}}, out);
 }

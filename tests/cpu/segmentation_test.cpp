@@ -1,6 +1,7 @@
 #include "cpu/segmentation.h"
 
 #include "cpu/transfer_tables.h"
+#include "cpu/vendor_rules.h"
 
 namespace eidolon::cpu {
 
@@ -43,6 +44,19 @@ TEST_F(Segmentation, TypesDecideReadAndWrite) {
   EXPECT_TRUE(linear_address(*cpu, x86::kCs, 0, 1, Access::kExecute));
   state.segment[kDs] = null_segment(0);
   EXPECT_FALSE(linear_address(*cpu, kDs, 0, 1, Access::kRead));
+}
+
+TEST_F(Segmentation, TheVendorDecidesWhatLiesBeyondAFlatSegment) {
+  const SegmentRegister flat = {.selector = 0x10,
+                                .attributes = x86::kAttrPresent | x86::kAttrCodeOrData | x86::kAttrWritable |
+                                              x86::kAttrGranular | x86::kAttrBig,
+                                .limit = 0xffffffff,
+                                .base = 0};
+  const SegmentCheck intel = {.ends_at_4g = kIntelRules.limit_ends_at_4g};
+  const SegmentCheck amd = {.ends_at_4g = kAmdRules.limit_ends_at_4g};
+  EXPECT_EQ(*linear_address(flat, 0xfffffffd, 4, Access::kRead, intel), 0xfffffffdu);
+  EXPECT_EQ(fault_of(linear_address(flat, 0xfffffffd, 4, Access::kRead, amd)), "13(0x0)");
+  EXPECT_EQ(*linear_address(flat, 0xfffffffc, 4, Access::kRead, amd), 0xfffffffcu);
 }
 
 TEST_F(Segmentation, BasesWrapAt4GiBAndCountForFsIn64BitModeOnly) {

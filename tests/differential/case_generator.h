@@ -12,8 +12,9 @@ namespace eidolon::differential {
 
 class CaseGenerator {
  public:
-  CaseGenerator(uint64_t seed, isa::CodeSize size)
-      : random_(seed), code_(seed ^ 0x9e3779b97f4a7c15), size_(size) {}
+  /// `vendor`: the host's, for the decoding.
+  CaseGenerator(uint64_t seed, isa::CodeSize size, x86::Vendor vendor)
+      : random_(seed), code_(seed ^ 0x9e3779b97f4a7c15), size_(size), decoder_(vendor) {}
 
   /// A case whose instruction is of class `wanted`; `instruction` is what it decodes to.
   void next(isa::Class wanted, Case& test, isa::Instruction& instruction);

@@ -2,8 +2,11 @@
 #include <gtest/gtest.h>
 
 #include <fmt/format.h>
+#include <cstdlib>
 #include <cstring>
+#include <optional>
 
+#include "cpu/cpuid_host.h"
 #include "differential/case_generator.h"
 #include "differential/engine_runner.h"
 #include "differential/native_runner.h"
@@ -11,6 +14,7 @@
 #include "engine/step/step_engine.h"
 #include "isa/catalogue.h"
 #include "x86/exceptions.h"
+#include "x86/vendor.h"
 
 namespace eidolon::differential {
 namespace {
@@ -75,8 +79,32 @@ cpu::State state_of(const Registers& registers) {
   return state;
 }
 
+/// A vector register of which only the elements' sign bits are compared.
+struct SignsOnly {
+  unsigned number;
+  unsigned element_size;
+};
+
+/// The mask of an AVX2 gather that faulted: the elements done have their sign bits cleared. Intel's
+/// processors have spread the sign bits of the others over them, AMD's leave the other bits alone, and the
+/// manuals say nothing.
+std::optional<SignsOnly> interrupted_gather_mask(const isa::Instruction& instruction, const Result& host) {
+  const bool gather = instruction.zydis.meta.category == ZYDIS_CATEGORY_AVX2GATHER &&
+                      instruction.zydis.encoding == ZYDIS_INSTRUCTION_ENCODING_VEX;
+  if (!gather || host.vector < 0) return std::nullopt;
+  const ZydisDecodedOperand& mask = instruction.operands[2];
+  return SignsOnly{static_cast<unsigned>(ZydisRegisterGetId(mask.reg.value)), mask.element_size / 8u};
+}
+
+bool same_signs(const engine::step::VectorBytes& a, const engine::step::VectorBytes& b,
+                unsigned element_size) {
+  for (unsigned i = element_size - 1; i < a.size(); i += element_size)
+    if (((a[i] ^ b[i]) & 0x80) != 0) return false;
+  return true;
+}
+
 /// The first difference in words, or an empty string.
-std::string compare_extended(const Registers& host, const Registers& ours) {
+std::string compare_extended(const Registers& host, const Registers& ours, std::optional<SignsOnly> signs) {
   const cpu::State a = state_of(host), b = state_of(ours);
   uint64_t present_a, present_b;
   std::memcpy(&present_a, host.fpu.bytes.data() + 512, 8);
@@ -100,6 +128,7 @@ std::string compare_extended(const Registers& host, const Registers& ours) {
     return fmt::format("MXCSR: host {}ours {}", hex({&host.fpu.bytes[24], 4}), hex({&ours.fpu.bytes[24], 4}));
   for (unsigned i = 0; i < 32; ++i) {
     const auto left = engine::step::read_vector(a, i), right = engine::step::read_vector(b, i);
+    if (signs && signs->number == i && same_signs(left, right, signs->element_size)) continue;
     if (left != right) return fmt::format("zmm{}: host {}ours {}", i, hex(left), hex(right));
   }
   for (unsigned i = 0; i < 8; ++i) {
@@ -157,8 +186,16 @@ std::string compare(const Case& test, const isa::Instruction& instruction, const
       return fmt::format("memory at {:x}: host {:02x} ours {:02x}", kArena + i, host.arena[i], ours.arena[i]);
   }
   if (partial_x87(instruction, host)) return {};
-  return compare_extended(host.after, ours.after);
+  return compare_extended(host.after, ours.after, interrupted_gather_mask(instruction, host));
 }
+
+// By hand, for more than the tests of every day: EIDOLON_SEED for other cases, EIDOLON_TIMES for more.
+uint64_t from_environment(const char* name, uint64_t otherwise) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? otherwise : std::strtoull(value, nullptr, 0);
+}
+uint64_t seed() { return from_environment("EIDOLON_SEED", 0xe1d0103); }
+unsigned times() { return static_cast<unsigned>(from_environment("EIDOLON_TIMES", 1)); }
 
 class Differential : public ::testing::TestWithParam<Parameter> {};
 
@@ -166,12 +203,14 @@ TEST_P(Differential, MatchesTheHostProcessor) {
   const Parameter& parameter = GetParam();
   NativeRunner host;
   EngineRunner engine(parameter.engine.name, parameter.engine.make);
-  CaseGenerator generator(0xe1d0103, parameter.size);
+  const cpu::CpuidResult vendor = cpu::host_cpuid(0);
+  CaseGenerator generator(seed(), parameter.size, x86::vendor_of(vendor.ebx, vendor.ecx));
+  const unsigned cases = parameter.cases * times();
   auto test = std::make_unique<Case>();
   auto expected = std::make_unique<Result>(), actual = std::make_unique<Result>();
   isa::Instruction instruction;
   unsigned faults = 0, differences = 0;
-  for (unsigned i = 0; i < parameter.cases; ++i) {
+  for (unsigned i = 0; i < cases; ++i) {
     generator.next(parameter.klass, *test, instruction);
     host.run(*test, *expected);
     engine.run(*test, *actual);
@@ -182,8 +221,8 @@ TEST_P(Differential, MatchesTheHostProcessor) {
                   << hex({test->code.data(), test->code_length}) << "]: " << difference;
     if (++differences == 40) break;
   }
-  EXPECT_GT(faults, parameter.cases / 200) << "the cases hardly fault: they test too little";
-  EXPECT_LT(faults, parameter.cases * 9 / 10) << "nearly all cases fault: they test too little";
+  EXPECT_GT(faults, cases / 200) << "the cases hardly fault: they test too little";
+  EXPECT_LT(faults, cases / 10 * 9) << "nearly all cases fault: they test too little";
 }
 
 constexpr auto k32 = isa::CodeSize::k32;

@@ -26,6 +26,11 @@ Bytes based(CodeSize size, const Bytes& guest, unsigned base) {
   return result(rewrite_base(decoded(size, guest), guest, base, host), host);
 }
 
+TEST(Rewrite, APauseStaysOneOnEveryHost) {
+  EXPECT_EQ(plain(CodeSize::k64, {0xf3, 0x90}), (Bytes{0xf3, 0x90}));
+  EXPECT_EQ(plain(CodeSize::k64, {0xf3, 0x49, 0x90}), (Bytes{0xf3, 0x90}));  // xchg r8, rax on AMD's
+}
+
 TEST(Rewrite, RipRelativeKeepsTheImmediateAndTellsWhereTheDisplacementIs) {
   const Bytes guest = {0x81, 0x43, 0x10, 1, 2, 3, 4};  // add dword [rbx + 16], 0x04030201
   HostBytes host;

@@ -231,7 +231,7 @@ class SpansOf {
 
  private:
   BareMachine machine_{true};
-  translate::Analysis analysis_;
+  translate::Analysis analysis_{x86::Vendor::kIntel};
   translate::Spans spans_;
 };
 

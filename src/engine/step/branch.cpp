@@ -1,5 +1,6 @@
 // Near control flow (SDM volume 2: JMP, Jcc, CALL, RET, LOOP, JrCXZ). In 64-bit mode near branches are 64
-// bits wide whatever the operand-size prefix says, as on Intel's processors.
+// bits wide whatever the operand-size prefix says on Intel's processors; on AMD's it makes them, and what
+// they push and pop, 16 bits wide (APM volume 3). The decoder knows which.
 #include "engine/step/context.h"
 
 namespace eidolon::engine::step {
@@ -8,16 +9,12 @@ using cpu::Outcome;
 
 namespace {
 
-unsigned branch_size(const Context& context, const Operation& operation) {
-  return context.long_code ? 8 : operation.operand_size;
-}
-
-uint64_t truncate(const Context& context, const Operation& operation, uint64_t target) {
-  return target & mask_below(branch_size(context, operation) * 8);
+uint64_t truncate(const Operation& operation, uint64_t target) {
+  return target & mask_below(operation.operand_size * 8u);
 }
 
 uint64_t relative_target(const Context& context, const Operation& operation) {
-  return truncate(context, operation, context.next_rip + operation.instruction.operands[0].imm.value.u);
+  return truncate(operation, context.next_rip + operation.instruction.operands[0].imm.value.u);
 }
 
 Outcome<> jump_relative(Context& context, const Operation& operation) {
@@ -73,7 +70,7 @@ Outcome<> run_jcc(Context& context, const Operation& operation) {
 Outcome<> run_jump(Context& context, const Operation& operation) {
   const ZydisDecodedOperand& target = operation.instruction.operands[0];
   if (target.type == ZYDIS_OPERAND_TYPE_IMMEDIATE) return jump_relative(context, operation);
-  const uint64_t address = truncate(context, operation, EIDOLON_TRY(context.read_operand(operation, target)));
+  const uint64_t address = truncate(operation, EIDOLON_TRY(context.read_operand(operation, target)));
   EIDOLON_TRY(context.check_target(address));
   context.state.rip = address;
   return {};
@@ -81,13 +78,17 @@ Outcome<> run_jump(Context& context, const Operation& operation) {
 
 Outcome<> run_call(Context& context, const Operation& operation) {
   const ZydisDecodedOperand& target = operation.instruction.operands[0];
-  const uint64_t address =
-      target.type == ZYDIS_OPERAND_TYPE_IMMEDIATE
-          ? relative_target(context, operation)
-          : truncate(context, operation, EIDOLON_TRY(context.read_operand(operation, target)));
-  // As processors do it: the return address is stored even if the target then faults.
+  const uint64_t address = target.type == ZYDIS_OPERAND_TYPE_IMMEDIATE
+                               ? relative_target(context, operation)
+                               : truncate(operation, EIDOLON_TRY(context.read_operand(operation, target)));
   const uint64_t pointer = context.state.gpr[x86::kRsp];
-  EIDOLON_TRY(context.push(context.next_rip, branch_size(context, operation)));
+  const unsigned size = operation.operand_size;
+  if (context.rules.faulting_call_stores_nothing) {
+    EIDOLON_TRY(context.probe_store(x86::kSs, (pointer - size) & cpu::stack_mask(context.state), size));
+    EIDOLON_TRY(context.check_target(address));
+  }
+  // Else the return address is stored even if the target then faults.
+  EIDOLON_TRY(context.push(context.next_rip, size));
   if (const auto good = context.check_target(address); !good) {
     context.state.gpr[x86::kRsp] = pointer;
     return good;
@@ -99,7 +100,7 @@ Outcome<> run_call(Context& context, const Operation& operation) {
 Outcome<> run_return(Context& context, const Operation& operation) {
   const uint64_t mask = cpu::stack_mask(context.state);
   const uint64_t pointer = context.state.gpr[x86::kRsp] & mask;
-  const unsigned size = branch_size(context, operation);
+  const unsigned size = operation.operand_size;
   const uint64_t target = EIDOLON_TRY(context.load(x86::kSs, pointer, size));
   EIDOLON_TRY(context.check_target(target));
   const ZydisDecodedOperand& released = operation.instruction.operands[0];

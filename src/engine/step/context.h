@@ -10,6 +10,7 @@
 #include "cpu/debug.h"
 #include "cpu/linear.h"
 #include "cpu/segmentation.h"
+#include "cpu/vendor_rules.h"
 #include "engine/step/operation.h"
 
 namespace eidolon::engine::step {
@@ -18,12 +19,13 @@ class NativeRunner;
 
 class Context {
  public:
-  Context(cpu::Cpu& processor, NativeRunner& runner)
-      : cpu(processor), state(processor.state), native(runner) {}
+  Context(cpu::Cpu& processor, NativeRunner& runner, const cpu::VendorRules& vendor_rules)
+      : cpu(processor), state(processor.state), native(runner), rules(vendor_rules) {}
 
   cpu::Cpu& cpu;
   cpu::State& state;
   NativeRunner& native;
+  const cpu::VendorRules rules;
   uint64_t next_rip = 0;  ///< of the instruction after the current one
   bool long_code = false;
 

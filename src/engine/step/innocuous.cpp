@@ -95,7 +95,9 @@ Outcome<> settle_fault(Context& context, const Operation& operation, uint64_t of
   BounceBuffer buffer;
   const auto before = std::make_unique<cpu::State>(context.state);
   const Outcome<> tried = context.native.run(operation, buffer.at(offset), offset);
-  if (tried && x87_store_suppressed(context.state, operation)) return {};
+  const bool stores =
+      context.rules.suppressed_store_faults || !x87_store_suppressed(context.state, operation);
+  if (tried && !stores) return {};
   context.state = *before;
   if (tried) return std::unexpected(fault);
   const uint8_t vector = tried.error().vector;

@@ -93,10 +93,10 @@ Outcome<> run_bound(Context& context, const Operation& operation) {
   const auto number = [size](uint64_t value) { return static_cast<int64_t>(sign_extend(value, size * 8)); };
   const int64_t index = number(context.read_register(operation.instruction.operands[0].reg.value));
   const int64_t lower = number(EIDOLON_TRY(context.load(segment, offset, size)));
-  if (index < lower) return cpu::raise(x86::kBoundRange);
+  if (index < lower && !context.rules.bound_loads_both) return cpu::raise(x86::kBoundRange);
   const int64_t upper =
       number(EIDOLON_TRY(context.load(segment, (offset + size) & operation.address.mask, size)));
-  if (index > upper) return cpu::raise(x86::kBoundRange);
+  if (index < lower || index > upper) return cpu::raise(x86::kBoundRange);
   context.advance();
   return {};
 }

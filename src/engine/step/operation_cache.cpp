@@ -103,8 +103,6 @@ Address make_address(const isa::Instruction& instruction, const ZydisDecodedOper
   return address;
 }
 
-OperationCache::OperationCache() = default;
-
 OperationCache::Found OperationCache::decode(const uint8_t* host, std::span<const uint8_t> bytes,
                                              isa::CodeSize size) {
   isa::Instruction instruction;

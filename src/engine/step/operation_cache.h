@@ -21,7 +21,7 @@ namespace eidolon::engine::step {
 
 class OperationCache {
  public:
-  OperationCache();
+  explicit OperationCache(x86::Vendor vendor) : decoder_(vendor) {}
 
   /// The operation at `host`, of which `available` bytes may be looked at, or null if it has not been seen
   /// there. `window` holds the same bytes, zero-padded to 16.

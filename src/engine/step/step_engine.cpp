@@ -11,8 +11,12 @@ using cpu::Outcome;
 
 class StepEngine::Impl {
  public:
-  explicit Impl(cpu::Cpu& cpu)
-      : cpu_(cpu), native_(cpu.state, cache_.code()), context_(cpu, native_), fetcher_(cpu, cache_) {}
+  Impl(cpu::Cpu& cpu, const cpu::VendorRules& rules)
+      : cpu_(cpu),
+        cache_(rules.vendor),
+        native_(cpu.state, cache_.code()),
+        context_(cpu, native_, rules),
+        fetcher_(cpu, cache_) {}
 
   [[nodiscard]] Outcome<> execute_one() {
     cpu::State& state = cpu_.state;
@@ -92,7 +96,9 @@ class StepEngine::Impl {
   const step::Operation* last_ = nullptr;
 };
 
-StepEngine::StepEngine(cpu::Cpu& cpu) : impl_(std::make_unique<Impl>(cpu)), cpu_(cpu) {}
+StepEngine::StepEngine(cpu::Cpu& cpu) : StepEngine(cpu, cpu::rules_of(cpu.model)) {}
+StepEngine::StepEngine(cpu::Cpu& cpu, const cpu::VendorRules& rules)
+    : impl_(std::make_unique<Impl>(cpu, rules)), cpu_(cpu) {}
 StepEngine::~StepEngine() = default;
 
 Outcome<> StepEngine::execute_one() { return impl_->execute_one(); }

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "cpu/cpu.h"
+#include "cpu/vendor_rules.h"
 #include "engine/engine.h"
 
 namespace eidolon::engine {
@@ -12,6 +13,8 @@ namespace eidolon::engine {
 class StepEngine final : public Engine {
  public:
   explicit StepEngine(cpu::Cpu& cpu);
+  /// With the rules of a vendor that need not be the one that CPUID shows: for tests.
+  StepEngine(cpu::Cpu& cpu, const cpu::VendorRules& rules);
   ~StepEngine() override;
 
   [[nodiscard]] std::string_view name() const override { return "step"; }

@@ -218,7 +218,7 @@ Outcome<> run_string(Context& context, const Operation& operation) {
       }
     }
     if (const Outcome<> one = kOne(context, operation, cursor); !one) {
-      context.state.rflags = flags;  // SDM volume 2, REP: those before the instruction
+      if (!context.rules.faulting_compare_keeps_flags) context.state.rflags = flags;
       return one;
     }
     cursor.take_from_count(1);

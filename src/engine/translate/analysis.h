@@ -32,7 +32,7 @@ class Analysis {
   /// Conditional jumps that a block goes on behind.
   static constexpr unsigned kMostSideExits = 4;
 
-  Analysis() : instructions_(kMaxInstructions) {}
+  explicit Analysis(x86::Vendor vendor) : decoder_(vendor), instructions_(kMaxInstructions) {}
 
   /// Decodes from `rip`, at offset `start` of its page. There is at least one instruction, if only one to
   /// step, unless the first goes on in the next page: then needs_next_page().

@@ -1,6 +1,7 @@
 #include "engine/translate/impl.h"
 
 #include "base/assert.h"
+#include "cpu/vendor_rules.h"
 #include "engine/events.h"
 #include "engine/translate/extended_state.h"
 
@@ -64,6 +65,7 @@ TranslateEngine::Impl::Impl(cpu::Cpu& cpu, std::unique_ptr<CodeCache> cache, con
       layout_(cpu),
       trampolines_(emit_trampolines(emitter_, layout_, frame_, exit_handler)),
       mappings_(cpu, frame_),
+      analysis_(cpu::rules_of(cpu.model).vendor),
       builder_(emitter_, layout_, trampolines_, sites_, faults_, pool_),
       observer_(options.observer),
       sample_time_(options.sample_time),
