@@ -8,7 +8,7 @@ guest=$root/cache/guest
 downloads=$root/cache/packages
 stamp=$guest/drivers-made-from
 # What they depend on comes with them.
-modules=(virtio_pci virtio_blk virtio-rng virtio_net virtio_console crc32c_generic ext4 nvme ahci ata_piix sd_mod sr_mod isofs floppy)
+modules=(virtio_pci virtio_blk virtio-rng virtio_net virtio_console crc32c_generic ext4 nvme ahci ata_piix sd_mod sr_mod isofs)
 
 "$root/scripts/fetch_guest.sh"
 wanted=$(sha256sum "$guest/made-from" "$0" "$root/scripts/guest-drivers-init" "$root/scripts/guest-dhcp" | cut -d' ' -f1)
