@@ -56,7 +56,7 @@ struct Board {
              .gates = {&pit_gate, &rtc_gate},
              .pins = {&router.pin(20), &router.pin(21), &router.pin(22), &router.pin(23)}}};
   AcpiPm pm{timers, router.isa(9), machine, 24};
-  KeyboardController keyboard{router.isa(1), machine};
+  KeyboardController keyboard{router.isa(1), router.isa(12), machine};
   ResetControl reset_control{machine};
   SystemControlPort port92{machine};
   DebugExit debug_exit{machine};
@@ -187,6 +187,21 @@ void pass_time(Board& board, Input& input) {
   EIDOLON_ASSERT(board.timers.run_due() < 64);
 }
 
+/// The user's: the power button, keys and the mouse.
+void use_hands(Board& board, Input& input) {
+  const auto which = input.take<uint8_t>();
+  if (which < 0x20) {
+    board.pm.press_power_button();
+  } else if (which < 0x90) {
+    board.keyboard.key({.code = input.take<uint16_t>(), .down = (which & 1) != 0});
+  } else {
+    board.keyboard.pointer({.x = input.take<int32_t>(),
+                            .y = input.take<int16_t>(),
+                            .wheel = input.take<int8_t>(),
+                            .buttons = input.take<uint8_t>()});
+  }
+}
+
 void snapshot(Board& board, Input& input) {
   auto parts = board.parts();
   Stateful& part = *parts[input.take<uint8_t>() % parts.size()];
@@ -224,7 +239,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         if ((input.take<uint8_t>() & 7) == 0) snapshot(*board, input);
         break;
       case 5:
-        board->pm.press_power_button();
+        use_hands(*board, input);
         break;
       case 6:
       case 7:

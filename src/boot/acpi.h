@@ -22,6 +22,7 @@ struct AcpiConfig {
   uint8_t io_apic_id = 0;               ///< as its ID register reads
   uint32_t hpet_block_id = 0x8086a201;  ///< low half of the HPET's capabilities: here 3 comparators, 64 bits
   bool pm_timer_32bit = false;          ///< the PM timer counts 32 bits, not 24
+  bool vga = false;                     ///< there is a VGA adapter
   PciConfig pci{};
 };
 

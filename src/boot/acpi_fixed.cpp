@@ -33,7 +33,7 @@ AcpiTable make_fadt(const AcpiConfig& config, uint32_t facs, uint32_t dsdt) {
   put<uint16_t>(t, 96, 0xffff);  // no C2
   put<uint16_t>(t, 98, 0xffff);  // no C3
   put<uint8_t>(t, 108, 0x32);    // century, in CMOS
-  put<uint16_t>(t, 109, kLegacyDevices | kKeyboardController | kNoVga);
+  put<uint16_t>(t, 109, kLegacyDevices | kKeyboardController | (config.vga ? 0 : kNoVga));
   put<uint32_t>(t, 112,
                 kWbinvd | kC1 | kNoSleepButton | kRtcNotFixed | kResetRegister |
                     (config.pm_timer_32bit ? kTimer32 : 0));

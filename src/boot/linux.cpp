@@ -18,6 +18,16 @@ namespace {
 
 constexpr unsigned kSector = 512;
 
+/// screen_info for the mode 3 that the VGA adapter is in.
+void put_text_screen(std::vector<uint8_t>& params) {
+  put<uint8_t>(params, kScreenMode, 3);
+  put<uint8_t>(params, kScreenColumns, 80);
+  put<uint16_t>(params, kScreenEgaMemory, 3);  // 256 KiB
+  put<uint8_t>(params, kScreenLines, 25);
+  put<uint8_t>(params, kScreenType, kScreenVgaText);
+  put<uint16_t>(params, kScreenPoints, 16);  // lines of a character
+}
+
 /// boot_params, but for the initrd and the command line (zero-page.rst).
 Result<std::vector<uint8_t>> make_boot_params(const LoadInput& input, const LinuxKernel& kernel,
                                               const memory::GuestMemory& memory) {
@@ -31,6 +41,7 @@ Result<std::vector<uint8_t>> make_boot_params(const LoadInput& input, const Linu
   put<uint8_t>(params, kLoadFlags, field<uint8_t>(input.kernel, kLoadFlags) & static_cast<uint8_t>(~kKaslr));
   put<uint64_t>(params, kSetupData, 0);
   put<uint64_t>(params, kAcpiRsdp, input.rsdp);
+  if (input.text_screen) put_text_screen(params);
 
   const std::vector<MapEntry> map = memory_map(memory);
   if (map.size() > kE820Max)

@@ -6,7 +6,14 @@
 
 namespace eidolon::boot::linux_header {
 
-// boot_params
+// boot_params; screen_info is at its beginning
+inline constexpr uint64_t kScreenMode = 0x006;
+inline constexpr uint64_t kScreenColumns = 0x007;
+inline constexpr uint64_t kScreenEgaMemory = 0x00a;
+inline constexpr uint64_t kScreenLines = 0x00e;
+inline constexpr uint64_t kScreenType = 0x00f;
+inline constexpr uint64_t kScreenPoints = 0x010;
+inline constexpr uint8_t kScreenVgaText = 1;  ///< of kScreenType
 inline constexpr uint64_t kParamsSize = 0x1000;
 inline constexpr uint64_t kAcpiRsdp = 0x070;
 inline constexpr uint64_t kE820Count = 0x1e8;

@@ -67,7 +67,8 @@ Result<> load_kernel(const BootRequest& request, memory::GuestMemory& memory, cp
                   .kernel_name = base_name(request.kernel_path),
                   .rsdp = request.rsdp,
                   .force_32bit = request.force_32bit,
-                  .unpack = request.unpack};
+                  .unpack = request.unpack,
+                  .text_screen = request.text_screen};
   if (request.initrd_path) {
     for (const std::string& word : module_words(*request.initrd_path, *kind)) {
       const bool may_have_arguments = *kind == KernelKind::kMultiboot;

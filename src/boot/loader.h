@@ -27,6 +27,7 @@ struct BootRequest {
   uint64_t rsdp = 0;         ///< address of the ACPI root pointer, 0 if there is none
   bool force_32bit = false;  ///< a bzImage by the 32-bit protocol even if it has a 64-bit entry
   KernelUnpack unpack = KernelUnpack::kHost;
+  bool text_screen = false;  ///< a VGA adapter shows 80x25 text
 };
 
 enum class KernelKind : uint8_t { kLinux, kPvh, kMultiboot };
@@ -50,6 +51,7 @@ struct LoadInput {
   uint64_t rsdp = 0;
   bool force_32bit = false;
   KernelUnpack unpack = KernelUnpack::kHost;
+  bool text_screen = false;
 };
 [[nodiscard]] Result<> load_image(const LoadInput& input, memory::GuestMemory& memory, cpu::State& bsp);
 [[nodiscard]] Result<KernelKind> detect_kernel(Image kernel);

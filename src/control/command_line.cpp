@@ -5,10 +5,12 @@
 #include <sstream>
 
 #include "base/try.h"
+#include "control/ask_options.h"
 #include "control/disk_option.h"
 #include "control/exit_status.h"
 #include "control/image_options.h"
 #include "control/memory_size.h"
+#include "control/socket_path.h"
 #include "machine/engine_choice.h"
 
 namespace eidolon::control {
@@ -66,6 +68,9 @@ struct RunText {
   std::vector<std::string> floppies;
   std::string net = "none";
   std::vector<std::string> published;
+  std::string vga = "std";
+  std::string display = "none";
+  std::string name, control;
   bool no_reboot = false;
   bool statistics = false;
   bool perf_map = false;
@@ -106,6 +111,19 @@ void describe_run(CLI::App& run, RunText& text) {
          "given several times, with --net user")
       ->type_name("HOST:GUEST")
       ->allow_extra_args(false);
+  run.add_option("--vga", text.vga, "std: a VGA adapter with the Bochs display interface; none")
+      ->type_name("ADAPTER")
+      ->capture_default_str();
+  run.add_option("--display", text.display,
+                 "who sees the screen: none, or vnc[:ADDRESS]:PORT (127.0.0.1, 5900)")
+      ->type_name("DISPLAY")
+      ->capture_default_str();
+  run.add_option("--name", text.name,
+                 "the machine's name, by which eidolon status, screenshot and others find it")
+      ->type_name("NAME");
+  run.add_option("--control", text.control,
+                 "listen for those commands on this Unix socket, not on the name's own")
+      ->type_name("SOCKET");
   run.add_flag("--no-reboot", text.no_reboot,
                "end with status 3 when the guest resets, instead of starting again");
   run.add_flag("--stats", text.statistics, "at the end, say what the engine counted");
@@ -154,6 +172,15 @@ Result<RunRequest> read_run(const RunText& text) {
   if (request.machine.engine == machine::EngineChoice::kLockstep &&
       (!request.machine.disks.empty() || request.machine.network.kind != machine::NetworkConfig::Kind::kNone))
     return fail("--engine lockstep works without devices that write to memory; leave out disks and --net");
+  if (text.vga != "std" && text.vga != "none")
+    return fail("--vga does not know '{}'; it takes std or none", text.vga);
+  request.machine.vga = text.vga == "std";
+  request.display = EIDOLON_TRY(backend::parse_display_target(text.display));
+  if (request.display.kind != backend::DisplayTarget::Kind::kNone && !request.machine.vga)
+    return fail("--display has nothing to show with --vga none; leave one of them out");
+  if (!text.name.empty()) EIDOLON_TRY(check_machine_name(text.name));
+  request.name = text.name;
+  request.control = text.control;
   request.serial = EIDOLON_TRY(backend::parse_serial_target(text.serial));
   request.reboot = !text.no_reboot;
   request.statistics = text.statistics;
@@ -251,6 +278,7 @@ See eidolon run --help for the options of a machine.)");
   check->add_flag("--json", check_request.json, "as JSON");
 
   image.describe(app);
+  const AskOptions ask(app);
 
   // CLI11 takes the last argument first.
   std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
@@ -275,11 +303,13 @@ See eidolon run --help for the options of a machine.)");
     if (!request) return Finished{.status = kExitUsage, .output = {}, .error = request.error().message};
     return *std::move(request);
   }
-  if (!run->parsed()) {
-    return Finished{.status = kExitUsage,
-                    .output = {},
-                    .error = "name a command: run, explain, check or image; see eidolon --help"};
+  if (auto request = ask.read()) {
+    if (!*request) return Finished{.status = kExitUsage, .output = {}, .error = request->error().message};
+    return **std::move(request);
   }
+  if (!run->parsed())
+    return Finished{
+        .status = kExitUsage, .output = {}, .error = "name a command, such as run; see eidolon --help"};
   Result<RunRequest> request = read_run(text);
   if (!request) return Finished{.status = kExitUsage, .output = {}, .error = request.error().message};
   return *std::move(request);

@@ -5,7 +5,9 @@
 #include <string>
 #include <variant>
 
+#include "backend/display_target.h"
 #include "backend/serial_target.h"
+#include "control/ask_request.h"
 #include "control/image_request.h"
 #include "machine/machine_config.h"
 
@@ -14,6 +16,9 @@ namespace eidolon::control {
 struct RunRequest {
   machine::MachineConfig machine;
   backend::SerialTarget serial;
+  backend::DisplayTarget display;
+  std::string name;         ///< of the machine, for its control socket; empty: none
+  std::string control;      ///< the control socket's path, if it is not to follow from the name
   bool statistics = false;  ///< print what the engine counted when the machine ends
   bool perf_map = false;    ///< write the map of generated code for Linux perf
   bool reboot = true;       ///< a reset starts the machine again; otherwise it ends the program
@@ -38,7 +43,7 @@ struct Finished {
   std::string error;   ///< for standard error, a sentence without "eidolon: "
 };
 
-using Request = std::variant<RunRequest, ExplainRequest, CheckRequest, ImageRequest, Finished>;
+using Request = std::variant<RunRequest, ExplainRequest, CheckRequest, ImageRequest, AskRequest, Finished>;
 
 /// `arguments` without the program's name.
 [[nodiscard]] Request parse_command_line(std::span<const char* const> arguments);

@@ -7,7 +7,11 @@
 #include <thread>
 
 #include "backend/console.h"
+#include "backend/vnc.h"
+#include "base/try.h"
+#include "control/control_server.h"
 #include "control/exit_status.h"
+#include "control/socket_path.h"
 #include "engine/translate/perf_map.h"
 #include "machine/engine_choice.h"
 #include "machine/machine.h"
@@ -29,6 +33,19 @@ void say_report(const std::string& text) {
   backend::say_lines(text.empty() ? "eidolon: this engine counts nothing; the translate engine does" : text);
 }
 
+/// Who looks at the machine and operates it from outside, besides its console.
+struct Onlookers {
+  ControlServer control;
+  std::unique_ptr<backend::Vnc> vnc;
+
+  void set_machine(Machine* machine) {
+    control.set_machine(machine);
+    if (vnc)
+      vnc->show(machine == nullptr ? nullptr : machine->vga(),
+                machine == nullptr ? nullptr : &machine->input());
+  }
+};
+
 /// What serving one machine, from its start to its end, came to.
 struct Served {
   Ending ending;
@@ -36,7 +53,7 @@ struct Served {
 };
 
 /// The processor runs on a thread of its own while this one serves the user.
-Served serve(Machine& machine, Console& console) {
+Served serve(Machine& machine, Console& console, Onlookers& onlookers) {
   machine.set_input_room([&console] { console.wake(); });
   console.set_receiver([&machine](std::span<const uint8_t> bytes) { return machine.receive(bytes); });
 
@@ -49,11 +66,13 @@ Served serve(Machine& machine, Console& console) {
     ended.store(true);
     console.wake();
   });
+  onlookers.set_machine(&machine);
   const Console::Left left = console.serve([&ended] { return ended.load(); });
   if (left.why != Console::Leave::kDone) {
     console.output().release();  // the processor may be waiting for a reader that will not come
     machine.stop();
   }
+  onlookers.set_machine(nullptr);
   processor.join();
   console.set_receiver(nullptr);
   console.set_report_request(nullptr);
@@ -83,6 +102,15 @@ std::string_view reset_words(const Ending& ending) {
                                              : "the guest's processor triple-faulted";
 }
 
+Result<> open_doors(Onlookers& onlookers, const RunRequest& request) {
+  if (request.display.kind == backend::DisplayTarget::Kind::kVnc)
+    onlookers.vnc =
+        EIDOLON_TRY(backend::Vnc::create(request.display, request.name.empty() ? "Eidolon" : request.name));
+  if (request.name.empty() && request.control.empty()) return {};
+  const std::string path = request.control.empty() ? EIDOLON_TRY(socket_path(request.name)) : request.control;
+  return onlookers.control.listen(path);
+}
+
 }  // namespace
 
 int run_command(const RunRequest& request) {
@@ -105,8 +133,11 @@ int run_command(const RunRequest& request) {
   backend::say(fmt::format("eidolon: engine {}: {}", engine_name((*machine)->engine().kind),
                            (*machine)->engine().reason));
 
+  Onlookers onlookers{.control = ControlServer(request.name), .vnc = nullptr};
+  if (const Result<> open = open_doors(onlookers, request); !open) return complain(open.error(), kExitUsage);
+
   for (;;) {
-    const Served served = serve(**machine, user);
+    const Served served = serve(**machine, user, onlookers);
     const bool disagreement = served.ending.kind == Ending::Kind::kDisagreement;
     if (request.statistics || disagreement) say_report((*machine)->engine_report());
     const bool reset = served.left.why == Console::Leave::kDone && is_reset(served.ending);

@@ -7,6 +7,7 @@
 #include "base/bits.h"
 #include "base/try.h"
 #include "boot/memory_layout.h"
+#include "device/display/window.h"
 #include "device/pci/placement.h"
 
 namespace eidolon::machine {
@@ -27,6 +28,8 @@ using interrupt::LocalApic;
 using interrupt::Pic;
 
 namespace {
+
+constexpr unsigned kVgaDevice = 2;  ///< where a Q35 has its graphics
 
 Nanoseconds host_utc() {
   using namespace std::chrono;
@@ -65,13 +68,15 @@ Devices::Devices(TimerQueue& timers, device::MachineControl& control, memory::Gu
                      .gates = {&pit_line_, &rtc_line_},
                      .pins = hpet_pins(irqs_)}),
       serial_(irqs_.isa(4), std::move(serial_sink)),
-      keyboard_(irqs_.isa(1), control),
+      keyboard_(irqs_.isa(1), irqs_.isa(12), control),
       acpi_pm_(timers, irqs_.isa(AcpiPm::kSciIrq), control),
       reset_control_(control),
       system_control_(control),
       debug_exit_(control),
       isa_dma_(memory),
       pci_(memory, apic_bus_, irqs_) {
+  input_.add(static_cast<device::input::Keyboard&>(keyboard_));
+  input_.add(static_cast<device::input::Pointer&>(keyboard_));
   apic_bus_.connect(local_apic_);
   apic_bus_.connect(io_apic_);
   // The 8259 pair's INT reaches the processor both ways that a PC has: by the I/O APIC's pin 0 as ExtINT, and
@@ -135,6 +140,18 @@ Result<> Devices::add(const MachineConfig& config, memory::IoBus& ports) {
 void Devices::stop() {
   virtio_.remove_all();
   disks_.remove_all();
+}
+
+Result<> Devices::add_vga(memory::IoBus& ports, memory::IoBus& mmio, const Clock& clock) {
+  using device::display::Vga;
+  vga_ = std::make_unique<Vga>(clock);
+  EIDOLON_TRY(ports.attach(Vga::kPort, Vga::kPorts, vga_->ports(), "vga"));
+  EIDOLON_TRY(ports.attach(Vga::kVbePort, Vga::kVbePorts, vga_->vbe_ports(), "vbe"));
+  EIDOLON_TRY(
+      mmio.attach(device::display::kWindowBase, device::display::kWindowBytes, vga_->window(), "vga window"));
+  pci_.add(kVgaDevice, 0, *vga_);
+  vga_->enter_text_mode();
+  return {};
 }
 
 Result<> Devices::configure_pci(memory::IoBus& ports, const memory::GuestMemory& memory) {

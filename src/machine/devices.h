@@ -2,6 +2,7 @@
 // wires they have.
 #pragma once
 
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -16,7 +17,9 @@
 #include "device/chipset/reset_ports.h"
 #include "device/chipset/rtc.h"
 #include "device/chipset/serial.h"
+#include "device/display/vga.h"
 #include "device/gated_line.h"
+#include "device/input/input.h"
 #include "device/machine_control.h"
 #include "device/pci/config_access.h"
 #include "device/pci/host_bridge.h"
@@ -45,6 +48,8 @@ class Devices {
   Result<> attach(memory::IoBus& ports, memory::IoBus& mmio);
   /// The devices that the user asked for. Before configure_pci().
   Result<> add(const MachineConfig& config, memory::IoBus& ports);
+  /// The VGA adapter, in the mode that a video BIOS would leave it in. Before configure_pci().
+  Result<> add_vga(memory::IoBus& ports, memory::IoBus& mmio, const Clock& clock);
   /// No device's thread runs when this returns. The last thing that is asked of them.
   void stop();
   /// Requests that wait for the host fail, for the machine is to end. From any thread.
@@ -56,6 +61,10 @@ class Devices {
 
   [[nodiscard]] cpu::InterruptSource& interrupts() { return local_apic_; }
   [[nodiscard]] device::Serial& serial() { return serial_; }
+  [[nodiscard]] device::AcpiPm& acpi_pm() { return acpi_pm_; }
+  [[nodiscard]] device::input::Input& input() { return input_; }
+  /// Null: the machine has none.
+  [[nodiscard]] const device::display::Vga* vga() const { return vga_.get(); }
 
  private:
   void move_local_apic(memory::IoBus& mmio, uint64_t address);
@@ -82,6 +91,8 @@ class Devices {
   device::pci::ConfigPorts pci_config_{pci_, reset_control_};
   device::pci::HostBridge host_bridge_{pci_};
   device::pci::Lpc lpc_{pci_.pirq()};
+  device::input::Input input_;
+  std::unique_ptr<device::display::Vga> vga_;
   Disks disks_;
   VirtioDevices virtio_;  ///< some on the media of disks_
 };

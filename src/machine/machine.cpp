@@ -61,6 +61,7 @@ Machine::~Machine() {
 
 Result<> Machine::assemble(const MachineConfig& config) {
   EIDOLON_TRY(devices_.attach(ports_, mmio_));
+  if (config.vga) EIDOLON_TRY(devices_.add_vga(ports_, mmio_, clock_));
   EIDOLON_TRY(devices_.add(config, ports_));
   EIDOLON_TRY(devices_.configure_pci(ports_, *memory_));
   devices_.attach(processor_);
@@ -68,13 +69,15 @@ Result<> Machine::assemble(const MachineConfig& config) {
   processor_.state.reset();
   const boot::AcpiConfig acpi = {.hpet_block_id = device::Hpet::kBlockId,
                                  .pm_timer_32bit = true,
+                                 .vga = config.vga,
                                  .pci = {.high_base = boot::pci_high_base(*memory_)}};
   const uint64_t rsdp = EIDOLON_TRY(boot::write_acpi(*memory_, acpi));
   const boot::BootRequest request = {.kernel_path = config.kernel_path,
                                      .initrd_path = config.initrd_path,
                                      .command_line = config.command_line,
                                      .rsdp = rsdp,
-                                     .unpack = config.kernel_unpack};
+                                     .unpack = config.kernel_unpack,
+                                     .text_screen = config.vga};
   EIDOLON_TRY(boot::load_kernel(request, *memory_, processor_.state));
   engine_ = EIDOLON_TRY(make_engine(decision_.kind, processor_, config));
   return {};
@@ -88,10 +91,59 @@ Ending Machine::run() {
     if (stop == engine::Stop::kShutdown) end({.kind = Ending::Kind::kTripleFault});
     if (stop == engine::Stop::kDisagreement) end({.kind = Ending::Kind::kDisagreement});
     give_report();
+    stand_while_paused();
     result = ending();
   }
   timers_.stop();
+  std::lock_guard lock(ending_mutex_);
+  run_over_ = true;
+  pause_changed_.notify_all();
   return *result;
+}
+
+void Machine::pause() {
+  std::unique_lock lock(ending_mutex_);
+  pause_wanted_ = true;
+  processor_.events.raise(cpu::kEventStop);
+  pause_changed_.wait(lock, [this] { return standing_ || !pause_wanted_ || run_over_; });
+}
+
+void Machine::resume() {
+  std::lock_guard lock(ending_mutex_);
+  pause_wanted_ = false;
+  pause_changed_.notify_all();
+}
+
+bool Machine::paused() {
+  std::lock_guard lock(ending_mutex_);
+  return pause_wanted_;
+}
+
+/// On the processor's thread, which alone may start and stop the timers and move the time-stamp counter. The
+/// counter stands too: a guest whose clocks disagree after a pause would stop trusting one of them.
+void Machine::stand_while_paused() {
+  {
+    std::lock_guard lock(ending_mutex_);
+    if (!pause_wanted_ || ending_) return;
+  }
+  timers_.stop();
+  clock_.pause();
+  const uint64_t stopped_at = __builtin_ia32_rdtsc();
+  for (bool on = true; on;) {
+    {
+      std::unique_lock lock(ending_mutex_);
+      standing_ = true;
+      pause_changed_.notify_all();
+      pause_changed_.wait(lock, [this] { return !pause_wanted_ || ending_ || report_sink_; });
+      on = pause_wanted_ && !ending_;
+      standing_ = on;
+    }
+    give_report();
+  }
+  processor_.state.tsc_offset -= __builtin_ia32_rdtsc() - stopped_at;
+  clock_.resume();
+  devices_.interrupts().tsc_changed(processor_.state.tsc_offset);
+  timers_.start();
 }
 
 void Machine::ask_report(std::function<void(const std::string&)> sink) {
@@ -100,6 +152,7 @@ void Machine::ask_report(std::function<void(const std::string&)> sink) {
     report_sink_ = std::move(sink);
   }
   processor_.events.raise(cpu::kEventStop);
+  pause_changed_.notify_all();
 }
 
 void Machine::give_report() {
@@ -117,6 +170,7 @@ void Machine::end(const Ending& ending) {
     if (!ending_) ending_ = ending;
   }
   processor_.events.raise(cpu::kEventStop);
+  pause_changed_.notify_all();
 }
 
 std::optional<Ending> Machine::ending() {

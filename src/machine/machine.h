@@ -6,6 +6,7 @@
 // left over from its last life.
 #pragma once
 
+#include <condition_variable>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -44,6 +45,21 @@ class Machine final : private device::MachineControl {
   /// interrupted. From any thread.
   void ask_report(std::function<void(const std::string&)> sink);
 
+  // From any thread, while run() runs or before.
+  /// Stops the processor and the machine's clock between two instructions. Returns when they stand, or at the
+  /// end of the run.
+  void pause();
+  void resume();
+  [[nodiscard]] bool paused();
+  void press_power_button() { devices_.acpi_pm().press_power_button(); }
+  /// As the reset button of a PC: run() ends with kReset.
+  void press_reset_button() { end({.kind = Ending::Kind::kReset}); }
+  [[nodiscard]] device::input::Input& input() { return devices_.input(); }
+  /// Null: the machine has none.
+  [[nodiscard]] const device::display::Vga* vga() const { return devices_.vga(); }
+  /// Since the start, without pauses.
+  [[nodiscard]] Nanoseconds up_time() const { return clock_.now(); }
+
   /// Runs the guest on the calling thread until its end. Once.
   [[nodiscard]] Ending run();
   /// Makes run() return, with kStopped unless the guest has ended already. From any thread.
@@ -71,6 +87,7 @@ class Machine final : private device::MachineControl {
   void end(const Ending& ending);
   [[nodiscard]] std::optional<Ending> ending();
   void give_report();
+  void stand_while_paused();
 
   // In the order of construction; each uses only what stands above it.
   const cpu::CpuidModel model_;
@@ -84,7 +101,11 @@ class Machine final : private device::MachineControl {
   cpu::Cpu processor_;
   std::unique_ptr<engine::Engine> engine_;
 
-  std::mutex ending_mutex_;  ///< taken last: device locks may be held
+  std::mutex ending_mutex_;  ///< of what follows; taken last: device locks may be held
+  std::condition_variable pause_changed_;
+  bool pause_wanted_ = false;
+  bool standing_ = false;  ///< run() has seen pause_wanted_
+  bool run_over_ = false;
   std::optional<Ending> ending_;
   std::function<void(const std::string&)> report_sink_;  ///< under ending_mutex_; empty: nobody asked
 };

@@ -49,6 +49,7 @@ struct MachineConfig {
   EngineChoice engine = EngineChoice::kAuto;
   std::vector<DiskConfig> disks;
   NetworkConfig network;
+  bool vga = true;  ///< a VGA adapter
   /// Lockstep begins when the guest first writes to this port, not at once.
   std::optional<uint16_t> lockstep_from_port;
   /// Takes samples of where the time goes, for the report.

@@ -65,7 +65,8 @@ class KeyboardControllerTest : public DeviceTest {
   void data(uint8_t value) { kbc.data_port().io_write(0, 1, value); }
   uint8_t status() { return static_cast<uint8_t>(kbc.status_port().io_read(0, 1)); }
   uint8_t data() { return static_cast<uint8_t>(kbc.data_port().io_read(0, 1)); }
-  KeyboardController kbc{irq, machine};
+  RecordingLine mouse_irq;
+  KeyboardController kbc{irq, mouse_irq, machine};
 };
 
 TEST_F(KeyboardControllerTest, PassesItsSelfTests) {
@@ -85,22 +86,6 @@ TEST_F(KeyboardControllerTest, CommandByteReadsBackAndGatesTheInterrupt) {
   EXPECT_TRUE(irq.level());
   EXPECT_EQ(data(), 0x45);
   EXPECT_FALSE(irq.level());
-}
-
-TEST_F(KeyboardControllerTest, NoKeyboardAndNoMouseAnswer) {
-  data(0xff);
-  EXPECT_EQ(status() & 0x61, 0x41) << "time-out";
-  EXPECT_EQ(data(), 0xfe);
-  command(0xd4);
-  data(0xf4);
-  EXPECT_EQ(status() & 0x61, 0x61);
-  data();
-  command(0xd3);
-  data(0x5a);
-  EXPECT_EQ(status() & 0x21, 0x01) << "the loop does not come from a second port";
-  data();
-  command(0xa9);
-  EXPECT_NE(data(), 0x00);
 }
 
 TEST_F(KeyboardControllerTest, PulseAndOutputPortReset) {

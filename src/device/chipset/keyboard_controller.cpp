@@ -12,19 +12,18 @@ constexpr uint8_t kStatusAux = 0x20;
 constexpr uint8_t kStatusTimeout = 0x40;
 
 constexpr uint8_t kByteInterrupt = 0x01;
+constexpr uint8_t kByteAuxInterrupt = 0x02;
 constexpr uint8_t kByteSystem = 0x04;
 constexpr uint8_t kByteKeyboardOff = 0x10;
 constexpr uint8_t kByteAuxOff = 0x20;
+constexpr uint8_t kByteTranslate = 0x40;
 
 constexpr uint8_t kPortNotReset = 0x01;
 constexpr uint8_t kPortA20 = 0x02;
 
-constexpr uint8_t kResend = 0xfe;
-constexpr uint8_t kClockStuckHigh = 0x02;
-
 enum Command : uint8_t {
-  kReadByte = 0x20,
-  kWriteByte = 0x60,
+  kReadMemory = 0x20,   ///< to 0x3f
+  kWriteMemory = 0x60,  ///< to 0x7f
   kAuxOff = 0xa7,
   kAuxOn = 0xa8,
   kTestAux = 0xa9,
@@ -45,15 +44,24 @@ enum Command : uint8_t {
 
 }  // namespace
 
-KeyboardController::KeyboardController(IrqLine& irq, MachineControl& machine) : irq_(irq), machine_(machine) {
+KeyboardController::KeyboardController(IrqLine& keyboard_irq, IrqLine& mouse_irq, MachineControl& machine)
+    : keyboard_irq_(keyboard_irq), mouse_irq_(mouse_irq), machine_(machine) {
   reset();
 }
 
 void KeyboardController::reset() {
   std::lock_guard lock(mutex_);
+  power_on();
+}
+
+/// The command byte is as a BIOS leaves it: kernels that are started without one count on translation.
+void KeyboardController::power_on() {
+  keyboard_.reset();
+  mouse_.reset();
+  translation_.reset();
   output_ = 0;
   status_ = kStatusSystem | kStatusUnlocked;
-  command_byte_ = kByteSystem | kByteKeyboardOff | kByteAuxOff;
+  memory_ = {kByteInterrupt | kByteSystem | kByteTranslate | kByteAuxOff};
   output_port_ = 0xcc | kPortNotReset | kPortA20;
   awaiting_ = 0;
   update_irq();
@@ -64,40 +72,61 @@ void KeyboardController::put(uint8_t byte, uint8_t status) {
   status_ = static_cast<uint8_t>((status_ & ~(kStatusAux | kStatusTimeout)) | kStatusFull | status);
 }
 
+/// Takes the next byte of a device that may send, if there is room for it. Translation may swallow one.
+void KeyboardController::fill() {
+  while ((status_ & kStatusFull) == 0) {
+    if ((memory_[0] & kByteKeyboardOff) == 0 && keyboard_.has_byte()) {
+      const auto byte = keyboard_.take();
+      const auto code = (memory_[0] & kByteTranslate) != 0 ? translation_.feed(*byte) : byte;
+      if (code) put(*code);
+    } else if ((memory_[0] & kByteAuxOff) == 0 && mouse_.has_byte()) {
+      put(*mouse_.take(), kStatusAux);
+    } else {
+      break;
+    }
+  }
+}
+
+/// The lines are edges to most guests: a byte that follows another must fall in between, which it does where
+/// this is called before fill() too.
 void KeyboardController::update_irq() {
-  const bool full = (status_ & (kStatusFull | kStatusAux)) == kStatusFull;
-  irq_.set(full && (command_byte_ & kByteInterrupt) != 0);
+  const bool full = (status_ & kStatusFull) != 0, aux = (status_ & kStatusAux) != 0;
+  keyboard_irq_.set(full && !aux && (memory_[0] & kByteInterrupt) != 0);
+  mouse_irq_.set(full && aux && (memory_[0] & kByteAuxInterrupt) != 0);
 }
 
 /// Returns whether the machine is to be reset.
 bool KeyboardController::command(uint8_t value) {
   status_ |= kStatusCommand;
   awaiting_ = 0;
+  if (value >= kReadMemory && value < kReadMemory + memory_.size()) {
+    put(memory_[value - kReadMemory]);
+    return false;
+  }
+  if (value >= kWriteMemory && value < kWriteMemory + memory_.size()) {
+    awaiting_ = value;
+    return false;
+  }
   switch (value) {
-    case kReadByte:
-      put(command_byte_);
-      break;
     case kAuxOff:
-      command_byte_ |= kByteAuxOff;
+      memory_[0] |= kByteAuxOff;
       break;
     case kAuxOn:
-      command_byte_ &= static_cast<uint8_t>(~kByteAuxOff);
+      memory_[0] &= static_cast<uint8_t>(~kByteAuxOff);
       break;
     case kTestAux:
-      put(kClockStuckHigh);
-      break;  // there is no second port
+    case kTestKeyboard:
+      put(0x00);
+      break;
     case kSelfTest:
       status_ |= kStatusSystem;
       put(0x55);
       break;
-    case kTestKeyboard:
-      put(0x00);
-      break;
     case kKeyboardOff:
-      command_byte_ |= kByteKeyboardOff;
+      memory_[0] |= kByteKeyboardOff;
       break;
     case kKeyboardOn:
-      command_byte_ &= static_cast<uint8_t>(~kByteKeyboardOff);
+      memory_[0] &= static_cast<uint8_t>(~kByteKeyboardOff);
       break;
     case kReadInput:
       put(0x80);
@@ -111,7 +140,6 @@ bool KeyboardController::command(uint8_t value) {
     case kA20On:
       output_port_ |= kPortA20;
       break;
-    case kWriteByte:
     case kWriteOutput:
     case kLoopKeyboard:
     case kLoopAux:
@@ -128,24 +156,29 @@ bool KeyboardController::data(uint8_t value) {
   status_ &= static_cast<uint8_t>(~kStatusCommand);
   const uint8_t command = awaiting_;
   awaiting_ = 0;
-  switch (command) {
-    case kWriteByte:
-      command_byte_ = value;
+  if (command >= kWriteMemory && command < kWriteMemory + memory_.size()) {
+    memory_[command - kWriteMemory] = value;
+    if (command == kWriteMemory)
       status_ = static_cast<uint8_t>((status_ & ~kStatusSystem) | (value & kByteSystem));
-      break;
+    return false;
+  }
+  switch (command) {
     case kWriteOutput:
       output_port_ = value;
       return (value & kPortNotReset) == 0;
-    // Without a second port its loop comes back as the keyboard's, which tells drivers so.
     case kLoopKeyboard:
-    case kLoopAux:
       put(value);
       break;
+    case kLoopAux:
+      put(value, kStatusAux);
+      break;
     case kToAux:
-      put(kResend, kStatusTimeout | kStatusAux);
+      memory_[0] &= static_cast<uint8_t>(~kByteAuxOff);  // sending opens the line
+      mouse_.write(value);
       break;
     default:
-      put(kResend, kStatusTimeout);
+      memory_[0] &= static_cast<uint8_t>(~kByteKeyboardOff);
+      keyboard_.write(value);
       break;
   }
   return false;
@@ -153,9 +186,12 @@ bool KeyboardController::data(uint8_t value) {
 
 uint64_t KeyboardController::io_read(uint64_t /*offset*/, unsigned /*size*/) {
   std::lock_guard lock(mutex_);
+  const uint8_t value = output_;
   status_ &= static_cast<uint8_t>(~(kStatusFull | kStatusAux | kStatusTimeout));
   update_irq();
-  return output_;
+  fill();
+  update_irq();
+  return value;
 }
 
 void KeyboardController::io_write(uint64_t /*offset*/, unsigned /*size*/, uint64_t value) {
@@ -163,9 +199,34 @@ void KeyboardController::io_write(uint64_t /*offset*/, unsigned /*size*/, uint64
   {
     std::lock_guard lock(mutex_);
     reset_asked = data(static_cast<uint8_t>(value));
+    fill();
     update_irq();
   }
   if (reset_asked) machine_.reset();
+}
+
+void KeyboardController::key(const input::KeyEvent& event) {
+  std::lock_guard lock(mutex_);
+  keyboard_.key(event);
+  fill();
+  update_irq();
+}
+
+bool KeyboardController::keyboard_ready() const {
+  std::lock_guard lock(mutex_);
+  return keyboard_.scanning() && (memory_[0] & kByteKeyboardOff) == 0;
+}
+
+void KeyboardController::pointer(const input::PointerEvent& event) {
+  std::lock_guard lock(mutex_);
+  mouse_.pointer(event);
+  fill();
+  update_irq();
+}
+
+bool KeyboardController::pointer_ready() const {
+  std::lock_guard lock(mutex_);
+  return mouse_.reporting() && (memory_[0] & kByteAuxOff) == 0;
 }
 
 uint64_t KeyboardController::StatusWindow::io_read(uint64_t /*offset*/, unsigned /*size*/) {
@@ -178,6 +239,7 @@ void KeyboardController::StatusWindow::io_write(uint64_t /*offset*/, unsigned /*
   {
     std::lock_guard lock(owner_.mutex_);
     reset_asked = owner_.command(static_cast<uint8_t>(value));
+    owner_.fill();
     owner_.update_irq();
   }
   if (reset_asked) owner_.machine_.reset();
@@ -185,23 +247,25 @@ void KeyboardController::StatusWindow::io_write(uint64_t /*offset*/, unsigned /*
 
 void KeyboardController::save(StateWriter& to) const {
   std::lock_guard lock(mutex_);
-  to.begin(name(), 1);
-  to(output_, status_, command_byte_, output_port_, awaiting_);
+  to.begin(name(), 2);
+  to(output_, status_, memory_, output_port_, awaiting_, translation_.release_);
+  keyboard_.save(to);
+  mouse_.save(to);
   to.end();
 }
 
 void KeyboardController::load(StateReader& from) {
   std::lock_guard lock(mutex_);
-  uint8_t output = 0, status = 0, command_byte = 0, output_port = 0, awaiting = 0;
-  from.begin(name());
-  from(output, status, command_byte, output_port, awaiting);
+  if (from.begin(name()) != 2) from.fail();
+  from(output_, status_, memory_, output_port_, awaiting_, translation_.release_);
+  keyboard_.load(from);
+  mouse_.load(from);
   from.end();
-  if (from.failed()) return;
-  output_ = output;
-  status_ = status;
-  command_byte_ = command_byte;
-  output_port_ = output_port;
-  awaiting_ = awaiting;
+  if (from.failed()) {
+    power_on();
+    return;
+  }
+  fill();
   update_irq();
 }
 

@@ -128,7 +128,7 @@ TEST_F(DebianDevices, TheBusIsListedAndTheDiskKeepsWhatWasSynced) {
       "for d in /sys/bus/pci/devices/*; do echo $(cat $d/vendor $d/device $d/class); done";
   expect_answer(
       guest, ids,
-      "0x8086 0x29c0 0x060000\r\n0x1af4 0x1044 0x00ff00\r\n0x1af4 0x1042 0x010000\r\n0x8086 0x2918");
+      "0x8086 0x29c0 0x060000\r\n0x1af4 0x1044 0x00ff00\r\n0x1234 0x1111 0x030000\r\n0x1af4 0x1042 0x010000\r\n0x8086 0x2918");
   // The extended part of configuration space is there: the window of PCI Express is used.
   expect_answer(guest, "wc -c < /sys/bus/pci/devices/0000:00:01.0/config", "4096\r\n");
   expect_answer(guest, "grep -c PCI-MSI /proc/interrupts", "4\r\n");

@@ -1,0 +1,127 @@
+// A hostile guest at the VGA adapter: ports, window, frame buffer, the registers in memory, snapshots that
+// are loaded back damaged, and a picture now and then, by an onlooker that has seen the ones before.
+#include <algorithm>
+#include <cstring>
+#include <memory>
+#include <span>
+
+#include "base/assert.h"
+#include "device/display/renderer.h"
+#include "device/display/window.h"
+
+namespace {
+
+using namespace eidolon;
+using namespace eidolon::device::display;
+
+class Input {
+ public:
+  explicit Input(std::span<const uint8_t> bytes) : bytes_(bytes) {}
+  [[nodiscard]] bool empty() const { return bytes_.empty(); }
+  template <typename T>
+  T take() {
+    T value{};
+    const size_t length = std::min(sizeof(T), bytes_.size());
+    std::memcpy(&value, bytes_.data(), length);
+    bytes_ = bytes_.subspan(length);
+    return value;
+  }
+
+ private:
+  std::span<const uint8_t> bytes_;
+};
+
+void access(memory::IoHandler& handler, uint64_t length, Input& input, unsigned largest) {
+  const unsigned size = 1u << input.take<uint8_t>() % (largest + 1);
+  const uint64_t offset = input.take<uint32_t>() % (length - size + 1);
+  if (input.take<uint8_t>() % 4 == 0) {
+    const uint64_t value = handler.io_read(offset, size);
+    EIDOLON_ASSERT(size == 8 || value >> (size * 8) == 0);
+  } else {
+    handler.io_write(offset, size,
+                     input.take<uint64_t>() & (size == 8 ? ~uint64_t{0} : (uint64_t{1} << size * 8) - 1));
+  }
+}
+
+/// Index and data at once, or hardly any input would reach a register.
+void indexed(Vga& vga, Input& input) {
+  constexpr unsigned kPairs[] = {0x3c4 - 0x3b0, 0x3ce - 0x3b0, 0x3d4 - 0x3b0};
+  const unsigned which = input.take<uint8_t>() % 5;
+  if (which < 3) {
+    vga.ports().io_write(kPairs[which], 1, input.take<uint8_t>() % 0x20);
+    vga.ports().io_write(kPairs[which] + 1, 1, input.take<uint8_t>());
+  } else if (which == 3) {
+    (void)vga.ports().io_read(0x3da - 0x3b0, 1);
+    vga.ports().io_write(0x10, 1, input.take<uint8_t>() % 0x20);
+    vga.ports().io_write(0x10, 1, input.take<uint8_t>());
+    vga.ports().io_write(0x10, 1, 0x20);
+  } else {
+    constexpr uint16_t kValues[] = {0, 1, 4, 8, 15, 16, 24, 32, 0x41, 0xc1, 640, 480, 1024, 0xffff};
+    const auto index = static_cast<uint16_t>(input.take<uint8_t>() % 12);
+    const auto choice = input.take<uint8_t>();
+    const uint16_t value = choice < std::size(kValues) ? kValues[choice] : input.take<uint16_t>();
+    vga.vbe_ports().io_write(0, 2, index);
+    vga.vbe_ports().io_write(1, 2, value);
+  }
+}
+
+void snapshot(Vga& vga, Input& input) {
+  StateWriter writer;
+  vga.save(writer);
+  std::vector<uint8_t> bytes = writer.bytes();
+  // The registers come after configuration space, the memory last.
+  for (unsigned damage = input.take<uint8_t>() % 8; damage > 0; --damage)
+    bytes[std::min<size_t>(bytes.size() - 1, 4096 + input.take<uint16_t>() % 1200)] = input.take<uint8_t>();
+  StateReader reader(bytes);
+  vga.load(reader);
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  ManualClock clock;
+  const auto vga = std::make_unique<Vga>(clock);
+  vga->enter_text_mode();
+  Renderer renderer(*vga);
+  Input input({data, size});
+  unsigned pictures = 0;
+  while (!input.empty()) {
+    switch (input.take<uint8_t>() & 0xf) {
+      case 0:
+        clock.advance(input.take<uint32_t>());
+        break;
+      case 1:
+        if (++pictures > 3) break;  // they take their time
+        (void)renderer.refresh();
+        EIDOLON_ASSERT(renderer.surface().pixels.size() ==
+                       size_t{renderer.surface().width} * renderer.surface().height);
+        break;
+      case 2:
+        // They are as large as the memory: seldom.
+        if ((input.take<uint8_t>() & 7) == 0 && ++pictures <= 3) snapshot(*vga, input);
+        break;
+      case 3:
+        access(vga->vbe_ports(), Vga::kVbePorts, input, 1);
+        break;
+      case 4:
+      case 5:
+        access(vga->ports(), Vga::kPorts, input, 2);
+        break;
+      case 6:
+        access(vga->bars()[1]->handler(), vga->bars()[1]->size(), input, 3);
+        break;
+      case 7:
+        access(vga->bars()[0]->handler(), vga->bars()[0]->size(), input, 3);
+        break;
+      case 8:
+      case 9:
+      case 10:
+        access(vga->window(), kWindowBytes, input, 3);
+        break;
+      default:
+        indexed(*vga, input);
+        break;
+    }
+  }
+  return 0;
+}

@@ -1,0 +1,99 @@
+#include "control/ask_command.h"
+
+#include <cstdio>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "backend/line_client.h"
+#include "base/try.h"
+#include "control/base64.h"
+#include "control/exit_status.h"
+#include "control/socket_path.h"
+
+namespace eidolon::control {
+
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr unsigned kPatienceSeconds = 30;
+
+Result<Json> ask(const std::string& path, const std::string& request) {
+  const std::string line = EIDOLON_TRY(backend::ask_line(path, request, kPatienceSeconds));
+  Json answer = Json::parse(line, nullptr, false);
+  if (!answer.is_object() || !answer.value("ok", Json()).is_boolean())
+    return fail("what listens on '{}' is not a machine of Eidolon", path);
+  if (!answer["ok"].get<bool>()) return fail("{}", answer.value("error", "the machine gave no reason"));
+  return answer;
+}
+
+Result<> write_file(const std::string& path, const std::vector<uint8_t>& bytes) {
+  std::ofstream file(path, std::ios::binary | std::ios::trunc);
+  file.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+  file.close();
+  if (!file) return fail("cannot write '{}' ({}); name another file", path, strerror(errno));
+  return {};
+}
+
+Result<> save_screenshot(const AskRequest& request, const Json& answer) {
+  const auto png = from_base64(answer.value("png", ""));
+  if (!png || png->empty()) return fail("the machine sent no picture");
+  return write_file(request.file, *png);
+}
+
+void show_status(const Json& status) {
+  std::string screen;
+  if (const auto found = status.find("screen"); found != status.end() && found->is_object())
+    screen = fmt::format(", screen {}x{}", found->value("width", 0), found->value("height", 0));
+  fmt::print("{}: {}, process {}, engine {}, up {:.1f} s{}\n", status.value("name", "?"),
+             status.value("state", "?"), status.value("pid", 0), status.value("engine", "?"),
+             status.value("up_seconds", 0.0), screen);
+}
+
+/// Without a name: every machine.
+Result<> ask_status(const AskRequest& request) {
+  std::vector<std::string> names;
+  if (request.name.empty()) {
+    names = EIDOLON_TRY(running_machines());
+    if (names.empty()) fmt::print("no machine with a name is running\n");
+  } else {
+    names.push_back(request.name);
+  }
+  for (const std::string& name : names) {
+    const std::string path = EIDOLON_TRY(socket_path(name));
+    const Result<Json> status = ask(path, request.request);
+    if (status) {
+      show_status(*status);
+    } else if (!request.name.empty()) {
+      return std::unexpected(status.error());
+    } else {
+      fmt::print("{}: {}\n", name, status.error().message);
+    }
+  }
+  return {};
+}
+
+Result<> carry_out(const AskRequest& request) {
+  if (request.command == "status") return ask_status(request);
+  const std::string path = EIDOLON_TRY(find_machine(request.name));
+  const Json answer = EIDOLON_TRY(ask(path, request.request));
+  if (request.command == "screenshot") return save_screenshot(request, answer);
+  if (const auto report = answer.find("report"); report != answer.end() && report->is_string())
+    fmt::print("{}\n", report->get<std::string>());
+  return {};
+}
+
+}  // namespace
+
+int ask_command(const AskRequest& request) {
+  try {
+    const Result<> done = carry_out(request);
+    if (done) return kExitOk;
+    std::fprintf(stderr, "eidolon: %s\n", done.error().message.c_str());
+  } catch (const Json::exception&) {
+    std::fprintf(stderr, "eidolon: the machine's answer makes no sense; is it of another version?\n");
+  }
+  return kExitHostError;
+}
+
+}  // namespace eidolon::control

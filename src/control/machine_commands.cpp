@@ -1,0 +1,108 @@
+#include "control/machine_commands.h"
+
+#include <unistd.h>
+
+#include <chrono>
+#include <future>
+
+#include "backend/png.h"
+#include "base/try.h"
+#include "control/base64.h"
+#include "control/input_commands.h"
+#include "device/display/renderer.h"
+
+namespace eidolon::control {
+
+namespace {
+
+using Json = nlohmann::json;
+using Answer = Result<Json>;
+
+Result<const device::display::Vga*> screen_of(const Commanded& on) {
+  if (on.machine.vga() == nullptr) return fail("this machine has no screen; start it without --vga none");
+  return on.machine.vga();
+}
+
+Answer status(const Json& /*request*/, const Commanded& on) {
+  Json answer = {{"name", on.name},
+                 {"pid", getpid()},
+                 {"state", on.machine.paused() ? "paused" : "running"},
+                 {"engine", engine_name(on.machine.engine().kind)},
+                 {"up_seconds", static_cast<double>(on.machine.up_time()) / 1e9}};
+  if (const auto* vga = on.machine.vga()) {
+    device::display::Capture capture;
+    vga->capture(capture);
+    answer["screen"] = {{"width", capture.mode.width}, {"height", capture.mode.height}};
+  }
+  return answer;
+}
+
+Answer screenshot(const Json& /*request*/, const Commanded& on) {
+  device::display::Renderer renderer(*EIDOLON_TRY(screen_of(on)));
+  renderer.refresh();
+  const auto file = EIDOLON_TRY(backend::encode_png(renderer.surface()));
+  return Json{
+      {"width", renderer.surface().width}, {"height", renderer.surface().height}, {"png", to_base64(file)}};
+}
+
+Answer stats(const Json& /*request*/, const Commanded& on) {
+  auto promise = std::make_shared<std::promise<std::string>>();
+  auto report = promise->get_future();
+  on.machine.ask_report([promise](const std::string& text) { promise->set_value(text); });
+  // The processor answers between two blocks, unless it is just ending.
+  if (report.wait_for(std::chrono::seconds(5)) != std::future_status::ready)
+    return fail("the processor does not answer; the machine may be ending");
+  return Json{{"report", report.get()}};
+}
+
+Answer stop(const Json& /*request*/, const Commanded& on) {
+  on.machine.stop();
+  return Json::object();
+}
+
+Answer power_down(const Json& /*request*/, const Commanded& on) {
+  on.machine.press_power_button();
+  return Json::object();
+}
+
+Answer reset(const Json& /*request*/, const Commanded& on) {
+  on.machine.press_reset_button();
+  return Json::object();
+}
+
+Answer pause(const Json& /*request*/, const Commanded& on) {
+  on.machine.pause();
+  return Json::object();
+}
+
+Answer resume(const Json& /*request*/, const Commanded& on) {
+  on.machine.resume();
+  return Json::object();
+}
+
+struct Command {
+  std::string_view name;
+  Answer (*carry_out)(const Json& request, const Commanded& on);
+};
+constexpr Command kCommands[] = {
+    {"status", status},        {"screenshot", screenshot}, {"keys", press_keys},
+    {"mouse", use_mouse},      {"stats", stats},           {"stop", stop},
+    {"powerdown", power_down}, {"reset", reset},           {"pause", pause},
+    {"resume", resume},
+};
+
+std::string known_commands() {
+  std::string names;
+  for (const Command& command : kCommands) names += (names.empty() ? "" : ", ") + std::string(command.name);
+  return names;
+}
+
+}  // namespace
+
+Answer carry_out_command(const std::string& name, const Json& request, const Commanded& on) {
+  for (const Command& command : kCommands)
+    if (command.name == name) return command.carry_out(request, on);
+  return fail("there is no command '{}'; there are {}", name, known_commands());
+}
+
+}  // namespace eidolon::control

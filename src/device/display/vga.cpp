@@ -1,0 +1,173 @@
+#include "device/display/vga.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+#include "device/display/ports.h"
+#include "device/display/text_mode.h"
+#include "device/display/vbe.h"
+#include "device/display/window.h"
+
+namespace eidolon::device::display {
+
+namespace {
+
+constexpr uint64_t kRegisterBytes = 4096;
+// Offsets in BAR 2.
+constexpr uint64_t kPortsOffset = 0x400, kPortsEnd = 0x420, kVbeOffset = 0x500, kVbeEnd = 0x516,
+                   kExtraOffset = 0x600, kExtraEnd = 0x608, kByteOrderOffset = 0x604;
+constexpr unsigned kFirstMappedPort = 0x3c0;
+constexpr uint32_t kLittleEndian = 0x1e1e1e1e;
+
+}  // namespace
+
+void Vga::Free::operator()(uint8_t* memory) const { std::free(memory); }
+
+Vga::Vga(const Clock& clock)
+    : Function("vga", {.vendor = 0x1234,
+                       .device = 0x1111,
+                       .class_code = 0x030000,
+                       .revision = 2,  // BAR 2 has the extra registers
+                       .subsystem_vendor = 0x1af4,
+                       .subsystem = 0x1100}),
+      clock_(clock),
+      memory_(static_cast<uint8_t*>(std::calloc(kMemoryBytes, 1))) {
+  if (memory_ == nullptr) throw std::bad_alloc();
+  add_bar(0, pci::BarKind::kMemory32, kMemoryBytes, frame_window_);
+  add_bar(2, pci::BarKind::kMemory32, kRegisterBytes, register_window_);
+}
+
+void Vga::reset_device() {
+  std::lock_guard lock(mutex_);
+  registers_ = power_on_registers();
+  std::ranges::fill(bytes(), 0);
+}
+
+void Vga::enter_text_mode() {
+  std::lock_guard lock(mutex_);
+  registers_ = text_mode_registers();
+  write_text_screen(bytes());
+}
+
+void Vga::capture(Capture& into) const {
+  std::lock_guard lock(mutex_);
+  into.registers = registers_;
+  into.mode = mode_of(registers_, kMemoryBytes);
+  into.blink = blink_at(clock_.now());
+  const bool packed = into.mode.kind == ModeKind::kPacked;
+  const size_t length = packed ? 0 : registers_.vbe_enabled() ? kMemoryBytes : kLegacyBytes;
+  into.memory.assign(memory_.get(), memory_.get() + length);
+}
+
+uint8_t Vga::port_read(unsigned offset) {
+  std::lock_guard lock(mutex_);
+  return read_port(registers_, static_cast<unsigned>(kPort) + offset, clock_.now());
+}
+
+void Vga::port_write(unsigned offset, uint8_t value) {
+  std::lock_guard lock(mutex_);
+  write_port(registers_, static_cast<unsigned>(kPort) + offset, value);
+}
+
+void Vga::set_vbe(unsigned index, uint16_t value) {
+  if (write_vbe(registers_, index, value, kMemoryBytes) != VbeEffect::kClearScreen) return;
+  std::ranges::fill(bytes().first(std::min(vbe_screen_bytes(registers_), kMemoryBytes)), 0);
+}
+
+uint64_t Vga::vbe_read(uint64_t offset, unsigned /*size*/) {
+  std::lock_guard lock(mutex_);
+  return offset == 0 ? registers_.vbe_index : read_vbe(registers_, registers_.vbe_index, kMemoryBytes);
+}
+
+void Vga::vbe_write(uint64_t offset, unsigned /*size*/, uint64_t value) {
+  std::lock_guard lock(mutex_);
+  if (offset == 0) {
+    registers_.vbe_index = static_cast<uint16_t>(value);
+  } else {
+    set_vbe(registers_.vbe_index, static_cast<uint16_t>(value));
+  }
+}
+
+uint64_t Vga::window_read(uint64_t offset, unsigned size) {
+  std::lock_guard lock(mutex_);
+  uint64_t value = 0;
+  for (unsigned i = 0; i < size; ++i)
+    value |= uint64_t{display::read_window(registers_, bytes(), static_cast<uint32_t>(offset) + i)}
+             << (8 * i);
+  return value;
+}
+
+void Vga::window_write(uint64_t offset, unsigned size, uint64_t value) {
+  std::lock_guard lock(mutex_);
+  for (unsigned i = 0; i < size; ++i)
+    display::write_window(registers_, bytes(), static_cast<uint32_t>(offset) + i,
+                          static_cast<uint8_t>(value >> (8 * i)));
+}
+
+uint64_t Vga::frame_read(uint64_t offset, unsigned size) {
+  std::lock_guard lock(mutex_);
+  uint64_t value = 0;
+  std::memcpy(&value, memory_.get() + offset, size);
+  return value;
+}
+
+void Vga::frame_write(uint64_t offset, unsigned size, uint64_t value) {
+  std::lock_guard lock(mutex_);
+  std::memcpy(memory_.get() + offset, &value, size);
+}
+
+uint64_t Vga::register_read(uint64_t offset, unsigned size) {
+  std::lock_guard lock(mutex_);
+  const auto end = offset + size;
+  if (offset >= kPortsOffset && end <= kPortsEnd) {
+    uint64_t value = 0;
+    const auto port = static_cast<unsigned>(offset - kPortsOffset) + kFirstMappedPort;
+    for (unsigned i = 0; i < size; ++i)
+      value |= uint64_t{read_port(registers_, port + i, clock_.now())} << (8 * i);
+    return value;
+  }
+  if (offset >= kVbeOffset && end <= kVbeEnd)
+    return size == 2 ? read_vbe(registers_, static_cast<unsigned>(offset - kVbeOffset) / 2, kMemoryBytes) : 0;
+  if (offset == kExtraOffset && size == 4) return kExtraEnd - kExtraOffset;
+  if (offset == kByteOrderOffset && size == 4) return kLittleEndian;
+  return 0;
+}
+
+/// The frame buffer's byte order can only be the little-endian one.
+void Vga::register_write(uint64_t offset, unsigned size, uint64_t value) {
+  std::lock_guard lock(mutex_);
+  const auto end = offset + size;
+  if (offset >= kPortsOffset && end <= kPortsEnd) {
+    const auto port = static_cast<unsigned>(offset - kPortsOffset) + kFirstMappedPort;
+    for (unsigned i = 0; i < size; ++i)
+      write_port(registers_, port + i, static_cast<uint8_t>(value >> (8 * i)));
+  } else if (offset >= kVbeOffset && end <= kVbeEnd && size == 2) {
+    set_vbe(static_cast<unsigned>(offset - kVbeOffset) / 2, static_cast<uint16_t>(value));
+  }
+}
+
+void Vga::save_device(StateWriter& to) const {
+  std::lock_guard lock(mutex_);
+  registers_fields(registers_, to);
+  size_t used = kMemoryBytes;
+  while (used > 0 && memory_.get()[used - 1] == 0) --used;
+  to(std::vector<uint8_t>(memory_.get(), memory_.get() + used));
+}
+
+void Vga::load_device(StateReader& from) {
+  Registers loaded{};
+  std::vector<uint8_t> used;
+  registers_fields(loaded, from);
+  from(used);
+  if (used.size() > kMemoryBytes) from.fail();
+  if (from.failed()) return;
+  sanitize(loaded, kMemoryBytes);
+  std::lock_guard lock(mutex_);
+  registers_ = loaded;
+  const auto rest = std::ranges::copy(used, bytes().begin()).out;
+  std::fill(rest, bytes().end(), 0);
+}
+
+}  // namespace eidolon::device::display

@@ -1,0 +1,89 @@
+// A VGA adapter as QEMU's "std" VGA is one: the registers and the window of a VGA, the Bochs display
+// interface, a linear frame buffer in BAR 0, and in BAR 2 all registers once more, as memory (QEMU:
+// docs/specs/standard-vga).
+//
+//   BAR 2   +0x000 EDID   +0x400 ports 0x3c0-0x3df   +0x500 the Bochs interface's registers, 16 bits each
+//           +0x600 size of the following, byte order of the frame buffer
+//
+// The picture is made by a Renderer, from what capture() copies.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "base/clock.h"
+#include "device/display/draw.h"
+#include "device/display/registers.h"
+#include "device/pci/function.h"
+#include "memory/io_window.h"
+
+namespace eidolon::device::display {
+
+/// What a Renderer needs to know at one moment.
+struct Capture {
+  Registers registers;
+  Mode mode;
+  Blink blink;
+  std::vector<uint8_t> memory;  ///< the first kLegacyBytes, or all if the mode can reach it; not of kPacked
+};
+
+class Vga final : public pci::Function {
+ public:
+  static constexpr uint64_t kPort = 0x3b0;
+  static constexpr uint64_t kPorts = 0x30;
+  static constexpr uint64_t kVbePort = 0x1ce;
+  static constexpr uint64_t kVbePorts = 3;  ///< 0x1d0 is another name of the data port
+  static constexpr uint32_t kMemoryBytes = 16 << 20;
+
+  explicit Vga(const Clock& clock);
+
+  [[nodiscard]] memory::IoHandler& ports() { return ports_window_; }
+  [[nodiscard]] memory::IoHandler& vbe_ports() { return vbe_window_; }
+  /// For kWindowBase.
+  [[nodiscard]] memory::IoHandler& window() { return legacy_window_; }
+
+  /// What a video BIOS does: 80x25 text, a font and the palette. For a machine without one.
+  void enter_text_mode();
+
+  // For a Renderer, from any thread.
+  void capture(Capture& into) const;
+  /// All of the display memory. The guest may be writing it.
+  [[nodiscard]] std::span<const uint8_t> memory() const { return {memory_.get(), kMemoryBytes}; }
+
+ protected:
+  void reset_device() override;
+  void save_device(StateWriter& to) const override;
+  void load_device(StateReader& from) override;
+
+ private:
+  [[nodiscard]] uint8_t port_read(unsigned offset);
+  void port_write(unsigned offset, uint8_t value);
+  [[nodiscard]] uint64_t vbe_read(uint64_t offset, unsigned size);
+  void vbe_write(uint64_t offset, unsigned size, uint64_t value);
+  [[nodiscard]] uint64_t window_read(uint64_t offset, unsigned size);
+  void window_write(uint64_t offset, unsigned size, uint64_t value);
+  [[nodiscard]] uint64_t frame_read(uint64_t offset, unsigned size);
+  void frame_write(uint64_t offset, unsigned size, uint64_t value);
+  [[nodiscard]] uint64_t register_read(uint64_t offset, unsigned size);
+  void register_write(uint64_t offset, unsigned size, uint64_t value);
+  void set_vbe(unsigned index, uint16_t value);
+
+  [[nodiscard]] std::span<uint8_t> bytes() { return {memory_.get(), kMemoryBytes}; }
+
+  const Clock& clock_;
+  mutable std::mutex mutex_;  ///< of everything below
+  Registers registers_ = power_on_registers();
+  struct Free {
+    void operator()(uint8_t* memory) const;
+  };
+  std::unique_ptr<uint8_t, Free> memory_;
+
+  memory::ByteWindow<Vga, &Vga::port_read, &Vga::port_write> ports_window_{*this};
+  memory::IoWindow<Vga, &Vga::vbe_read, &Vga::vbe_write> vbe_window_{*this};
+  memory::IoWindow<Vga, &Vga::window_read, &Vga::window_write> legacy_window_{*this};
+  memory::IoWindow<Vga, &Vga::frame_read, &Vga::frame_write> frame_window_{*this};
+  memory::IoWindow<Vga, &Vga::register_read, &Vga::register_write> register_window_{*this};
+};
+
+}  // namespace eidolon::device::display
