@@ -56,9 +56,10 @@ struct Board {
              .gates = {&pit_gate, &rtc_gate},
              .pins = {&router.pin(20), &router.pin(21), &router.pin(22), &router.pin(23)}}};
   AcpiPm pm{timers, router.isa(9), machine, 24};
-  KeyboardController keyboard{router.isa(1), router.isa(12), machine};
+  A20Gate a20;
+  KeyboardController keyboard{router.isa(1), router.isa(12), machine, a20};
   ResetControl reset_control{machine};
-  SystemControlPort port92{machine};
+  SystemControlPort port92{machine, a20};
   DebugExit debug_exit{machine};
   memory::IoBus ports;
   memory::IoBus mmio;

@@ -116,7 +116,7 @@ struct Board {
   } reset_control;
   pci::Root root{*memory, apics, irqs};
   pci::HostBridge bridge{root};
-  pci::Lpc lpc{root.pirq()};
+  pci::Lpc lpc{root};
   pci::ConfigPorts config_ports{root, reset_control};
 
   Board() {

@@ -1,5 +1,6 @@
 // The DSDT: processors, the PCI root bus with its windows and interrupts, the devices of the ISA bus, and how
 // to switch off.
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -56,6 +57,18 @@ Bytes routing(const PciConfig& pci, bool io_apic) {
   return aml::package(entries);
 }
 
+/// What is below and above configuration space.
+Bytes low_windows(const PciConfig& pci) {
+  const auto window = [](uint64_t begin, uint64_t end) {
+    if (begin >= end) return Bytes{};
+    return aml::memory_window32(static_cast<uint32_t>(begin), static_cast<uint32_t>(end - 1));
+  };
+  if (pci.config_base == 0) return window(pci.low_base, kIoApicBase);
+  const uint64_t config_end = pci.config_base + (kPciConfigEnd - kPciConfigBase);
+  return aml::join(
+      {window(pci.low_base, pci.config_base), window(std::max(pci.low_base, config_end), kIoApicBase)});
+}
+
 Bytes root_bus(const PciConfig& pci) {
   using namespace aml;
   Bytes windows = join({
@@ -63,10 +76,10 @@ Bytes root_bus(const PciConfig& pci) {
       io(0xcf8, 8),
       io_window(0, 0xcf7),
       io_window(0xd00, 0xffff),
-      memory_window32(static_cast<uint32_t>(kMmioHoleBase), static_cast<uint32_t>(kPciConfigBase - 1)),
+      low_windows(pci),
   });
   if (pci.high_base != 0)
-    windows = join({windows, memory_window64(pci.high_base, pci.high_base + kPciHighBytes - 1)});
+    windows = join({windows, memory_window64(pci.high_base, pci.high_base + pci.high_bytes - 1)});
   return device("PCI0", join({
                             name("_HID", eisa_id("PNP0A08")),  // PCI Express
                             name("_CID", eisa_id("PNP0A03")),
@@ -81,19 +94,30 @@ Bytes root_bus(const PciConfig& pci) {
                         }));
 }
 
-/// What is not a device's but not free either: the window to configuration space.
-Bytes board() {
+/// What is not a device's but not free either: the window to configuration space, the ports of power
+/// management and reset.
+Bytes board(const AcpiConfig& config) {
   using namespace aml;
-  return isa_device("MBRD", "PNP0C02", 0,
-                    {memory32(static_cast<uint32_t>(kPciConfigBase),
-                              static_cast<uint32_t>(kPciConfigEnd - kPciConfigBase))});
+  Bytes resources = join({io(config.pm_base, 0x80), io(0x92, 1)});
+  if (config.pci.config_base != 0)
+    resources = join({resources, memory32(static_cast<uint32_t>(config.pci.config_base),
+                                          static_cast<uint32_t>(kPciConfigEnd - kPciConfigBase))});
+  return isa_device("MBRD", "PNP0C02", 0, {resources});
+}
+
+/// QEMU's fw_cfg, by the name that its drivers know.
+Bytes firmware_configuration() {
+  using namespace aml;
+  return device("FWCF", join({name("_HID", text("QEMU0002")), name("_STA", integer(0xb)),
+                              name("_CRS", resource_template({io(0x510, 0xc)}))}));
 }
 
 Bytes devices(const AcpiConfig& config) {
   using namespace aml;
   return join({
       root_bus(config.pci),
-      board(),
+      board(config),
+      firmware_configuration(),
       isa_device("HPET", "PNP0103", 0, {memory32(static_cast<uint32_t>(kHpetBase), 0x400)}),
   });
 }

@@ -24,9 +24,12 @@ AcpiTable make_fadt(const AcpiConfig& config, uint32_t facs, uint32_t dsdt) {
   put(t, 40, dsdt);
   put<uint16_t>(t, 46, kSciIrq);
   // No SMI command port (offset 48): the machine is always in ACPI mode.
-  put<uint32_t>(t, 56, kPmEventPort);
-  put<uint32_t>(t, 64, kPmControlPort);
-  put<uint32_t>(t, 76, kPmTimerPort);
+  const uint16_t event_port = config.pm_base;
+  const auto control_port = static_cast<uint16_t>(event_port + kPmControlPort - kPmEventPort);
+  const auto timer_port = static_cast<uint16_t>(event_port + kPmTimerPort - kPmEventPort);
+  put<uint32_t>(t, 56, event_port);
+  put<uint32_t>(t, 64, control_port);
+  put<uint32_t>(t, 76, timer_port);
   put<uint8_t>(t, 88, 4);        // PM1_EVT_LEN
   put<uint8_t>(t, 89, 2);        // PM1_CNT_LEN
   put<uint8_t>(t, 91, 4);        // PM_TMR_LEN
@@ -40,9 +43,9 @@ AcpiTable make_fadt(const AcpiConfig& config, uint32_t facs, uint32_t dsdt) {
   put(t, 116, io_register(kResetPort, 1));
   put<uint8_t>(t, 128, kResetValue);
   put<uint64_t>(t, 140, dsdt);
-  put(t, 148, io_register(kPmEventPort, 4));
-  put(t, 172, io_register(kPmControlPort, 2));
-  put(t, 208, io_register(kPmTimerPort, 4));
+  put(t, 148, io_register(event_port, 4));
+  put(t, 172, io_register(control_port, 2));
+  put(t, 208, io_register(timer_port, 4));
   return finish_table(std::move(t));
 }
 
@@ -90,11 +93,11 @@ AcpiTable make_hpet(const AcpiConfig& config) {
   return finish_table(std::move(t));
 }
 
-AcpiTable make_mcfg() {
+AcpiTable make_mcfg(const AcpiConfig& config) {
   constexpr uint8_t kLastBus = ((kPciConfigEnd - kPciConfigBase) >> 20) - 1;
   AcpiTable t = begin_table("MCFG", 1);
   append<uint64_t>(t, 0);
-  append<uint64_t>(t, kPciConfigBase);
+  append<uint64_t>(t, config.pci.config_base);
   append<uint16_t>(t, 0);  // segment group
   append<uint8_t>(t, 0);   // first bus
   append<uint8_t>(t, kLastBus);

@@ -13,6 +13,7 @@ enum Opcode : uint8_t {
   kByte = 0x0a,
   kWord = 0x0b,
   kDword = 0x0c,
+  kString = 0x0d,
   kQword = 0x0e,
   kScope = 0x10,
   kBuffer = 0x11,
@@ -77,6 +78,8 @@ Bytes integer(uint64_t value) {
   if (value <= 0xffffffff) return number<uint32_t>(kDword, value);
   return number<uint64_t>(kQword, value);
 }
+
+Bytes text(std::string_view value) { return join({{kString}, Bytes(value.begin(), value.end()), {0}}); }
 
 Bytes eisa_id(std::string_view id) {
   uint32_t packed = 0;  // three letters of five bits, four hexadecimal digits; most significant byte first

@@ -14,6 +14,7 @@ using Bytes = std::vector<uint8_t>;
 [[nodiscard]] Bytes join(std::initializer_list<Bytes> parts);
 
 [[nodiscard]] Bytes integer(uint64_t value);
+[[nodiscard]] Bytes text(std::string_view value);
 /// "PNP0501" as the compressed number that stands for it.
 [[nodiscard]] Bytes eisa_id(std::string_view id);
 [[nodiscard]] Bytes package(std::initializer_list<Bytes> elements);

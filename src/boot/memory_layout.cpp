@@ -10,19 +10,38 @@ namespace eidolon::boot {
 
 using memory::RegionKind;
 
-Result<> add_ram(memory::GuestMemory& memory, uint64_t size) {
+namespace {
+
+Result<> check_size(uint64_t size) {
   if (size < kMinimumRam)
     return fail("{} KiB of memory is too little for a PC; give the guest at least {} MiB with --memory",
                 size >> 10, kMinimumRam >> 20);
   if ((size & x86::kPageMask) != 0)
     return fail("{} bytes of memory is not a whole number of pages; give --memory in MiB", size);
+  return {};
+}
+
+/// What begins at `base`, and goes on at 4 GiB if it does not fit below `hole`.
+Result<> add_high_ram(memory::GuestMemory& memory, uint64_t base, uint64_t size, uint64_t hole) {
+  EIDOLON_TRY(memory.add_region(base, std::min(size, hole) - base, RegionKind::kRam));
+  if (size > hole) EIDOLON_TRY(memory.add_region(kMmioHoleEnd, size - hole, RegionKind::kRam));
+  return {};
+}
+
+}  // namespace
+
+Result<> add_ram(memory::GuestMemory& memory, uint64_t size) {
+  EIDOLON_TRY(check_size(size));
   EIDOLON_TRY(memory.add_region(0, kLowRamEnd, RegionKind::kRam));
   EIDOLON_TRY(memory.add_region(kFirmwareBase, kFirmwareEnd - kFirmwareBase, RegionKind::kRam));
-  EIDOLON_TRY(
-      memory.add_region(kHighRamBase, std::min(size, kMmioHoleBase) - kHighRamBase, RegionKind::kRam));
-  if (size > kMmioHoleBase)
-    EIDOLON_TRY(memory.add_region(kMmioHoleEnd, size - kMmioHoleBase, RegionKind::kRam));
-  return {};
+  return add_high_ram(memory, kHighRamBase, size, kMmioHoleBase);
+}
+
+Result<> add_ram_for_firmware(memory::GuestMemory& memory, uint64_t size) {
+  EIDOLON_TRY(check_size(size));
+  EIDOLON_TRY(memory.add_region(0, kLowRamEnd, RegionKind::kRam));
+  EIDOLON_TRY(memory.add_region(kHighRamBase, kBehindA20 - kHighRamBase, RegionKind::kRam));
+  return add_high_ram(memory, kBehindA20, size, size > kFirmwareHole ? kFirmwareHoleOfLarge : kFirmwareHole);
 }
 
 std::vector<MapEntry> memory_map(const memory::GuestMemory& memory) {

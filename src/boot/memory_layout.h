@@ -14,6 +14,7 @@ namespace eidolon::boot {
 inline constexpr uint64_t kLowRamEnd = 0xa0000;
 inline constexpr uint64_t kFirmwareBase = 0xe0000;  ///< RAM that holds the ACPI tables; reserved to the guest
 inline constexpr uint64_t kFirmwareEnd = 0x100000;
+inline constexpr uint64_t kSmbiosAnchor = 0xf0000;  ///< in the firmware's range, behind the ACPI tables
 inline constexpr uint64_t kHighRamBase = 0x100000;
 inline constexpr uint64_t kMmioHoleBase = 0xc0000000;  ///< RAM ends here at the latest, and goes on at 4 GiB
 inline constexpr uint64_t kMmioHoleEnd = 0x100000000;
@@ -50,6 +51,15 @@ inline constexpr uint64_t kBootAreaEnd = 0x30000;
 /// Gives the machine `size` bytes of RAM: 0 to 640 KiB, the firmware's 128 KiB, and from 1 MiB on, so that
 /// RAM ends at `size` (the video hole is lost), or what is beyond 3 GiB goes on at 4 GiB.
 [[nodiscard]] Result<> add_ram(memory::GuestMemory& memory, uint64_t size);
+
+// With firmware: RAM ends where SeaBIOS and OVMF expect configuration space to begin at the earliest, or, if
+// it goes on at 4 GiB, at 2 GiB, which leaves room for BARs. What is between 768 KiB and 1 MiB is the
+// chipset's matter (device/pci/pam.h).
+inline constexpr uint64_t kFirmwareHole = 0xb0000000;
+inline constexpr uint64_t kFirmwareHoleOfLarge = 0x80000000;
+/// Real-mode code reaches up to here, and back to 0 if the A20 gate is closed: a region of its own.
+inline constexpr uint64_t kBehindA20 = 0x110000;
+[[nodiscard]] Result<> add_ram_for_firmware(memory::GuestMemory& memory, uint64_t size);
 
 /// An address range as E820, PVH and Multiboot report it.
 struct MapEntry {

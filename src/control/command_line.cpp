@@ -25,11 +25,11 @@ struct MachineText {
   std::string cpu = "host";
 };
 
-void describe_machine(CLI::App& command, MachineText& text) {
-  command
-      .add_option("--kernel", text.kernel, "Linux bzImage, vmlinux with a PVH note, or Multiboot 1 kernel")
-      ->type_name("FILE")
-      ->required();
+CLI::Option* describe_machine(CLI::App& command, MachineText& text) {
+  CLI::Option* kernel = command
+                            .add_option("--kernel", text.kernel,
+                                        "Linux bzImage, vmlinux with a PVH note, or Multiboot 1 kernel")
+                            ->type_name("FILE");
   command.add_option("--initrd", text.initrd, "initial RAM disk, or the module of a Multiboot kernel")
       ->type_name("FILE");
   command.add_option("--append", text.append, "the kernel's command line")->type_name("TEXT");
@@ -44,6 +44,7 @@ void describe_machine(CLI::App& command, MachineText& text) {
   command.add_option("--cpu", text.cpu, "processor model: host, x86-64-v2 or x86-64-v3")
       ->type_name("MODEL")
       ->capture_default_str();
+  return kernel;
 }
 
 Result<machine::MachineConfig> read_machine(const MachineText& text) {
@@ -59,6 +60,41 @@ Result<machine::MachineConfig> read_machine(const MachineText& text) {
   return config;
 }
 
+/// The options of a machine that starts from firmware, or of what guests are told on the side.
+struct FirmwareText {
+  std::string firmware, variables, log, boot;
+  std::vector<std::string> items, strings;
+};
+
+void describe_firmware(CLI::App& run, FirmwareText& text) {
+  run.add_option(
+         "--firmware", text.firmware,
+         "start from firmware instead of a kernel: bios (SeaBIOS), uefi (OVMF), or a ROM image. Without "
+         "--kernel and with a disk, bios is meant")
+      ->type_name("FIRMWARE");
+  run.add_option(
+         "--uefi-vars", text.variables,
+         "the machine's UEFI variables, made if the file is not there; without it they are forgotten at "
+         "the end")
+      ->type_name("FILE");
+  run.add_option("--boot", text.boot,
+                 "what firmware tries first: disk, cdrom, floppy and net, in the order wanted")
+      ->type_name("ORDER");
+  run.add_option("--firmware-log", text.log, "what firmware says on its debug port goes to this file")
+      ->type_name("FILE");
+  run.add_option(
+         "--fw-cfg", text.items,
+         "a file that the guest reads by fw_cfg: name=NAME,file=PATH or name=NAME,string=TEXT. May be "
+         "given several times")
+      ->type_name("ITEM")
+      ->allow_extra_args(false);
+  run.add_option("--smbios-string", text.strings,
+                 "a string for the guest in SMBIOS (type 11), such as a credential for systemd. May be given "
+                 "several times")
+      ->type_name("TEXT")
+      ->allow_extra_args(false);
+}
+
 struct RunText {
   MachineText machine;
   std::string engine = "auto";
@@ -66,6 +102,7 @@ struct RunText {
   std::vector<std::string> disks;
   std::vector<std::string> cdroms;
   std::vector<std::string> floppies;
+  FirmwareText firmware;
   std::string net = "none";
   std::vector<std::string> published;
   std::string vga = "std";
@@ -102,6 +139,7 @@ void describe_run(CLI::App& run, RunText& text) {
                  "Twice at most")
       ->type_name("FILE")
       ->allow_extra_args(false);
+  describe_firmware(run, text.firmware);
   run.add_option("--net", text.net, "none, or user: a virtio network card behind the host's own connections")
       ->type_name("NETWORK")
       ->capture_default_str();
@@ -139,6 +177,7 @@ Examples:
   eidolon run --kernel vmlinuz --initrd initrd.gz --append console=ttyS0
   eidolon run --kernel vmlinux --memory 2G --cpu x86-64-v3 --append "console=ttyS0 panic=-1" --no-reboot
   eidolon run --kernel vmlinuz --initrd initrd.img --append "root=/dev/vda console=ttyS0" --disk root.img --net user
+  eidolon run --firmware uefi --uefi-vars machine.vars --disk disk.img
   eidolon run --kernel test.elf --engine step --serial file:test.log)");
 }
 
@@ -159,9 +198,39 @@ Result<machine::NetworkConfig> read_network(const RunText& text) {
   return network;
 }
 
+Result<machine::FirmwareConfig> read_firmware(const RunText& text) {
+  const FirmwareText& typed = text.firmware;
+  machine::FirmwareConfig config;
+  const bool direct = !text.machine.kernel.empty();
+  if (direct && !typed.firmware.empty())
+    return fail("--kernel boots a kernel without firmware; leave out --kernel or --firmware");
+  if (direct && !(typed.variables.empty() && typed.boot.empty() && typed.log.empty()))
+    return fail(
+        "--uefi-vars, --boot and --firmware-log are about firmware, and --kernel boots without; leave out "
+        "one or the other");
+  if (!direct) {
+    if (!text.machine.initrd.empty() || !text.machine.append.empty())
+      return fail("--initrd and --append belong to a kernel; add --kernel");
+    if (typed.firmware.empty() && text.disks.empty() && text.cdroms.empty() && text.floppies.empty())
+      return fail(
+          "there is nothing to start; give a kernel with --kernel, a disk with --disk, or --firmware");
+    config = machine::find_firmware(typed.firmware.empty() ? "bios" : typed.firmware);
+    config.variables_path = typed.variables;
+    if (typed.firmware != "uefi" && typed.firmware.find('/') == std::string::npos && !typed.variables.empty())
+      return fail("--uefi-vars is about --firmware uefi; add that, or leave it out");
+  }
+  if (!typed.boot.empty()) config.boot_order = EIDOLON_TRY(machine::parse_boot_order(typed.boot));
+  for (const std::string& item : typed.items)
+    config.items.push_back(EIDOLON_TRY(machine::parse_fw_cfg_item(item)));
+  config.smbios_strings = typed.strings;
+  return config;
+}
+
 Result<RunRequest> read_run(const RunText& text) {
   RunRequest request;
   request.machine = EIDOLON_TRY(read_machine(text.machine));
+  request.machine.firmware = EIDOLON_TRY(read_firmware(text));
+  request.firmware_log = text.firmware.log;
   request.machine.engine = EIDOLON_TRY(machine::parse_engine_choice(text.engine));
   for (const std::string& disk : text.disks) request.machine.disks.push_back(EIDOLON_TRY(parse_disk(disk)));
   for (const std::string& disc : text.cdroms) request.machine.disks.push_back(EIDOLON_TRY(parse_cdrom(disc)));
@@ -181,6 +250,9 @@ Result<RunRequest> read_run(const RunText& text) {
   if (!text.name.empty()) EIDOLON_TRY(check_machine_name(text.name));
   request.name = text.name;
   request.control = text.control;
+  if (request.machine.engine == machine::EngineChoice::kLockstep && text.machine.kernel.empty())
+    return fail(
+        "--engine lockstep works without firmware, which changes what is where in memory; add --kernel");
   request.serial = EIDOLON_TRY(backend::parse_serial_target(text.serial));
   request.reboot = !text.no_reboot;
   request.statistics = text.statistics;
@@ -208,7 +280,7 @@ struct ExplainText {
 };
 
 void describe_explain(CLI::App& explain, ExplainText& text) {
-  describe_machine(explain, text.machine);
+  describe_machine(explain, text.machine)->required();
   explain
       .add_option("--at", text.at,
                   "linear address in the guest: 0x..., or with --symbols a name, or name+0x..")

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "backend/console.h"
+#include "backend/log_file.h"
 #include "backend/vnc.h"
 #include "base/try.h"
 #include "control/control_server.h"
@@ -126,10 +127,18 @@ int run_command(const RunRequest& request) {
   Console& user = **console;
   const auto output = [&user](std::span<const uint8_t> bytes) { user.output().write(bytes); };
 
+  Result<backend::LogFile> log = backend::LogFile::open(request.firmware_log);
+  if (!log) return complain(log.error(), kExitUsage);
+  if (!request.firmware_log.empty()) config.firmware.log = [&log](uint8_t byte) { log->put(byte); };
+  // Not the machine's, so that a reset of the guest leaves them as they are.
+  if (const Result<> opened = machine::open_variables(config.firmware); !opened)
+    return complain(opened.error(), kExitUsage);
+
   Result<std::unique_ptr<Machine>> machine = Machine::create(config, output);
   if (!machine) return complain(machine.error(), kExitUsage);
   // After the machine, so that a command line with a mistake in it empties no file.
   if (const Result<> opened = user.open_output(); !opened) return complain(opened.error(), kExitUsage);
+  log->start();
   backend::say(fmt::format("eidolon: engine {}: {}", engine_name((*machine)->engine().kind),
                            (*machine)->engine().reason));
 

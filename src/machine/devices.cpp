@@ -15,6 +15,7 @@ namespace eidolon::machine {
 using device::AcpiPm;
 using device::DebugExit;
 using device::DmaController;
+using device::FwCfg;
 using device::Hpet;
 using device::KeyboardController;
 using device::Pit;
@@ -61,19 +62,21 @@ std::array<interrupt::IrqLine*, Hpet::kPins> hpet_pins(interrupt::IrqRouter& irq
 
 Devices::Devices(TimerQueue& timers, device::MachineControl& control, memory::GuestMemory& memory,
                  Serial::Sink serial_sink)
-    : local_apic_(apic_bus_, timers, 0, true, &pic_),
+    : memory_(memory),
+      local_apic_(apic_bus_, timers, 0, true, &pic_),
       pit_(timers, pit_line_),
       rtc_(timers, rtc_line_, host_utc(), memory_sizes(memory)),
       hpet_(timers, {.legacy = {&irqs_.isa(0), &irqs_.isa(8)},
                      .gates = {&pit_line_, &rtc_line_},
                      .pins = hpet_pins(irqs_)}),
       serial_(irqs_.isa(4), std::move(serial_sink)),
-      keyboard_(irqs_.isa(1), irqs_.isa(12), control),
+      keyboard_(irqs_.isa(1), irqs_.isa(12), control, a20_),
       acpi_pm_(timers, irqs_.isa(AcpiPm::kSciIrq), control),
       reset_control_(control),
-      system_control_(control),
+      system_control_(control, a20_),
       debug_exit_(control),
       isa_dma_(memory),
+      fw_cfg_(memory),
       pci_(memory, apic_bus_, irqs_) {
   input_.add(static_cast<device::input::Keyboard&>(keyboard_));
   input_.add(static_cast<device::input::Pointer&>(keyboard_));
@@ -108,10 +111,11 @@ Result<> Devices::attach(memory::IoBus& ports, memory::IoBus& mmio) {
       {SystemControlPort::kPort, 1, system_control_, "port92"},
       {DebugExit::kPort, DebugExit::kPorts, debug_exit_, "debug exit"},
       {Serial::kCom1, Serial::kPorts, serial_, "serial0"},
-      {AcpiPm::kPort, AcpiPm::kPorts, acpi_pm_, "acpi pm"},
       {DmaController::kFirstPort, DmaController::kFirstPorts, isa_dma_.first_ports(), "isa dma"},
       {DmaController::kSecondPort, DmaController::kSecondPorts, isa_dma_.second_ports(), "isa dma, words"},
       {DmaController::kPagePort, DmaController::kPagePorts, isa_dma_.page_ports(), "isa dma pages"},
+      {FwCfg::kPort, FwCfg::kPorts, fw_cfg_, "fw_cfg"},
+      {FwCfg::kDmaPort, FwCfg::kDmaPorts, fw_cfg_.dma_ports(), "fw_cfg dma"},
       {ConfigPorts::kPort, ConfigPorts::kPorts, pci_config_, "pci configuration"},
   };
   const std::vector<Place> mmio_places = {
@@ -132,8 +136,15 @@ Result<> Devices::attach(memory::IoBus& ports, memory::IoBus& mmio) {
 }
 
 Result<> Devices::add(const MachineConfig& config, memory::IoBus& ports) {
-  EIDOLON_TRY(virtio_.add(config, pci_));
-  return disks_.add(config, {.pci = pci_, .ports = ports, .irqs = irqs_, .dma = isa_dma_, .rtc = rtc_},
+  EIDOLON_TRY(add_common_items(fw_cfg_, config, memory_));
+  EIDOLON_TRY(virtio_.add(config, pci_, boot_order_));
+  return disks_.add(config,
+                    {.pci = pci_,
+                     .ports = ports,
+                     .irqs = irqs_,
+                     .dma = isa_dma_,
+                     .rtc = rtc_,
+                     .order = boot_order_},
                     virtio_);
 }
 
@@ -159,7 +170,8 @@ Result<> Devices::configure_pci(memory::IoBus& ports, const memory::GuestMemory&
       .ports = {boot::kPciPortBase, boot::kPciPortEnd},
       .memory32 = {boot::kMmioHoleBase, boot::kPciConfigBase},
       .memory64 = {boot::pci_high_base(memory), boot::pci_high_base(memory) + boot::kPciHighBytes},
-      .config = boot::kPciConfigBase};
+      .config = boot::kPciConfigBase,
+      .pm = boot::kPmEventPort};
   EIDOLON_TRY(device::pci::place(pci_, host_bridge_, lpc_, windows));
   // PCI's interrupts are levels for the 8259 pair too.
   for (unsigned line = 0; line < device::pci::Pirq::kLines; ++line) {
@@ -168,6 +180,11 @@ Result<> Devices::configure_pci(memory::IoBus& ports, const memory::GuestMemory&
     ports.write(port, 1, ports.read(port, 1) | uint64_t{1} << irq % 8);
   }
   return {};
+}
+
+Result<> Devices::load_firmware(const MachineConfig& config, memory::IoBus& ports, memory::IoBus& mmio) {
+  EIDOLON_TRY(firmware_.load(config.firmware, memory_, host_bridge_, a20_, ports, mmio));
+  return add_firmware_items(fw_cfg_, config, memory_, pci(), boot_order_);
 }
 
 /// On the processor's thread, the only one that uses the bus. Where another device is, that one goes on
@@ -181,6 +198,7 @@ void Devices::move_local_apic(memory::IoBus& mmio, uint64_t address) {
 
 void Devices::attach(cpu::Cpu& processor) {
   local_apic_.attach(processor.events, {.hz = uint64_t{processor.model.tsc_khz()} * 1000});
+  firmware_.set_map_observer([&processor] { processor.mmu.invalidate_all(); });
 }
 
 }  // namespace eidolon::machine

@@ -9,11 +9,14 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "cpu/cpu.h"
+#include "device/chipset/a20_gate.h"
 #include "device/chipset/acpi_pm.h"
 #include "device/chipset/dma_controller.h"
+#include "device/chipset/fw_cfg.h"
 #include "device/chipset/hpet.h"
 #include "device/chipset/keyboard_controller.h"
 #include "device/chipset/pit.h"
+#include "device/chipset/pm_block.h"
 #include "device/chipset/reset_ports.h"
 #include "device/chipset/rtc.h"
 #include "device/chipset/serial.h"
@@ -30,7 +33,10 @@
 #include "interrupt/irq_router.h"
 #include "interrupt/local_apic.h"
 #include "interrupt/pic.h"
+#include "machine/boot_order.h"
 #include "machine/disks.h"
+#include "machine/firmware.h"
+#include "machine/guest_facts.h"
 #include "machine/machine_config.h"
 #include "machine/virtio_devices.h"
 #include "memory/guest_memory.h"
@@ -56,7 +62,11 @@ class Devices {
   void stop_waiting() { disks_.stop_waiting(); }
   /// Does on the PCI bus what firmware would do. After attach(), for a machine without firmware.
   Result<> configure_pci(memory::IoBus& ports, const memory::GuestMemory& memory);
-  /// Wires the bootstrap processor to its local APIC.
+  /// For a machine with firmware: puts it where the processor starts. After add().
+  Result<> load_firmware(const MachineConfig& config, memory::IoBus& ports, memory::IoBus& mmio);
+  /// What the guest can be told of the machine.
+  [[nodiscard]] PciParts pci() const { return {pci_, host_bridge_, lpc_, vga_ != nullptr}; }
+  /// Wires the bootstrap processor to its local APIC, and lets it know of changes of the memory map.
   void attach(cpu::Cpu& processor);
 
   [[nodiscard]] cpu::InterruptSource& interrupts() { return local_apic_; }
@@ -69,6 +79,7 @@ class Devices {
  private:
   void move_local_apic(memory::IoBus& mmio, uint64_t address);
 
+  memory::GuestMemory& memory_;
   interrupt::Pic pic_;
   interrupt::ApicBus apic_bus_;
   interrupt::IoApic io_apic_{apic_bus_};
@@ -81,20 +92,25 @@ class Devices {
   device::Rtc rtc_;
   device::Hpet hpet_;
   device::Serial serial_;
+  device::A20Gate a20_;
   device::KeyboardController keyboard_;
   device::AcpiPm acpi_pm_;
+  device::PmBlock pm_block_{acpi_pm_};
   device::ResetControl reset_control_;
   device::SystemControlPort system_control_;
   device::DebugExit debug_exit_;
   device::DmaController isa_dma_;
+  device::FwCfg fw_cfg_;
   device::pci::Root pci_;
   device::pci::ConfigPorts pci_config_{pci_, reset_control_};
   device::pci::HostBridge host_bridge_{pci_};
-  device::pci::Lpc lpc_{pci_.pirq()};
+  device::pci::Lpc lpc_{pci_, &pm_block_};
   device::input::Input input_;
   std::unique_ptr<device::display::Vga> vga_;
+  BootOrder boot_order_;
   Disks disks_;
   VirtioDevices virtio_;  ///< some on the media of disks_
+  Firmware firmware_;
 };
 
 }  // namespace eidolon::machine

@@ -1,6 +1,7 @@
 #include "machine/disks.h"
 
 #include "base/try.h"
+#include "device/pci/lpc.h"
 #include "machine/open_medium.h"
 
 namespace eidolon::machine {
@@ -8,15 +9,59 @@ namespace eidolon::machine {
 using device::storage::Medium;
 using device::storage::NvmeController;
 
+namespace {
+
+/// Where firmware finds the disks, in the order in which the controllers count them.
+class BootPaths {
+ public:
+  explicit BootPaths(device::pci::Root& root) : root_(root) {}
+  /// Of the disk that is added next.
+  [[nodiscard]] std::string next(DiskConfig::Interface interface) {
+    using device::storage::Ahci;
+    using device::storage::Ide;
+    switch (interface) {
+      case DiskConfig::Interface::kVirtio:
+        return BootOrder::pci_path("scsi", root_.free_device()) + "/disk@0,0";
+      case DiskConfig::Interface::kNvme:
+        return BootOrder::pci_path("pci8086,5845", root_.free_device()) + "/namespace@1,0";
+      case DiskConfig::Interface::kAhci:
+        return fmt::format("{}/drive@{:x}/disk@0",
+                           BootOrder::pci_path("pci8086,2922", Ahci::kDevice, Ahci::kFunction), ahci_++);
+      case DiskConfig::Interface::kIde: {
+        const unsigned place = ide_++;
+        return fmt::format("{}/drive@{:x}/disk@{:x}", BootOrder::pci_path("ide", Ide::kDevice, Ide::kFunction),
+                           place / Ide::kDrivesPerChannel, place % Ide::kDrivesPerChannel);
+      }
+      case DiskConfig::Interface::kFloppy:
+        return fmt::format("{}/fdc@03f0/floppy@{:x}", BootOrder::pci_path("isa", device::pci::Lpc::kDevice),
+                           floppies_++);
+    }
+    return {};
+  }
+
+ private:
+  device::pci::Root& root_;
+  unsigned ahci_ = 0, ide_ = 0, floppies_ = 0;
+};
+
+BootDevice kind_of(const DiskConfig& disk) {
+  if (disk.cdrom) return BootDevice::kCdrom;
+  return disk.interface == DiskConfig::Interface::kFloppy ? BootDevice::kFloppy : BootDevice::kDisk;
+}
+
+}  // namespace
+
 Result<> Disks::add(const MachineConfig& config, const Board& board, VirtioDevices& virtio) {
   constexpr size_t kMostDisks = 16;
   if (config.disks.size() > kMostDisks)
     return fail("{} disks are more than the {} that a machine can have; leave out some --disk",
                 config.disks.size(), kMostDisks);
+  BootPaths paths(board.pci);
   for (const DiskConfig& disk : config.disks) {
     Medium& medium = *media_.emplace_back(EIDOLON_TRY(open_medium(disk)));
     const size_t number = media_.size() - 1;
     const std::string serial = fmt::format("eidolon-disk{}", number);
+    board.order.add(kind_of(disk), paths.next(disk.interface));
     switch (disk.interface) {
       case DiskConfig::Interface::kVirtio:
         virtio.add_disk(board.pci, number, medium, serial);

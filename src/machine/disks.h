@@ -8,6 +8,7 @@
 #include "device/pci/root.h"
 #include "device/storage/medium.h"
 #include "device/storage/nvme_controller.h"
+#include "machine/boot_order.h"
 #include "machine/machine_config.h"
 #include "machine/pc_disks.h"
 #include "machine/virtio_devices.h"
@@ -23,6 +24,7 @@ class Disks {
     interrupt::IrqRouter& irqs;
     device::DmaController& dma;
     device::Rtc& rtc;
+    BootOrder& order;
   };
 
   /// Starts no thread. What becomes a virtio device belongs to `virtio`, which goes before this.

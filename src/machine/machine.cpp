@@ -14,15 +14,24 @@ namespace eidolon::machine {
 
 namespace {
 
-Result<std::unique_ptr<memory::GuestMemory>> make_memory(uint64_t bytes) {
+/// Besides RAM, for ROMs and for what is shown in RAM's place.
+constexpr uint64_t kExtraMemory = uint64_t{64} << 20;
+
+Result<std::unique_ptr<memory::GuestMemory>> make_memory(const MachineConfig& config) {
+  const uint64_t bytes = config.memory_bytes;
   // Memory is taken from the host only as the guest touches it, but a guest that believes in more than there
   // is will touch it.
   const uint64_t host =
       static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
   if (bytes > host)
     return fail("this host has only {} MiB of memory; give the guest less with --memory", host >> 20);
-  std::unique_ptr<memory::GuestMemory> memory = EIDOLON_TRY(memory::GuestMemory::create(bytes));
-  EIDOLON_TRY(boot::add_ram(*memory, bytes));
+  std::unique_ptr<memory::GuestMemory> memory =
+      EIDOLON_TRY(memory::GuestMemory::create(bytes + kExtraMemory));
+  if (config.kernel_path.empty()) {
+    EIDOLON_TRY(boot::add_ram_for_firmware(*memory, bytes));
+  } else {
+    EIDOLON_TRY(boot::add_ram(*memory, bytes));
+  }
   return memory;
 }
 
@@ -33,7 +42,7 @@ Result<std::unique_ptr<Machine>> Machine::create(const MachineConfig& config, Se
   EngineDecision decision = EIDOLON_TRY(decide_engine(config.engine, host_has_kvm_device()));
   // Two processors would draw different random numbers.
   if (decision.kind == EngineKind::kLockstep) model.hide_random_numbers();
-  std::unique_ptr<memory::GuestMemory> memory = EIDOLON_TRY(make_memory(config.memory_bytes));
+  std::unique_ptr<memory::GuestMemory> memory = EIDOLON_TRY(make_memory(config));
   std::unique_ptr<Machine> machine(
       new Machine(std::move(model), std::move(decision), std::move(memory), std::move(serial)));
   EIDOLON_TRY(machine->assemble(config));
@@ -63,24 +72,30 @@ Result<> Machine::assemble(const MachineConfig& config) {
   EIDOLON_TRY(devices_.attach(ports_, mmio_));
   if (config.vga) EIDOLON_TRY(devices_.add_vga(ports_, mmio_, clock_));
   EIDOLON_TRY(devices_.add(config, ports_));
-  EIDOLON_TRY(devices_.configure_pci(ports_, *memory_));
   devices_.attach(processor_);
   memory_->set_foreign_write_waker([this] { processor_.events.raise(cpu::kEventForeignWrite); });
   processor_.state.reset();
-  const boot::AcpiConfig acpi = {.hpet_block_id = device::Hpet::kBlockId,
-                                 .pm_timer_32bit = true,
-                                 .vga = config.vga,
-                                 .pci = {.high_base = boot::pci_high_base(*memory_)}};
-  const uint64_t rsdp = EIDOLON_TRY(boot::write_acpi(*memory_, acpi));
+  if (config.kernel_path.empty()) {
+    EIDOLON_TRY(devices_.load_firmware(config, ports_, mmio_));
+  } else {
+    EIDOLON_TRY(load_kernel(config));
+  }
+  engine_ = EIDOLON_TRY(make_engine(decision_.kind, processor_, config));
+  return {};
+}
+
+/// What firmware and a boot loader would do.
+Result<> Machine::load_kernel(const MachineConfig& config) {
+  EIDOLON_TRY(devices_.configure_pci(ports_, *memory_));
+  const uint64_t rsdp = EIDOLON_TRY(boot::write_acpi(*memory_, acpi_config(*memory_, devices_.pci())));
+  EIDOLON_TRY(boot::write_smbios(*memory_, smbios_config(*memory_, config.firmware)));
   const boot::BootRequest request = {.kernel_path = config.kernel_path,
                                      .initrd_path = config.initrd_path,
                                      .command_line = config.command_line,
                                      .rsdp = rsdp,
                                      .unpack = config.kernel_unpack,
                                      .text_screen = config.vga};
-  EIDOLON_TRY(boot::load_kernel(request, *memory_, processor_.state));
-  engine_ = EIDOLON_TRY(make_engine(decision_.kind, processor_, config));
-  return {};
+  return boot::load_kernel(request, *memory_, processor_.state);
 }
 
 Ending Machine::run() {

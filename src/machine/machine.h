@@ -33,7 +33,8 @@ class Machine final : private device::MachineControl {
   /// Gets what the guest writes to its serial port, on the processor's thread.
   using SerialSink = std::function<void(std::span<const uint8_t>)>;
 
-  /// Loads the kernel and leaves the processor at its entry. Starts no thread. The error is one sentence.
+  /// Loads the kernel and leaves the processor at its entry, or the firmware and leaves it at its reset
+  /// vector. Starts no thread. The error is one sentence.
   static Result<std::unique_ptr<Machine>> create(const MachineConfig& config, SerialSink serial);
   ~Machine() override;
 
@@ -77,6 +78,7 @@ class Machine final : private device::MachineControl {
   Machine(cpu::CpuidModel model, EngineDecision decision, std::unique_ptr<memory::GuestMemory> memory,
           SerialSink serial);
   Result<> assemble(const MachineConfig& config);
+  Result<> load_kernel(const MachineConfig& config);
 
   // device::MachineControl
   void power_off() override { end({.kind = Ending::Kind::kPowerOff}); }

@@ -11,6 +11,7 @@
 #include "backend/published_port.h"
 #include "boot/loader.h"
 #include "engine/translate/observer.h"
+#include "machine/firmware_config.h"
 
 namespace eidolon::machine {
 
@@ -40,7 +41,7 @@ struct NetworkConfig {
 };
 
 struct MachineConfig {
-  std::string kernel_path;
+  std::string kernel_path;  ///< empty: firmware starts what it finds
   std::optional<std::string> initrd_path;
   std::string command_line;
   boot::KernelUnpack kernel_unpack = boot::KernelUnpack::kHost;
@@ -50,6 +51,7 @@ struct MachineConfig {
   std::vector<DiskConfig> disks;
   NetworkConfig network;
   bool vga = true;  ///< a VGA adapter
+  FirmwareConfig firmware;
   /// Lockstep begins when the guest first writes to this port, not at once.
   std::optional<uint16_t> lockstep_from_port;
   /// Takes samples of where the time goes, for the report.

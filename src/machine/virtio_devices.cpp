@@ -8,10 +8,11 @@
 
 namespace eidolon::machine {
 
-Result<> VirtioDevices::add(const MachineConfig& config, device::pci::Root& root) {
+Result<> VirtioDevices::add(const MachineConfig& config, device::pci::Root& root, BootOrder& order) {
   // A recording cannot hold what a device's thread writes into memory.
-  if (config.engine != EngineChoice::kLockstep) put(root, std::make_unique<device::virtio::Rng>("virtio-rng0"));
-  return add_network(config, root);
+  if (config.engine != EngineChoice::kLockstep)
+    put(root, std::make_unique<device::virtio::Rng>("virtio-rng0"));
+  return add_network(config, root, order);
 }
 
 void VirtioDevices::add_disk(device::pci::Root& root, size_t number, device::storage::Medium& medium,
@@ -20,9 +21,10 @@ void VirtioDevices::add_disk(device::pci::Root& root, size_t number, device::sto
                                                     std::move(serial)));
 }
 
-Result<> VirtioDevices::add_network(const MachineConfig& config, device::pci::Root& root) {
+Result<> VirtioDevices::add_network(const MachineConfig& config, device::pci::Root& root, BootOrder& order) {
   if (config.network.kind == NetworkConfig::Kind::kNone) return {};
   network_ = EIDOLON_TRY(backend::UserNetwork::create(config.network.published));
+  order.add(BootDevice::kNetwork, BootOrder::pci_path("ethernet", root.free_device()) + "/ethernet-phy@0");
   put(root,
       std::make_unique<device::virtio::Net>("virtio-net0", *network_, device::virtio::Net::kFirstAddress));
   return {};

@@ -9,6 +9,7 @@
 #include "device/pci/root.h"
 #include "device/storage/medium.h"
 #include "device/virtio/pci_transport.h"
+#include "machine/boot_order.h"
 #include "machine/machine_config.h"
 
 namespace eidolon::machine {
@@ -16,7 +17,7 @@ namespace eidolon::machine {
 class VirtioDevices {
  public:
   /// All but the disks. Opens what the devices stand on. Starts no thread.
-  Result<> add(const MachineConfig& config, device::pci::Root& root);
+  Result<> add(const MachineConfig& config, device::pci::Root& root, BootOrder& order);
   /// `medium` outlives remove_all().
   void add_disk(device::pci::Root& root, size_t number, device::storage::Medium& medium, std::string serial);
   /// Ends their threads, and them. Once, before what they interrupt is destroyed.
@@ -29,7 +30,7 @@ class VirtioDevices {
     std::unique_ptr<device::virtio::Device> device;
   };
   void put(device::pci::Root& root, std::unique_ptr<device::virtio::Device> device);
-  Result<> add_network(const MachineConfig& config, device::pci::Root& root);
+  Result<> add_network(const MachineConfig& config, device::pci::Root& root, BootOrder& order);
 
   std::unique_ptr<device::net::Link> network_;
   std::vector<Slot> slots_;  ///< after what they stand on

@@ -39,7 +39,8 @@ class Ps2Test : public DeviceTest {
   void raw() { command_byte(0x07); }
 
   RecordingLine mouse_irq;
-  KeyboardController kbc{irq, mouse_irq, machine};
+  A20Gate a20;
+  KeyboardController kbc{irq, mouse_irq, machine, a20};
 };
 
 TEST_F(Ps2Test, KeysComeTranslatedAsABiosLeavesIt) {

@@ -66,7 +66,8 @@ class KeyboardControllerTest : public DeviceTest {
   uint8_t status() { return static_cast<uint8_t>(kbc.status_port().io_read(0, 1)); }
   uint8_t data() { return static_cast<uint8_t>(kbc.data_port().io_read(0, 1)); }
   RecordingLine mouse_irq;
-  KeyboardController kbc{irq, mouse_irq, machine};
+  A20Gate a20;
+  KeyboardController kbc{irq, mouse_irq, machine, a20};
 };
 
 TEST_F(KeyboardControllerTest, PassesItsSelfTests) {
@@ -102,12 +103,18 @@ TEST_F(KeyboardControllerTest, PulseAndOutputPortReset) {
 }
 
 TEST_F(KeyboardControllerTest, A20BitCanBeSwitched) {
+  std::vector<bool> seen;
+  a20.set_observer([&seen](bool open) { seen.push_back(open); });
   command(0xdd);
   command(0xd0);
   EXPECT_EQ(data() & 2, 0);
   command(0xdf);
   command(0xd0);
   EXPECT_EQ(data() & 2, 2);
+  command(0xd1);
+  data(0xdd);
+  EXPECT_FALSE(a20.open());
+  EXPECT_EQ(seen, (std::vector<bool>{false, true, false})) << "changes only";
 }
 
 class ResetPortsTest : public DeviceTest {};
@@ -133,12 +140,30 @@ TEST_F(ResetPortsTest, APciConfigurationAddressIsNotAReset) {
 }
 
 TEST_F(ResetPortsTest, Port92ResetsAndSwitchesA20) {
-  SystemControlPort port(machine);
+  A20Gate a20;
+  SystemControlPort port(machine, a20);
   EXPECT_EQ(port.io_read(0, 1), 0x02u);
   port.io_write(0, 1, 0x00);
   EXPECT_EQ(machine.resets, 0u);
+  EXPECT_FALSE(a20.open());
+  a20.set(true);  // by the keyboard controller
+  EXPECT_EQ(port.io_read(0, 1), 0x02u);
   port.io_write(0, 1, 0x01);
   EXPECT_EQ(machine.resets, 1u);
+}
+
+TEST_F(ResetPortsTest, Port92SavesTheGate) {
+  A20Gate a20;
+  SystemControlPort port(machine, a20);
+  port.io_write(0, 1, 0x40);
+  StateWriter writer;
+  port.save(writer);
+  port.reset();
+  EXPECT_TRUE(a20.open());
+  StateReader reader(writer.bytes());
+  port.load(reader);
+  EXPECT_FALSE(a20.open());
+  EXPECT_EQ(port.io_read(0, 1), 0x40u);
 }
 
 TEST_F(ResetPortsTest, DebugExitPassesItsValueOn) {

@@ -119,7 +119,7 @@ class PciTest : public testing::Test {
   interrupt::IrqRouter irqs{&pic, &io_apic};
   Root root{*memory, apics, irqs};
   HostBridge bridge{root};
-  Lpc lpc{root.pirq()};
+  Lpc lpc{root};
   SampleDevice sample;
   ResetByte reset_byte;
   ConfigPorts config_ports{root, reset_byte};

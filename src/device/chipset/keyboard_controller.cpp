@@ -44,8 +44,9 @@ enum Command : uint8_t {
 
 }  // namespace
 
-KeyboardController::KeyboardController(IrqLine& keyboard_irq, IrqLine& mouse_irq, MachineControl& machine)
-    : keyboard_irq_(keyboard_irq), mouse_irq_(mouse_irq), machine_(machine) {
+KeyboardController::KeyboardController(IrqLine& keyboard_irq, IrqLine& mouse_irq, MachineControl& machine,
+                                       A20Gate& a20)
+    : keyboard_irq_(keyboard_irq), mouse_irq_(mouse_irq), machine_(machine), a20_(a20) {
   reset();
 }
 
@@ -62,7 +63,7 @@ void KeyboardController::power_on() {
   output_ = 0;
   status_ = kStatusSystem | kStatusUnlocked;
   memory_ = {kByteInterrupt | kByteSystem | kByteTranslate | kByteAuxOff};
-  output_port_ = 0xcc | kPortNotReset | kPortA20;
+  output_port_ = 0xcc | kPortNotReset;
   awaiting_ = 0;
   update_irq();
 }
@@ -132,13 +133,11 @@ bool KeyboardController::command(uint8_t value) {
       put(0x80);
       break;  // not locked
     case kReadOutput:
-      put(output_port_);
+      put(static_cast<uint8_t>(output_port_ | (a20_.open() ? kPortA20 : 0)));
       break;
     case kA20Off:
-      output_port_ &= static_cast<uint8_t>(~kPortA20);
-      break;
     case kA20On:
-      output_port_ |= kPortA20;
+      a20_.set(value == kA20On);
       break;
     case kWriteOutput:
     case kLoopKeyboard:
@@ -164,7 +163,8 @@ bool KeyboardController::data(uint8_t value) {
   }
   switch (command) {
     case kWriteOutput:
-      output_port_ = value;
+      output_port_ = value & static_cast<uint8_t>(~kPortA20);
+      a20_.set((value & kPortA20) != 0);
       return (value & kPortNotReset) == 0;
     case kLoopKeyboard:
       put(value);
@@ -265,6 +265,7 @@ void KeyboardController::load(StateReader& from) {
     power_on();
     return;
   }
+  output_port_ &= static_cast<uint8_t>(~kPortA20);
   fill();
   update_irq();
 }

@@ -4,6 +4,7 @@
 
 #include <mutex>
 
+#include "device/chipset/a20_gate.h"
 #include "device/chipset/ps2_keyboard.h"
 #include "device/chipset/ps2_mouse.h"
 #include "device/device.h"
@@ -23,7 +24,8 @@ class KeyboardController final : public Device,
   [[nodiscard]] memory::IoHandler& data_port() { return *this; }
   [[nodiscard]] memory::IoHandler& status_port() { return status_window_; }
 
-  KeyboardController(IrqLine& keyboard_irq, IrqLine& mouse_irq, MachineControl& machine);
+  /// The A20 gate's state is a bit of the output port.
+  KeyboardController(IrqLine& keyboard_irq, IrqLine& mouse_irq, MachineControl& machine, A20Gate& a20);
 
   [[nodiscard]] uint64_t io_read(uint64_t offset, unsigned size) override;
   void io_write(uint64_t offset, unsigned size, uint64_t value) override;
@@ -62,14 +64,15 @@ class KeyboardController final : public Device,
   IrqLine& keyboard_irq_;
   IrqLine& mouse_irq_;
   MachineControl& machine_;
+  A20Gate& a20_;
   Ps2Keyboard keyboard_;
   Ps2Mouse mouse_;
   Set1Translation translation_;
   uint8_t output_ = 0;
   uint8_t status_ = 0;
   std::array<uint8_t, 32> memory_{};  ///< the first byte is the command byte
-  uint8_t output_port_ = 0;
-  uint8_t awaiting_ = 0;  ///< the command whose data byte comes next, or 0
+  uint8_t output_port_ = 0;           ///< less the bit of the A20 gate
+  uint8_t awaiting_ = 0;              ///< the command whose data byte comes next, or 0
   StatusWindow status_window_{*this};
 };
 

@@ -36,25 +36,36 @@ void ResetControl::load(StateReader& from) {
   if (!from.failed()) value_ = value & kResetWritable;
 }
 
-uint64_t SystemControlPort::io_read(uint64_t /*offset*/, unsigned /*size*/) { return value_; }
+uint64_t SystemControlPort::io_read(uint64_t /*offset*/, unsigned /*size*/) {
+  return uint64_t{value_} | (a20_.open() ? kA20 : 0);
+}
+
+void SystemControlPort::reset() {
+  value_ = 0;
+  a20_.set(true);
+}
 
 void SystemControlPort::io_write(uint64_t /*offset*/, unsigned /*size*/, uint64_t value) {
-  const uint8_t before = value_.exchange(static_cast<uint8_t>(value));
+  const uint8_t before = value_.exchange(static_cast<uint8_t>(value & ~uint64_t{kA20}));
+  a20_.set((value & kA20) != 0);
   if ((value & ~uint64_t{before} & kFastReset) != 0) machine_.reset();
 }
 
 void SystemControlPort::save(StateWriter& to) const {
   to.begin(name(), 1);
-  to(value_.load());
+  to(value_.load(), a20_.open());
   to.end();
 }
 
 void SystemControlPort::load(StateReader& from) {
   uint8_t value = 0;
+  bool open = false;
   from.begin(name());
-  from(value);
+  from(value, open);
   from.end();
-  if (!from.failed()) value_ = value;
+  if (from.failed()) return;
+  value_ = value & static_cast<uint8_t>(~kA20);
+  a20_.set(open);
 }
 
 uint64_t DebugExit::io_read(uint64_t /*offset*/, unsigned size) { return mask_below(size * 8); }

@@ -4,6 +4,7 @@
 
 #include <atomic>
 
+#include "device/chipset/a20_gate.h"
 #include "device/device.h"
 #include "device/machine_control.h"
 
@@ -33,18 +34,19 @@ class SystemControlPort final : public Device, public memory::IoHandler {
  public:
   static constexpr uint64_t kPort = 0x92;
 
-  explicit SystemControlPort(MachineControl& machine) : machine_(machine) {}
+  SystemControlPort(MachineControl& machine, A20Gate& a20) : machine_(machine), a20_(a20) {}
   [[nodiscard]] uint64_t io_read(uint64_t offset, unsigned size) override;
   void io_write(uint64_t offset, unsigned size, uint64_t value) override;
   [[nodiscard]] std::string_view name() const override { return "port92"; }
-  void reset() override { value_ = kA20; }
+  void reset() override;
   void save(StateWriter& to) const override;
   void load(StateReader& from) override;
 
  private:
   static constexpr uint8_t kA20 = 0x02;
   MachineControl& machine_;
-  std::atomic<uint8_t> value_{kA20};
+  A20Gate& a20_;
+  std::atomic<uint8_t> value_{0};  ///< less kA20, which is the gate's
 };
 
 /// No state: its write ends the machine.

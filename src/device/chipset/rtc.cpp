@@ -45,6 +45,10 @@ void Rtc::fill_memory(const MemorySizes& memory) {
   put16(0x5b, high);
   memory_[0x5d] = static_cast<uint8_t>(high >> 16);
   memory_[0x14] = 0x02;  // equipment: a coprocessor
+  // Where SeaBIOS has the order to boot in, for devices that its list by path does not name: disk, CD-ROM,
+  // floppy.
+  memory_[0x3d] = 0x32;
+  memory_[0x38] = 0x10;
   sum_memory();
 }
 

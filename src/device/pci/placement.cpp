@@ -36,6 +36,7 @@ Result<> place_bar(Function& function, const Bar& bar, Windows& windows) {
 Result<> place(Root& root, HostBridge& bridge, Lpc& lpc, const Windows& windows) {
   Windows left = windows;
   bridge.enable_window(windows.config);
+  lpc.enable_pm(windows.pm);
   for (unsigned line = 0; line < Pirq::kLines; ++line) lpc.route(line, irq_of_line(line));
   for (const Root::Place& at : root.places()) {
     Function& function = *at.occupant;

@@ -18,6 +18,7 @@ struct Windows {
   Range memory32;
   Range memory64;  ///< for 64-bit BARs that memory32 has no room for
   uint64_t config;
+  uint16_t pm = 0x600;  ///< the ports of power management
 };
 
 /// The 8259 interrupt of a PIRQ line as place() routes it.
