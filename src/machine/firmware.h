@@ -6,7 +6,7 @@
 
 #include "base/result.h"
 #include "device/chipset/a20_gate.h"
-#include "device/chipset/cfi_flash.h"
+#include "device/storage/cfi_flash.h"
 #include "device/chipset/debug_console.h"
 #include "device/pci/host_bridge.h"
 #include "device/pci/pam.h"

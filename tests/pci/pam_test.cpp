@@ -19,7 +19,7 @@ class PamTest : public testing::Test {
     bridge.connect(pam);
     root.add(0, 0, bridge);
   }
-  void set(unsigned pam, uint8_t value) { root.config_write(0, 0, kPam0 + pam, 1, value); }
+  void set(unsigned index, uint8_t value) { root.config_write(0, 0, kPam0 + index, 1, value); }
   std::optional<uint8_t> at(uint64_t address) {
     uint8_t value = 0;
     return memory->read(address, &value, 1) ? std::optional(value) : std::nullopt;
@@ -72,14 +72,14 @@ TEST_F(PamTest, TranslationsOfWhatWasShownAreDropped) {
 }
 
 TEST_F(PamTest, EachHalfIsASegmentOf16KiB) {
-  for (unsigned pam = 1; pam <= 6; ++pam) {
-    const uint64_t base = 0xc0000 + (pam - 1) * 0x8000;
-    set(pam, 0x03);
-    store(base, static_cast<uint8_t>(pam));
+  for (unsigned index = 1; index <= 6; ++index) {
+    const uint64_t base = 0xc0000 + (index - 1) * 0x8000;
+    set(index, 0x03);
+    store(base, static_cast<uint8_t>(index));
     store(base + 0x4000, 0x77);
-    EXPECT_EQ(at(base), pam);
+    EXPECT_EQ(at(base), index);
     EXPECT_NE(at(base + 0x4000), 0x77);
-    set(pam, 0x33);
+    set(index, 0x33);
     EXPECT_EQ(at(base + 0x4000), 0) << "its RAM was not written";
     store(base + 0x7fff, 0x78);
     EXPECT_EQ(at(base + 0x7fff), 0x78);
@@ -106,18 +106,18 @@ TEST_F(LpcTest, PowerManagementIsWhereItsRegisterSays) {
     void io_write(uint64_t, unsigned, uint64_t) override {}
   } pm;
   Root other(*memory, apics, irqs);
-  Lpc bridge(other, &pm);
-  other.add(Lpc::kDevice, 0, bridge);
+  Lpc other_lpc(other, &pm);
+  other.add(Lpc::kDevice, 0, other_lpc);
   EXPECT_EQ(other.ports().io_read(0x608, 1), 0xffu);
   other.config_write(0, Lpc::kDevice << 3, 0x40, 4, 0xb001);
   EXPECT_EQ(other.ports().io_read(0xb008, 1), 0xffu) << "not enabled";
   other.config_write(0, Lpc::kDevice << 3, 0x44, 1, 0x80);
   EXPECT_EQ(other.ports().io_read(0xb008, 1), 0x48u);
-  EXPECT_EQ(bridge.pm_base(), 0xb000);
+  EXPECT_EQ(other_lpc.pm_base(), 0xb000);
   other.config_write(0, Lpc::kDevice << 3, 0x40, 4, 0x0600);
   EXPECT_EQ(other.ports().io_read(0xb008, 1), 0xffu);
   EXPECT_EQ(other.ports().io_read(0x67f, 1), 0x40u + 0x7f);
-  bridge.reset();
+  other_lpc.reset();
   EXPECT_EQ(other.ports().io_read(0x608, 1), 0xffu);
 }
 

@@ -76,9 +76,12 @@ void Vga::set_vbe(unsigned index, uint16_t value) {
   std::ranges::fill(bytes().first(std::min(vbe_screen_bytes(registers_), kMemoryBytes)), 0);
 }
 
-uint64_t Vga::vbe_read(uint64_t offset, unsigned /*size*/) {
+/// The registers have 16 bits; a byte's access gets the lower half.
+uint64_t Vga::vbe_read(uint64_t offset, unsigned size) {
   std::lock_guard lock(mutex_);
-  return offset == 0 ? registers_.vbe_index : read_vbe(registers_, registers_.vbe_index, kMemoryBytes);
+  const uint16_t value =
+      offset == 0 ? registers_.vbe_index : read_vbe(registers_, registers_.vbe_index, kMemoryBytes);
+  return size == 1 ? value & 0xffu : value;
 }
 
 void Vga::vbe_write(uint64_t offset, unsigned /*size*/, uint64_t value) {

@@ -1,4 +1,4 @@
-#include "device/chipset/cfi_flash.h"
+#include "device/storage/cfi_flash.h"
 
 #include <gtest/gtest.h>
 
