@@ -37,6 +37,7 @@ void clear(std::span<const iovec> parts) {
 
 void copy_out(std::span<const uint8_t> from, std::span<const iovec> into) {
   for (const iovec& part : into) {
+    if (part.iov_len == 0) continue;  // such a part may have no address
     std::memcpy(part.iov_base, from.data(), part.iov_len);
     from = from.subspan(part.iov_len);
   }
