@@ -16,6 +16,7 @@
 #include "device/chipset/reset_ports.h"
 #include "device/chipset/rtc.h"
 #include "device/chipset/serial.h"
+#include "input.h"
 #include "interrupt/irq_router.h"
 #include "interrupt/local_apic.h"
 #include "memory/io_bus.h"
@@ -102,23 +103,7 @@ struct Board {
   }
 };
 
-/// The input, as a source of numbers; zeros when it is used up.
-class Input {
- public:
-  explicit Input(std::span<const uint8_t> bytes) : bytes_(bytes) {}
-  [[nodiscard]] bool empty() const { return bytes_.empty(); }
-  template <typename T>
-  T take() {
-    T value{};
-    const size_t length = std::min(sizeof(T), bytes_.size());
-    std::memcpy(&value, bytes_.data(), length);
-    bytes_ = bytes_.subspan(length);
-    return value;
-  }
-
- private:
-  std::span<const uint8_t> bytes_;
-};
+using Input = fuzz::InputBytes;
 
 /// Small values, all ones and single bits find more than uniform ones do.
 uint64_t take_value(Input& input) {

@@ -8,28 +8,14 @@
 #include "base/assert.h"
 #include "device/display/renderer.h"
 #include "device/display/window.h"
+#include "input.h"
 
 namespace {
 
 using namespace eidolon;
 using namespace eidolon::device::display;
 
-class Input {
- public:
-  explicit Input(std::span<const uint8_t> bytes) : bytes_(bytes) {}
-  [[nodiscard]] bool empty() const { return bytes_.empty(); }
-  template <typename T>
-  T take() {
-    T value{};
-    const size_t length = std::min(sizeof(T), bytes_.size());
-    std::memcpy(&value, bytes_.data(), length);
-    bytes_ = bytes_.subspan(length);
-    return value;
-  }
-
- private:
-  std::span<const uint8_t> bytes_;
-};
+using Input = fuzz::InputBytes;
 
 void access(memory::IoHandler& handler, uint64_t length, Input& input, unsigned largest) {
   const unsigned size = 1u << input.take<uint8_t>() % (largest + 1);

@@ -16,6 +16,7 @@
 #include "device/pci/lpc.h"
 #include "device/pci/placement.h"
 #include "device/storage/medium.h"
+#include "input.h"
 #include "interrupt/irq_router.h"
 #include "interrupt/local_apic.h"
 #include "memory/io_bus.h"
@@ -66,19 +67,9 @@ class SmallMedium final : public storage::Medium {
   std::atomic<uint8_t> sum_{0};
 };
 
-/// The input, as a source of numbers; zeros when it is used up.
-class Input {
+class Input : public InputBytes {
  public:
-  explicit Input(std::span<const uint8_t> bytes) : bytes_(bytes) {}
-  [[nodiscard]] bool empty() const { return bytes_.empty(); }
-  template <typename T>
-  T take() {
-    T value{};
-    const size_t length = std::min(sizeof(T), bytes_.size());
-    std::memcpy(&value, bytes_.data(), length);
-    bytes_ = bytes_.subspan(length);
-    return value;
-  }
+  using InputBytes::InputBytes;
   /// Small numbers and places in memory find more than uniform ones.
   uint64_t value() {
     const auto kind = take<uint8_t>();
@@ -93,9 +84,6 @@ class Input {
         return take<uint64_t>();
     }
   }
-
- private:
-  std::span<const uint8_t> bytes_;
 };
 
 /// Devices are added to `root` from 00:01.0 on, then place() gives them addresses.
