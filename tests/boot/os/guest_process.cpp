@@ -93,11 +93,19 @@ bool GuestProcess::read_more(Deadline deadline) {
 }
 
 bool GuestProcess::wait_for(std::string_view text, std::chrono::seconds limit) {
+  return wait_for_any({text}, limit);
+}
+
+bool GuestProcess::wait_for_any(std::initializer_list<std::string_view> texts, std::chrono::seconds limit) {
   const Deadline deadline = steady_clock::now() + limit;
   for (bool more = true;; more = read_more(deadline)) {
-    const size_t at = output_.find(text, seen_);
-    if (at != std::string::npos) {
-      seen_ = at + text.size();
+    size_t end = std::string::npos;
+    for (const std::string_view text : texts) {
+      const size_t at = output_.find(text, seen_);
+      if (at != std::string::npos) end = std::min(end, at + text.size());
+    }
+    if (end != std::string::npos) {
+      seen_ = end;
       return true;
     }
     if (!more) return false;

@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <initializer_list>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,6 +30,8 @@ class GuestProcess {
 
   /// Reads until `text` has come since the last wait_for(). False if the process ends or time runs out first.
   [[nodiscard]] bool wait_for(std::string_view text, std::chrono::seconds limit);
+  /// The same for whichever of `texts` comes first.
+  [[nodiscard]] bool wait_for_any(std::initializer_list<std::string_view> texts, std::chrono::seconds limit);
   /// Reads to the end. The exit status, 128 + signal, or -1 if time runs out.
   [[nodiscard]] int wait_for_end(std::chrono::seconds limit);
 

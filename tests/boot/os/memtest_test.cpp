@@ -20,10 +20,14 @@ class Memtest : public testing::TestWithParam<const char*> {
 TEST_P(Memtest, FindsNoErrorIn64MiB) {
   GuestProcess guest({"run", "--kernel", guest_file(GetParam()), "--append", "console=ttyS0,115200",
                       "--memory", "64M", "--engine", "translate", "--no-reboot"});
-  // Test 4 comes after all addresses and the first patterns. A whole pass takes minutes, for the last test
-  // waits.
+  // From test 4 on, all addresses and the first patterns are behind it. Its screen is sent now and then, so a
+  // short test may never be seen on a fast host: any later one says the same. A whole pass takes minutes, for
+  // the last test waits.
   const bool whole = std::getenv("EIDOLON_LONG_TESTS") != nullptr;
-  ASSERT_TRUE(guest.wait_for(whole ? "Pass:  1" : "#4  [", whole ? 3600s : kBootLimit)) << guest.tail();
+  const bool came =
+      whole ? guest.wait_for("Pass:  1", 3600s)
+            : guest.wait_for_any({"#4  [", "#5  [", "#6  [", "#7  [", "#8  [", "#9  [", "#10 ["}, kBootLimit);
+  ASSERT_TRUE(came) << guest.tail();
   ASSERT_TRUE(guest.wait_for("Errors: 0", kCommandLimit)) << guest.tail();
   EXPECT_NE(guest.output().find("[60MB of 63."), std::string::npos) << guest.tail();
 }
