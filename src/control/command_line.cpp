@@ -245,6 +245,7 @@ Result<RunRequest> read_run(const RunText& text) {
     return fail("--vga does not know '{}'; it takes std or none", text.vga);
   request.machine.vga = text.vga == "std";
   request.display = EIDOLON_TRY(backend::parse_display_target(text.display));
+  request.machine.firmware.text_on_serial = request.display.kind == backend::DisplayTarget::Kind::kNone;
   if (request.display.kind != backend::DisplayTarget::Kind::kNone && !request.machine.vga)
     return fail("--display has nothing to show with --vga none; leave one of them out");
   if (!text.name.empty()) EIDOLON_TRY(check_machine_name(text.name));

@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
 #include <utility>
 
 #include "base/bits.h"
 #include "base/try.h"
 #include "boot/memory_layout.h"
+#include "boot/read_file.h"
 #include "device/display/window.h"
 #include "device/pci/placement.h"
 
@@ -138,14 +140,10 @@ Result<> Devices::attach(memory::IoBus& ports, memory::IoBus& mmio) {
 Result<> Devices::add(const MachineConfig& config, memory::IoBus& ports) {
   EIDOLON_TRY(add_common_items(fw_cfg_, config, memory_));
   EIDOLON_TRY(virtio_.add(config, pci_, boot_order_));
-  return disks_.add(config,
-                    {.pci = pci_,
-                     .ports = ports,
-                     .irqs = irqs_,
-                     .dma = isa_dma_,
-                     .rtc = rtc_,
-                     .order = boot_order_},
-                    virtio_);
+  return disks_.add(
+      config,
+      {.pci = pci_, .ports = ports, .irqs = irqs_, .dma = isa_dma_, .rtc = rtc_, .order = boot_order_},
+      virtio_);
 }
 
 void Devices::stop() {
@@ -153,9 +151,13 @@ void Devices::stop() {
   disks_.remove_all();
 }
 
-Result<> Devices::add_vga(memory::IoBus& ports, memory::IoBus& mmio, const Clock& clock) {
+Result<> Devices::add_vga(const MachineConfig& config, memory::IoBus& ports, memory::IoBus& mmio,
+                          const Clock& clock) {
   using device::display::Vga;
-  vga_ = std::make_unique<Vga>(clock);
+  std::vector<uint8_t> bios;
+  if (std::filesystem::exists(config.vga_bios_path))
+    bios = EIDOLON_TRY(boot::read_file(config.vga_bios_path, "video BIOS", device::pci::Rom::kMost));
+  vga_ = std::make_unique<Vga>(clock, std::move(bios));
   EIDOLON_TRY(ports.attach(Vga::kPort, Vga::kPorts, vga_->ports(), "vga"));
   EIDOLON_TRY(ports.attach(Vga::kVbePort, Vga::kVbePorts, vga_->vbe_ports(), "vbe"));
   EIDOLON_TRY(

@@ -55,7 +55,8 @@ class Devices {
   /// The devices that the user asked for. Before configure_pci().
   Result<> add(const MachineConfig& config, memory::IoBus& ports);
   /// The VGA adapter, in the mode that a video BIOS would leave it in. Before configure_pci().
-  Result<> add_vga(memory::IoBus& ports, memory::IoBus& mmio, const Clock& clock);
+  Result<> add_vga(const MachineConfig& config, memory::IoBus& ports, memory::IoBus& mmio,
+                   const Clock& clock);
   /// No device's thread runs when this returns. The last thing that is asked of them.
   void stop();
   /// Requests that wait for the host fail, for the machine is to end. From any thread.

@@ -35,6 +35,8 @@ struct FirmwareConfig {
   /// Gets the firmware's log; null: there is no log port.
   std::function<void(uint8_t)> log;
 
+  /// The BIOS's text goes to the serial port too, and keys come from there.
+  bool text_on_serial = true;
   std::vector<FwCfgItem> items;
   std::vector<std::string> smbios_strings;
   std::vector<BootDevice> boot_order;  ///< empty: the usual one

@@ -7,7 +7,6 @@
 #include "boot/acpi_loader.h"
 #include "boot/memory_layout.h"
 #include "device/chipset/hpet.h"
-#include "device/chipset/serial.h"
 
 namespace eidolon::machine {
 
@@ -120,7 +119,8 @@ Result<> add_common_items(FwCfg& fw_cfg, const MachineConfig& config, const memo
   fw_cfg.set_number<uint64_t>(FwCfg::kRamSize, sizes.low_end + sizes.high);
   fw_cfg.set_number<uint16_t>(FwCfg::kProcessors, 1);
   fw_cfg.set_number<uint16_t>(FwCfg::kMostProcessors, 1);
-  fw_cfg.set_number<uint16_t>(FwCfg::kNoGraphics, 1);
+  // With it, SeaBIOS serves the BIOS's text and keys on the serial port too.
+  fw_cfg.set_number<uint16_t>(FwCfg::kNoGraphics, config.firmware.text_on_serial || !config.vga);
   for (const FwCfgItem& item : config.firmware.items) EIDOLON_TRY(add(fw_cfg, item.name, item.bytes));
   return {};
 }
@@ -132,8 +132,6 @@ Result<> add_firmware_items(FwCfg& fw_cfg, const MachineConfig& config, const me
   EIDOLON_TRY(add(fw_cfg, "etc/e820", e820(memory)));
   // S3 and S4 are not offered; S4's type would be 2.
   EIDOLON_TRY(add(fw_cfg, "etc/system-states", {128, 0, 0, 1, 2, 128}));
-  // Without a screen, SeaBIOS serves the BIOS's text output on the serial port.
-  EIDOLON_TRY(add(fw_cfg, "etc/sercon-port", FwCfg::bytes_of(uint16_t{device::Serial::kCom1})));
   if (const std::string text = order.file(config.firmware.boot_order); !text.empty())
     EIDOLON_TRY(add(fw_cfg, "bootorder", FwCfg::Bytes(text.begin(), text.end())));
   const boot::Smbios smbios = EIDOLON_TRY(boot::make_smbios(smbios_config(memory, config.firmware)));

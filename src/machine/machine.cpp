@@ -70,7 +70,7 @@ Machine::~Machine() {
 
 Result<> Machine::assemble(const MachineConfig& config) {
   EIDOLON_TRY(devices_.attach(ports_, mmio_));
-  if (config.vga) EIDOLON_TRY(devices_.add_vga(ports_, mmio_, clock_));
+  if (config.vga) EIDOLON_TRY(devices_.add_vga(config, ports_, mmio_, clock_));
   EIDOLON_TRY(devices_.add(config, ports_));
   devices_.attach(processor_);
   memory_->set_foreign_write_waker([this] { processor_.events.raise(cpu::kEventForeignWrite); });

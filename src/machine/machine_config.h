@@ -51,6 +51,8 @@ struct MachineConfig {
   std::vector<DiskConfig> disks;
   NetworkConfig network;
   bool vga = true;  ///< a VGA adapter
+  /// The adapter's expansion ROM, for BIOS firmware. If the file is not there, the adapter has none.
+  std::string vga_bios_path = "/usr/share/seabios/vgabios-stdvga.bin";
   FirmwareConfig firmware;
   /// Lockstep begins when the guest first writes to this port, not at once.
   std::optional<uint16_t> lockstep_from_port;

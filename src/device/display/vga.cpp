@@ -25,7 +25,7 @@ constexpr uint32_t kLittleEndian = 0x1e1e1e1e;
 
 void Vga::Free::operator()(uint8_t* memory) const { std::free(memory); }
 
-Vga::Vga(const Clock& clock)
+Vga::Vga(const Clock& clock, std::vector<uint8_t> rom)
     : Function("vga", {.vendor = 0x1234,
                        .device = 0x1111,
                        .class_code = 0x030000,
@@ -37,6 +37,9 @@ Vga::Vga(const Clock& clock)
   if (memory_ == nullptr) throw std::bad_alloc();
   add_bar(0, pci::BarKind::kMemory32, kMemoryBytes, frame_window_);
   add_bar(2, pci::BarKind::kMemory32, kRegisterBytes, register_window_);
+  if (rom.empty()) return;
+  rom_.emplace(std::move(rom));
+  add_bar(0, pci::BarKind::kRom, rom_->size(), *rom_);
 }
 
 void Vga::reset_device() {

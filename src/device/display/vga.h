@@ -10,12 +10,14 @@
 
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 #include "base/clock.h"
 #include "device/display/draw.h"
 #include "device/display/registers.h"
 #include "device/pci/function.h"
+#include "device/pci/rom.h"
 #include "memory/io_window.h"
 
 namespace eidolon::device::display {
@@ -36,7 +38,8 @@ class Vga final : public pci::Function {
   static constexpr uint64_t kVbePorts = 3;  ///< 0x1d0 is another name of the data port
   static constexpr uint32_t kMemoryBytes = 16 << 20;
 
-  explicit Vga(const Clock& clock);
+  /// `rom`: the video BIOS, for the expansion ROM; empty: there is none.
+  explicit Vga(const Clock& clock, std::vector<uint8_t> rom = {});
 
   [[nodiscard]] memory::IoHandler& ports() { return ports_window_; }
   [[nodiscard]] memory::IoHandler& vbe_ports() { return vbe_window_; }
@@ -72,6 +75,7 @@ class Vga final : public pci::Function {
   [[nodiscard]] std::span<uint8_t> bytes() { return {memory_.get(), kMemoryBytes}; }
 
   const Clock& clock_;
+  std::optional<pci::Rom> rom_;
   mutable std::mutex mutex_;  ///< of everything below
   Registers registers_ = power_on_registers();
   struct Free {
