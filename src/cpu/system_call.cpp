@@ -17,13 +17,9 @@ enum class CodeKind : uint8_t { k32, k64 };
 
 /// The flat segments that these instructions load without a look at any descriptor. SS gives the CPL.
 void load_flat(State& state, uint16_t cs, uint16_t ss, unsigned cpl, CodeKind kind) {
-  constexpr uint32_t kCommon =
-      x86::kAttrPresent | x86::kAttrCodeOrData | x86::kAttrAccessed | x86::kAttrWritable | x86::kAttrGranular;
-  const uint32_t dpl = cpl << x86::kAttrDplShift;
   const uint32_t width = kind == CodeKind::k64 ? x86::kAttrLong : x86::kAttrBig;
-  constexpr auto kLimit = static_cast<uint32_t>(mask_below(32));
-  state.segment[x86::kCs] = {cs, kCommon | x86::kAttrCode | dpl | width, kLimit, 0};
-  state.segment[x86::kSs] = {ss, kCommon | x86::kAttrBig | dpl, kLimit, 0};
+  state.segment[x86::kCs] = {cs, flat_attributes(cpl) | x86::kAttrCode | width, kFlatLimit, 0};
+  state.segment[x86::kSs] = {ss, flat_attributes(cpl) | x86::kAttrBig, kFlatLimit, 0};
 }
 
 [[nodiscard]] uint16_t with_rpl3(uint64_t selector) { return static_cast<uint16_t>(selector | 3); }

@@ -12,6 +12,13 @@
 
 namespace eidolon::cpu {
 
+/// The hidden part of the flat segments that they load, besides L and D of CS: nothing is read from a table.
+inline constexpr uint32_t kFlatLimit = 0xffffffff;
+[[nodiscard]] constexpr uint32_t flat_attributes(unsigned cpl) {
+  return x86::kAttrPresent | x86::kAttrCodeOrData | x86::kAttrAccessed | x86::kAttrWritable |
+         x86::kAttrGranular | cpl << x86::kAttrDplShift;
+}
+
 [[nodiscard]] Outcome<> syscall(Cpu& cpu, uint64_t next_rip);
 /// `operand_size` is 8 with REX.W (return to 64-bit mode), else 4 (to compatibility mode).
 [[nodiscard]] Outcome<> sysret(Cpu& cpu, unsigned operand_size);

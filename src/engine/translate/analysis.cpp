@@ -162,7 +162,8 @@ bool Analysis::add(std::span<const uint8_t> bytes) {
   }
   length_ = static_cast<uint16_t>(length_ + d.instruction.length());
   ++count_;
-  return !d.step && (d.instruction.klass != isa::Class::kControlFlow || goes_on_behind(d.instruction));
+  if (d.step || is_inline_transfer(d.instruction)) return false;
+  return d.instruction.klass != isa::Class::kControlFlow || goes_on_behind(d.instruction);
 }
 
 /// A conditional jump that the block goes on behind. Compilers lay the likelier way out straight, but for
@@ -182,7 +183,9 @@ void Analysis::find_live_flags() {
     const bool side_exit = i + 1 < count_ && d.instruction.klass == isa::Class::kControlFlow;
     if (side_exit) live |= flags_matter_behind(i) ? peek_flags(jump_target(d)) : kArithmetic;
     d.flags_live_out = live;
-    live = d.step ? kArithmetic : (d.use.flags_read | (live & ~d.use.flags_killed)) & kArithmetic;
+    live = d.step || is_inline_transfer(d.instruction)
+               ? kArithmetic
+               : (d.use.flags_read | (live & ~d.use.flags_killed)) & kArithmetic;
     d.flags_live_in = live;
   }
 }
@@ -212,7 +215,7 @@ uint64_t Analysis::jump_target(const DecodedInstruction& jump) const {
 
 uint32_t Analysis::flags_live_at_end() {
   const DecodedInstruction& last = instructions_[count_ - 1];
-  if (last.step) return kArithmetic;
+  if (last.step || is_inline_transfer(last.instruction)) return kArithmetic;
   const uint64_t next = rip_ + length_;
   if (last.instruction.klass != isa::Class::kControlFlow) return peek_flags(next);
   const ZydisDecodedOperand& to = last.instruction.operands[0];
@@ -235,7 +238,7 @@ uint32_t Analysis::peek_flags(uint64_t rip) {
   for (unsigned i = 0; i < 6 && undecided != 0; ++i) {
     const auto rest = page_.subspan(at);
     if (rest.empty() || decoder_.decode(code_size(mode_), rest, peek_) != isa::DecodeStatus::kOk) break;
-    if (must_step(peek_) || peek_.klass == isa::Class::kControlFlow) break;
+    if (must_step(peek_) || peek_.klass == isa::Class::kControlFlow || is_inline_transfer(peek_)) break;
     const isa::RegisterUse use = isa::register_use(peek_);
     live |= use.flags_read & undecided;
     undecided &= ~use.flags_killed & ~live;

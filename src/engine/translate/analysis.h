@@ -16,6 +16,8 @@ inline constexpr uint32_t kArithmetic = x86::kFlagsArithmetic;
 
 /// A sensitive instruction that generated code does by itself in this mode (builder_system.cpp).
 [[nodiscard]] bool is_inline_system(const isa::Instruction& instruction, Mode mode);
+/// One of them that goes somewhere else by itself: the end of its block.
+[[nodiscard]] bool is_inline_transfer(const isa::Instruction& instruction);
 
 struct DecodedInstruction {
   isa::Instruction instruction;

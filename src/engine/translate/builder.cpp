@@ -43,14 +43,15 @@ void Builder::build(Block& block, const Analysis& analysis) {
     const DecodedInstruction& d = instructions[index_];
     place();
     if (d.step) {
-      leave(add_site(SiteKind::kStep, &d));
+      leave_to_step(d);
       ended = true;
       break;
     }
     emit_instruction(index_);
     busy_ = 0;
     release_held();
-    if (d.instruction.klass == isa::Class::kControlFlow && is_last()) ended = true;
+    const bool jumps = d.instruction.klass == isa::Class::kControlFlow || is_inline_transfer(d.instruction);
+    if (jumps && is_last()) ended = true;
   }
   place();
   if (!ended) {
@@ -168,6 +169,15 @@ void Builder::leave(uint32_t site) {
   e_.jump(trampolines_.exit);
 }
 
+/// The end of a block.
+void Builder::leave_to_step(const DecodedInstruction& d) {
+  if (!block_->mode.long_code() || !is_sensitive(d.instruction)) return leave(add_site(SiteKind::kStep, &d));
+  save_flags_if_live(d);
+  settle_registers();
+  e_.store32(layout_.site(), add_site(SiteKind::kStep, &d));
+  e_.jump(trampolines_.exit_settled);
+}
+
 void Builder::note_fault_point(const DecodedInstruction& d) {
   faults_.push_back({block_, e_.at(), d.offset, in_slot_, flags_saved_,
                      static_cast<uint16_t>(d.flags_live_in), static_cast<uint16_t>(d.flags_live_out)});
@@ -192,7 +202,8 @@ void Builder::emit_stubs() {
 
 /// What all misses of look_up() with these registers share.
 uint32_t Builder::miss_routine(unsigned address, unsigned index, bool write_tag) {
-  const size_t which = (address * 16 + index) * 4 + (block_->mode.user() ? 2u : 0u) + (write_tag ? 1u : 0u);
+  const auto view = static_cast<size_t>(block_->mode.view());
+  const size_t which = ((address * 16 + index) * mmu::kViewCount + view) * 2 + (write_tag ? 1u : 0u);
   if (miss_routines_[which] != 0) return miss_routines_[which];
   miss_routines_[which] = e_.at();
   emit_recover_linear(address, index, write_tag);

@@ -162,6 +162,7 @@ class Builder {
   void emit_unshared_jump(uint32_t site, uint16_t slot_valid);
   uint32_t add_site(SiteKind kind, const DecodedInstruction* d);
   void leave(uint32_t site);
+  void leave_to_step(const DecodedInstruction& d);
   void note_fault_point(const DecodedInstruction& d);
   [[nodiscard]] uint64_t rip_after(const DecodedInstruction& d) const {
     return truncate(block_->rip + d.offset + d.instruction.length());
@@ -194,7 +195,7 @@ class Builder {
   void settle();
   void settle_registers();
   /// The registers that are in their slots between blocks.
-  [[nodiscard]] uint16_t homeless() const { return block_->mode.long_code() ? 0x0e00 : 0xff00; }
+  [[nodiscard]] uint16_t homeless() const { return block_->mode.long_code() ? kHomeless : 0xff00; }
 
   // builder_memory.cpp: addresses and the virtual TLB.
   [[nodiscard]] uint16_t address_registers(const ZydisDecodedOperand& operand) const;
@@ -243,10 +244,22 @@ class Builder {
 
   // builder_system.cpp: sensitive instructions
   void emit_system(const DecodedInstruction& d);
-  void emit_sti(const DecodedInstruction& d);
   void emit_swapgs();
   void emit_rdtsc(const DecodedInstruction& d);
+  void emit_segment_base(const DecodedInstruction& d);
+  void leave_unless_canonical(unsigned address, unsigned work, uint32_t site);
+
+  // builder_system_flags.cpp: RFLAGS
+  void emit_sti(const DecodedInstruction& d);
   void emit_pushf(const DecodedInstruction& d);
+  void emit_popf(const DecodedInstruction& d);
+  void emit_compose_flags(unsigned to, unsigned work);
+  void emit_set_flags(unsigned flags, unsigned work);
+
+  // builder_system_call.cpp: SYSCALL and SYSRET
+  void emit_syscall(const DecodedInstruction& d);
+  void emit_sysret(const DecodedInstruction& d);
+  void emit_flat_segments(unsigned cs, unsigned work, unsigned cpl);
 
   // builder_loop.cpp: blocks that jump to themselves.
   void prepare_loop();
@@ -277,7 +290,7 @@ class Builder {
   // builder_indirect.cpp: indirect jumps.
   void emit_indirect(const DecodedInstruction& d, unsigned target, int stack_change);
   unsigned index_register(unsigned target);
-  void emit_jump_cache_look_up(unsigned target, unsigned index, uint32_t site);
+  void emit_jump_cache_look_up(unsigned target, unsigned index, uint32_t site, Mode mode);
 
   // builder_returns.cpp: predicted returns.
   struct ReturnTable;
@@ -316,7 +329,7 @@ class Builder {
   std::optional<OpenedTable> opened_;
   /// By address register, index register, table and tag: where a miss of the virtual TLB becomes
   /// Frame::address; 0: not emitted yet.
-  std::array<uint32_t, 16 * 16 * 4> miss_routines_{};
+  std::array<uint32_t, 16 * 16 * mmu::kViewCount * 2> miss_routines_{};
   bool predicts_returns_ = true;
   std::vector<Placed> placed_;
   uint16_t in_slot_ = 0;  ///< guest registers whose value is only in State::gpr: the host's register is free

@@ -24,8 +24,8 @@ unsigned Builder::index_register(unsigned target) {
   return index;
 }
 
-/// `index`: times 2 the offset of the entry, if the cache knows the target; else leaves at `site`.
-void Builder::emit_jump_cache_look_up(unsigned target, unsigned index, uint32_t site) {
+/// `index`: times 2 the offset of the entry, if the cache knows the target in `mode`; else leaves at `site`.
+void Builder::emit_jump_cache_look_up(unsigned target, unsigned index, uint32_t site, Mode mode) {
   const auto field = [&](size_t offset) { return reg64(index) * 2 + (layout_.jump_cache() + offset); };
   const auto leave_if_different = [&] {
     Stub stub{.patch = e_.jump_if(kConditionNe), .site = site};
@@ -41,7 +41,7 @@ void Builder::emit_jump_cache_look_up(unsigned target, unsigned index, uint32_t 
   e_.cmp(reg64(target), ptr[field(offsetof(JumpEntry, rip))]);
   leave_if_different();
   e_.gs();
-  e_.cmp(dword[field(offsetof(JumpEntry, mode))], block_->mode.value());
+  e_.cmp(dword[field(offsetof(JumpEntry, mode))], mode.value());
   leave_if_different();
 }
 
@@ -49,7 +49,7 @@ void Builder::emit_jump_cache_look_up(unsigned target, unsigned index, uint32_t 
 void Builder::emit_indirect(const DecodedInstruction& d, unsigned target, int stack_change) {
   save_flags_if_live(d);
   const unsigned index = index_register(target);
-  emit_jump_cache_look_up(target, index, add_site(SiteKind::kIndirect, &d));
+  emit_jump_cache_look_up(target, index, add_site(SiteKind::kIndirect, &d), block_->mode);
   settle_registers();
   if (stack_change != 0) emit_stack_change(stack_change);
   e_.gs();

@@ -13,7 +13,6 @@ Xbyak::Reg32 reg32(unsigned reg) { return Xbyak::Reg32(static_cast<int>(reg)); }
 constexpr uint16_t kRaxBit = 1u << x86::kRax;
 constexpr uint16_t kRcxBit = 1u << x86::kRcx;
 constexpr uint16_t kRdxBit = 1u << x86::kRdx;
-constexpr uint16_t kRspBit = 1u << x86::kRsp;
 constexpr auto kInterruptFlag = static_cast<uint32_t>(x86::kFlagIf);
 
 x86::Segment segment_of(ZydisRegister reg) { return static_cast<x86::Segment>(reg - ZYDIS_REGISTER_ES); }
@@ -29,9 +28,20 @@ bool is_inline_system(const isa::Instruction& in, Mode mode) {
       return kernel;
     case ZYDIS_MNEMONIC_PUSHFD:
     case ZYDIS_MNEMONIC_PUSHFQ:
+    case ZYDIS_MNEMONIC_POPFD:
+    case ZYDIS_MNEMONIC_POPFQ:
       return kernel && in.zydis.operand_width == width && in.zydis.stack_width == width;
     case ZYDIS_MNEMONIC_SWAPGS:
       return kernel && mode.long_code();
+    case ZYDIS_MNEMONIC_RDFSBASE:
+    case ZYDIS_MNEMONIC_RDGSBASE:
+    case ZYDIS_MNEMONIC_WRFSBASE:
+    case ZYDIS_MNEMONIC_WRGSBASE:
+      return mode.long_code() && mode.fsgsbase();
+    case ZYDIS_MNEMONIC_SYSCALL:
+      return mode.long_code() && !kernel && mode.syscall_enabled();
+    case ZYDIS_MNEMONIC_SYSRET:
+      return mode.long_code() && kernel && mode.syscall_enabled() && in.zydis.operand_width == 64;
     case ZYDIS_MNEMONIC_RDTSC:
       return mode.inline_tsc() && !mode.tsc_disabled();
     case ZYDIS_MNEMONIC_RDTSCP:
@@ -46,6 +56,10 @@ bool is_inline_system(const isa::Instruction& in, Mode mode) {
     default:
       return false;
   }
+}
+
+bool is_inline_transfer(const isa::Instruction& instruction) {
+  return instruction.mnemonic() == ZYDIS_MNEMONIC_SYSCALL || instruction.mnemonic() == ZYDIS_MNEMONIC_SYSRET;
 }
 
 void Builder::emit_system(const DecodedInstruction& d) {
@@ -70,20 +84,21 @@ void Builder::emit_system(const DecodedInstruction& d) {
                word[Xbyak::RegExp(layout_.selector(segment_of(d.instruction.operands[1].reg.value)))]);
       return replaced(register_bit(to));
     }
+    case ZYDIS_MNEMONIC_RDFSBASE:
+    case ZYDIS_MNEMONIC_RDGSBASE:
+    case ZYDIS_MNEMONIC_WRFSBASE:
+    case ZYDIS_MNEMONIC_WRGSBASE:
+      return emit_segment_base(d);
+    case ZYDIS_MNEMONIC_SYSCALL:
+      return emit_syscall(d);
+    case ZYDIS_MNEMONIC_SYSRET:
+      return emit_sysret(d);
+    case ZYDIS_MNEMONIC_POPFD:
+    case ZYDIS_MNEMONIC_POPFQ:
+      return emit_popf(d);
     default:
       return emit_pushf(d);
   }
-}
-
-/// Nothing is asked for between here and the end of the block, so the shadow over the next instruction needs
-/// no note (Analysis sees to it that there is one). Interrupts that waited for IF are the monitor's business.
-void Builder::emit_sti(const DecodedInstruction& d) {
-  save_flags_if_live(d);
-  e_.gs();
-  e_.cmp(dword[Xbyak::RegExp(layout_.deferred_events())], 0);
-  stubs_.push_back({.patch = e_.jump_if(kConditionNe), .site = add_site(SiteKind::kStep, &d)});
-  e_.gs();
-  e_.or_(dword[Xbyak::RegExp(layout_.rflags())], kInterruptFlag);
 }
 
 void Builder::emit_swapgs() {
@@ -117,36 +132,39 @@ void Builder::emit_rdtsc(const DecodedInstruction& d) {
   replaced(kRcxBit);
 }
 
-/// RFLAGS as PUSHF shows them: the system flags from State::rflags, the arithmetic ones from where the block
-/// put them aside.
-void Builder::emit_pushf(const DecodedInstruction& d) {
-  const auto width = static_cast<int>(stack_width());
-  save_flags_if_live(d);
-  const HostAddress to = host_address_of_stack(d, x86::kRsp, -width, stack_width(), true, kRspBit);
-  busy_ |= register_bit(to.ours());
-  const unsigned value = scratch(0);
-  const unsigned part = scratch(0);
-  constexpr auto kSystemFlags = static_cast<uint32_t>(0x3fffff & ~uint64_t{x86::kFlagsArithmetic} &
-                                                      ~uint64_t{x86::kFlagRf} & ~uint64_t{x86::kFlagVm});
-  e_.gs();
-  e_.movzx(reg32(value), word[Xbyak::RegExp(layout_.saved_flags())]);
-  e_.mov(reg32(part), reg32(value));
-  e_.shr(reg32(value), 8);  // as LAHF: SF, ZF, AF, PF, CF and the fixed bit
-  e_.and_(reg32(part), 1);  // as SETO
-  e_.shl(reg32(part), 11);
-  e_.or_(reg32(value), reg32(part));
-  e_.gs();
-  e_.mov(reg32(part), dword[Xbyak::RegExp(layout_.rflags())]);
-  e_.and_(reg32(part), kSystemFlags);
-  e_.or_(reg32(value), reg32(part));
-  if (width == 8) {
-    e_.mov(qword[at(to)], reg64(value));
-    e_.lea(rsp, ptr[rsp - width]);
-  } else {
-    e_.mov(dword[at(to)], reg32(value));
-    e_.lea(esp, ptr[rsp - width]);
+/// RDFSBASE and its kin.
+void Builder::emit_segment_base(const DecodedInstruction& d) {
+  const ZydisMnemonic mnemonic = d.instruction.mnemonic();
+  const bool fs = mnemonic == ZYDIS_MNEMONIC_RDFSBASE || mnemonic == ZYDIS_MNEMONIC_WRFSBASE;
+  const uint32_t base = layout_.segment_base(fs ? x86::kFs : x86::kGs);
+  const auto reg = static_cast<unsigned>(isa::gpr_index(d.instruction.operands[0].reg.value));
+  const bool wide = d.instruction.zydis.operand_width == 64;
+  if (mnemonic == ZYDIS_MNEMONIC_RDFSBASE || mnemonic == ZYDIS_MNEMONIC_RDGSBASE) {
+    make_room(register_bit(reg));
+    e_.gs();
+    wide ? e_.mov(reg64(reg), ptr[Xbyak::RegExp(base)]) : e_.mov(reg32(reg), dword[Xbyak::RegExp(base)]);
+    return replaced(register_bit(reg));
   }
-  changed(kRspBit);
+  need(register_bit(reg));
+  save_flags_if_live(d);
+  need(register_bit(reg));
+  const unsigned value = scratch(register_bit(reg));
+  if (wide) {
+    leave_unless_canonical(reg, value, add_site(SiteKind::kStep, &d));
+    e_.store(base, reg);
+  } else {
+    e_.mov(reg32(value), reg32(reg));
+    e_.store(base, value);
+  }
+}
+
+/// `work` is another register.
+void Builder::leave_unless_canonical(unsigned address, unsigned work, uint32_t site) {
+  e_.mov(reg64(work), reg64(address));
+  e_.shl(reg64(work), 16);
+  e_.sar(reg64(work), 16);
+  e_.cmp(reg64(work), reg64(address));
+  leave_if(kConditionNe, site);
 }
 
 }  // namespace eidolon::engine::translate

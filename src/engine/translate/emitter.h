@@ -28,6 +28,11 @@ class Layout {
   [[nodiscard]] uint32_t rflags() const { return of(&cpu_.state.rflags); }
   [[nodiscard]] uint32_t segment_base(x86::Segment s) const { return of(&cpu_.state.segment[s].base); }
   [[nodiscard]] uint32_t selector(x86::Segment s) const { return of(&cpu_.state.segment[s].selector); }
+  /// The limit follows.
+  [[nodiscard]] uint32_t attributes(x86::Segment s) const { return of(&cpu_.state.segment[s].attributes); }
+  [[nodiscard]] uint32_t star() const { return of(&cpu_.state.star); }
+  [[nodiscard]] uint32_t lstar() const { return of(&cpu_.state.lstar); }
+  [[nodiscard]] uint32_t fmask() const { return of(&cpu_.state.fmask); }
   [[nodiscard]] uint32_t kernel_gs_base() const { return of(&cpu_.state.kernel_gs_base); }
   [[nodiscard]] uint32_t deferred_events() const { return of(&frame_.deferred_events); }
   [[nodiscard]] uint32_t tsc_aux() const { return of(&cpu_.state.tsc_aux); }

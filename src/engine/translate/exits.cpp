@@ -14,8 +14,7 @@ uint64_t TranslateEngine::Impl::exit_handler(Frame* frame) {
   auto& engine = *static_cast<Impl*>(frame->engine);
   const InPart in(engine.part_, Part::kExits);
   const uint64_t host = engine.handle_exit();
-  // Code that runs with AC clear must not find what only AC let into the virtual TLB.
-  if (engine.cpu_.data_view() == mmu::View::kSupervisor) engine.cpu_.mmu.tlb().close_ac();
+  engine.close_ac();
   return host;
 }
 

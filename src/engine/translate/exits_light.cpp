@@ -17,7 +17,12 @@ void TranslateEngine::Impl::recover(uint64_t rip, uint16_t in_slot, bool flags_s
   cpu::State& state = cpu_.state;
   for (unsigned reg = 0; reg < 16; ++reg)
     if (!(in_slot & register_bit(reg))) state.gpr[reg] = frame_.host_gpr[reg];
-  const uint64_t flags = flags_saved ? frame_.saved_flags : frame_.flags;
+  recover_flags(rip, flags_saved ? frame_.saved_flags : frame_.flags);
+}
+
+/// `flags` as LAHF and SETO have them.
+void TranslateEngine::Impl::recover_flags(uint64_t rip, uint64_t flags) {
+  cpu::State& state = cpu_.state;
   state.rflags = (state.rflags & ~x86::kFlagsArithmetic) | flags_to_rflags(flags);
   // RF lasts for one instruction, and one has completed since.
   if (rip != entered_rip_) state.rflags &= ~x86::kFlagRf;
@@ -40,6 +45,46 @@ void TranslateEngine::Impl::recover_at(const Site& site) {
   if (site.released == 0) return;
   uint64_t& rsp = cpu_.state.gpr[x86::kRsp];
   rsp = block.mode.long_code() ? rsp - site.released : (rsp - site.released) & 0xffffffff;
+}
+
+/// From a site where everything is settled: a sensitive instruction in 64-bit code (trampolines.h).
+uint64_t TranslateEngine::Impl::settled_exit_handler(Frame* frame) {
+  auto& engine = *static_cast<Impl*>(frame->engine);
+  const InPart in(engine.part_, Part::kExits);
+  const Site& site = engine.sites_[frame->site];
+  uint64_t host = 0;
+  if (engine.round_ == nullptr) [[likely]] {
+    host = engine.execute_settled(site);
+  } else {
+    frame->host_gpr = engine.cpu_.state.gpr;
+    host = engine.leave_slowly(site);
+  }
+  engine.close_ac();
+  return host;
+}
+
+uint64_t TranslateEngine::Impl::execute_settled(const Site& site) {
+  recover_flags(site.block->rip + site.guest_offset, frame_.saved_flags);
+  cpu_.extended_holder = this;
+  ++statistics_.sensitive;
+  ++statistics_.stepped[site.mnemonic];
+  execute_sensitive(*site.sensitive);
+  return go_on_settled();
+}
+
+/// As go_on_lightly, if possible without more than the flags being put where generated code expects them.
+uint64_t TranslateEngine::Impl::go_on_settled() {
+  recall_deferred();
+  const uint64_t known = needs_service(cpu_) ? 0 : known_block();
+  if (known == 0) {
+    frame_.resume = go_on_lightly();
+    return frame_.resume == 0 ? 0 : cache_->executable(trampolines_.load);
+  }
+  frame_.saved_flags = static_cast<uint32_t>(flags_from_rflags(cpu_.state.rflags));
+  entered_rip_ = cpu_.state.rip;
+  if (cpu_.extended_holder == nullptr) load_extended_state();
+  cpu_.extended_holder = nullptr;
+  return known;
 }
 
 uint64_t TranslateEngine::Impl::execute_lightly(const Site& site) {
@@ -116,9 +161,9 @@ uint64_t TranslateEngine::Impl::go_on_lightly() {
   return host;
 }
 
-/// The checked entry of the block at State::rip if it is translated, else 0.
+/// The entry of the block at State::rip for whoever has put the flags aside, if it is translated, else 0.
 uint64_t TranslateEngine::Impl::known_block() {
-  const auto mode = Mode::of(cpu_);
+  const auto mode = modes_.of(cpu_);
   const uint64_t rip = cpu_.state.rip;
   if (!mode || (mode->long_code() ? !cpu::is_canonical(rip) : rip > 0xffffffff)) return 0;
   const JumpEntry& predicted = frame_.jump_cache[Frame::jump_slot(rip)];
@@ -127,7 +172,7 @@ uint64_t TranslateEngine::Impl::known_block() {
   if (!physical) return 0;
   const Block* block = blocks_.find(rip, *physical, *mode);
   if (block == nullptr) return 0;
-  if (block->crosses()) return cache_->executable(block->entry_checked);
+  if (block->crosses()) return cache_->executable(block->entry_saved);
   remember_target(*block);
   return predicted.code;
 }

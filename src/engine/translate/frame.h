@@ -69,6 +69,9 @@ static_assert(sizeof(Frame) <= cpu::Cpu::kEngineAreaSize);
   return *reinterpret_cast<Frame*>(cpu.engine_area.data());
 }
 
+/// Registers of 64-bit code that are in their slots between blocks (builder.h): r9, r10 and r11.
+inline constexpr uint16_t kHomeless = 0x0e00;
+
 /// LAHF/SETO format to the arithmetic bits of RFLAGS and back.
 [[nodiscard]] constexpr uint64_t flags_to_rflags(uint64_t flags) {
   return (flags >> 8 & (x86::kFlagSf | x86::kFlagZf | x86::kFlagAf | x86::kFlagPf | x86::kFlagCf)) |

@@ -63,7 +63,7 @@ TranslateEngine::Impl::Impl(cpu::Cpu& cpu, std::unique_ptr<CodeCache> cache, con
       cache_(std::move(cache)),
       emitter_(cache_->writable(), cache_->size(), host_decodes_by_line()),
       layout_(cpu),
-      trampolines_(emit_trampolines(emitter_, layout_, frame_, exit_handler)),
+      trampolines_(emit_trampolines(emitter_, layout_, frame_, {exit_handler, settled_exit_handler})),
       mappings_(cpu, frame_),
       analysis_(cpu::rules_of(cpu.model).vendor),
       builder_(emitter_, layout_, trampolines_, sites_, faults_, pool_),
@@ -133,7 +133,7 @@ Stop TranslateEngine::Impl::run() {
 /// `unshared`: the one whose accesses share no checks.
 TranslateEngine::Impl::Block* TranslateEngine::Impl::find_block(bool unshared) {
   ++statistics_.dispatches;
-  const auto mode = Mode::of(cpu_);
+  const auto mode = modes_.of(cpu_);
   const uint64_t rip = cpu_.state.rip;
   if (!mode || (mode->long_code() ? !cpu::is_canonical(rip) : rip > 0xffffffff)) return nullptr;
   const auto physical = mappings_.fetch_address(rip, mode->user());
@@ -234,7 +234,7 @@ void TranslateEngine::Impl::defer_undeliverable() {
 
 /// Enters generated code; returns when the exit handler has put the whole state into cpu_.state.
 void TranslateEngine::Impl::enter(uint64_t host_address) {
-  if (cpu_.data_view() == mmu::View::kSupervisor) cpu_.mmu.tlb().close_ac();
+  close_ac();
   load_registers();
   frame_.resume = host_address;
   load_extended_state();

@@ -64,10 +64,19 @@ class TranslateEngine::Impl final : public memory::CodeObserver, public cpu::Ext
   [[nodiscard]] uint64_t confirm_page(const Site& site);
   [[nodiscard]] uint64_t find_target(const Site& site);
   void remember_target(const Block& block);
+  /// Code that runs with AC clear, or comes to that without the monitor, must not find what only AC let into
+  /// the virtual TLB.
+  void close_ac() {
+    if (cpu_.data_view() != mmu::View::kSupervisorAc) cpu_.mmu.tlb().close_ac();
+  }
   void recover(uint64_t rip, uint16_t in_slot, bool flags_saved);
+  void recover_flags(uint64_t rip, uint64_t flags);
   void load_registers();
 
   // exits_light.cpp: with x87 and vector state still in the host's registers
+  static uint64_t settled_exit_handler(Frame* frame);
+  [[nodiscard]] uint64_t execute_settled(const Site& site);
+  [[nodiscard]] uint64_t go_on_settled();
   [[nodiscard]] uint64_t execute_lightly(const Site& site);
   [[nodiscard]] uint64_t raise_lightly(const Site& site, const mmu::PageFault& fault);
   void execute_sensitive(const isa::Instruction& instruction);
@@ -115,6 +124,7 @@ class TranslateEngine::Impl final : public memory::CodeObserver, public cpu::Ext
   translate::Trampolines trampolines_;
   translate::BlockTable blocks_;
   translate::CodeMappings mappings_;
+  translate::ModeFinder modes_;
   std::vector<Site> sites_;
   std::vector<translate::FaultPoint> faults_;
   translate::InstructionPool pool_;

@@ -37,7 +37,9 @@ std::optional<Mode> Mode::of(const cpu::Cpu& cpu) {
   // Alignment checks are rare enough to be stepped.
   if (user && (cr0 & kCr0Am) != 0 && (s.rflags & kFlagAc) != 0) return {};
   if (user) value |= kUser;
-  if (user && (cr4 & kCr4Tsd) != 0) value |= kTscDisabled;
+  if ((cr4 & kCr4Tsd) != 0) value |= kTscDisabled;
+  if ((cr4 & kCr4FsGsBase) != 0) value |= kFsGsBase;
+  if ((s.control.efer & kEferSce) != 0) value |= kSyscall;
   if (cpu.tsc_source == nullptr) value |= kInlineTsc;
   if (cpu.model.has(cpu::CpuidModel::Feature::kRdtscp)) value |= kRdtscp;
 
@@ -52,6 +54,30 @@ std::optional<Mode> Mode::of(const cpu::Cpu& cpu) {
     }
   }
   return Mode(static_cast<uint16_t>(value));
+}
+
+std::optional<Mode> ModeFinder::of(const cpu::Cpu& cpu) {
+  const cpu::State& s = cpu.state;
+  Known& known = known_[s.cpl() == 3 ? 1 : 0];
+  const Inputs inputs = inputs_of(cpu);
+  if (inputs == known.inputs && s.pending_debug == 0) [[likely]]
+    return known.mode;
+  const auto mode = Mode::of(cpu);
+  if (mode && mode->long_code()) known = {inputs, *mode};
+  return mode;
+}
+
+ModeFinder::Inputs ModeFinder::inputs_of(const cpu::Cpu& cpu) {
+  const cpu::State& s = cpu.state;
+  return {.cr0 = s.control.cr0,
+          .cr4 = s.control.cr4,
+          .efer = s.control.efer,
+          .xcr0 = s.xcr0,
+          .dr7 = s.dr7,
+          .rflags = s.rflags & (kFlagTf | kFlagVm | kFlagAc),
+          .cs = s.segment[kCs].attributes,
+          .ss = s.segment[kSs].attributes,
+          .tsc_source = cpu.tsc_source};
 }
 
 mmu::View Mode::view() const { return user() ? mmu::View::kUser : mmu::View::kSupervisor; }

@@ -2,6 +2,7 @@
 // in that mode.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 
@@ -22,10 +23,15 @@ class Mode {
   [[nodiscard]] constexpr bool user() const { return value_ & kUser; }
   /// Names the table of the virtual TLB; whether AC suspends SMAP is not part of the mode.
   [[nodiscard]] mmu::View view() const;
+  /// CR4.FSGSBASE and EFER.SCE.
+  [[nodiscard]] constexpr bool fsgsbase() const { return value_ & kFsGsBase; }
+  [[nodiscard]] constexpr bool syscall_enabled() const { return value_ & kSyscall; }
+  /// The same mode in 64-bit code of the other kind, user for supervisor and the reverse.
+  [[nodiscard]] constexpr Mode other_privilege() const { return Mode(static_cast<uint16_t>(value_ ^ kUser)); }
   /// The guest's TSC is the host's plus an offset, for generated code to read.
   [[nodiscard]] constexpr bool inline_tsc() const { return value_ & kInlineTsc; }
   [[nodiscard]] constexpr bool inline_rdtscp() const { return inline_tsc() && (value_ & kRdtscp); }
-  [[nodiscard]] constexpr bool tsc_disabled() const { return value_ & kTscDisabled; }
+  [[nodiscard]] constexpr bool tsc_disabled() const { return user() && (value_ & kTscDisabled) != 0; }
   /// 32-bit code: FS or GS spans the whole address space above its base (always true in 64-bit code).
   [[nodiscard]] constexpr bool fs_unlimited() const { return value_ & (kLong | kFsUnlimited); }
   [[nodiscard]] constexpr bool gs_unlimited() const { return value_ & (kLong | kGsUnlimited); }
@@ -44,11 +50,35 @@ class Mode {
     kAvx512 = 1 << 5,
     kFsUnlimited = 1 << 6,
     kGsUnlimited = 1 << 7,
-    kTscDisabled = 1 << 8,
+    kTscDisabled = 1 << 8,  ///< to user code; known in supervisor code too
     kInlineTsc = 1 << 9,
     kRdtscp = 1 << 10,
+    kFsGsBase = 1 << 11,
+    kSyscall = 1 << 12,
   };
   uint16_t value_;
+};
+
+/// Mode::of, which is asked after every exit and mostly has the answer that it had for this privilege level
+/// before.
+class ModeFinder {
+ public:
+  [[nodiscard]] std::optional<Mode> of(const cpu::Cpu& cpu);
+
+ private:
+  /// Everything that the mode of 64-bit code depends on, and that it is 64-bit code.
+  struct Inputs {
+    uint64_t cr0, cr4 = 0, efer = 0, xcr0 = 0, dr7 = 0, rflags = 0;
+    uint32_t cs = 0, ss = 0;
+    const void* tsc_source = nullptr;
+    bool operator==(const Inputs&) const = default;
+  };
+  struct Known {
+    Inputs inputs{.cr0 = ~uint64_t{0}};  ///< at first what cannot be
+    Mode mode{};
+  };
+  [[nodiscard]] static Inputs inputs_of(const cpu::Cpu& cpu);
+  std::array<Known, 2> known_;
 };
 
 }  // namespace eidolon::engine::translate
