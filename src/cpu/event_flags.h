@@ -1,6 +1,7 @@
 // Requests to a processor from outside its thread, and the sleep of a halted one.
 //
-// Generated code polls `word()` at block heads; any set bit leaves to the monitor.
+// Generated code polls `word()` at block heads; any set bit leaves to the monitor. It also moves CR8, by way of
+// `priority`.
 #pragma once
 
 #include <atomic>
@@ -20,6 +21,14 @@ enum Event : uint32_t {
   kEventForeignWrite = 1u << 6,  ///< a device wrote where code was translated: settle_foreign_writes()
 };
 
+/// What a processor shares with its local APIC, so that moving CR8 need not ask it. Who lowers `task` and then
+/// finds `waiting` above it has the APIC look for an interrupt; who makes one pending publishes `waiting` and then
+/// looks at `task`. Both in sequentially consistent order, so at least one of them sees the other.
+struct SharedPriority {
+  std::atomic<uint8_t> task{0};     ///< the TPR
+  std::atomic<uint8_t> waiting{0};  ///< bits 7:4 of the highest vector in the IRR
+};
+
 class EventFlags {
  public:
   /// Sets `events` and wakes the processor. From any thread.
@@ -31,6 +40,7 @@ class EventFlags {
   void wait();
 
   std::atomic<uint8_t> sipi_vector{0};
+  SharedPriority priority;  ///< see InterruptSource::shares_priority
   [[nodiscard]] const std::atomic<uint32_t>* word() const { return &word_; }
 
  private:

@@ -22,6 +22,8 @@ class InterruptSource {
 
   [[nodiscard]] virtual uint8_t task_priority() = 0;  ///< CR8: bits 7:4 of the TPR
   virtual void set_task_priority(uint8_t cr8) = 0;
+  /// The task priority is EventFlags::priority of its processor: CR8 may be moved there.
+  [[nodiscard]] virtual bool shares_priority() const { return false; }
 
   // IA32_APIC_BASE, the x2APIC range 0x800-0x8ff and IA32_TSC_DEADLINE; a fault value is #GP.
   [[nodiscard]] virtual Outcome<uint64_t> read_msr(uint32_t msr) = 0;

@@ -27,6 +27,9 @@ LocalApic::LocalApic(ApicBus& bus, TimerQueue& timers, uint32_t id, bool bootstr
 void LocalApic::attach(cpu::EventFlags& events, TscReference tsc) {
   std::lock_guard lock(mutex_);
   events_ = &events;
+  events.priority.task = priority_->task.load();
+  priority_ = &events.priority;
+  publish_waiting();
   timer_.set_tsc(std::move(tsc));
 }
 
@@ -46,8 +49,9 @@ void LocalApic::reset_registers() {
   logical_ = 0;
   format_ = 0xffffffff;
   spurious_ = 0xff;
-  task_priority_ = 0;
+  priority_->task = 0;
   request_ = {};
+  publish_waiting();
   service_ = {};
   trigger_ = {};
   command_ = 0;
@@ -74,7 +78,8 @@ bool LocalApic::software_enabled() const {
 uint8_t LocalApic::priority() const {
   const int service = service_.highest();
   const unsigned service_class = service < 0 ? 0 : static_cast<unsigned>(service) & 0xf0;
-  return (task_priority_ & 0xf0u) >= service_class ? task_priority_ : static_cast<uint8_t>(service_class);
+  const uint8_t task = priority_->task;
+  return (task & 0xf0u) >= service_class ? task : static_cast<uint8_t>(service_class);
 }
 
 uint8_t LocalApic::processor_priority() const {
@@ -127,12 +132,12 @@ std::optional<uint8_t> LocalApic::acknowledge() {
 
 uint8_t LocalApic::task_priority() {
   std::lock_guard lock(mutex_);
-  return task_priority_ >> 4;
+  return priority_->task >> 4;
 }
 
 void LocalApic::set_task_priority(uint8_t cr8) {
   std::lock_guard lock(mutex_);
-  task_priority_ = static_cast<uint8_t>(cr8 << 4);
+  priority_->task = static_cast<uint8_t>(cr8 << 4);
   wake();
 }
 
@@ -253,7 +258,14 @@ void LocalApic::set_lint(unsigned pin, bool level) {
   }
 }
 
+/// Before the task priority is looked at (SharedPriority).
+void LocalApic::publish_waiting() {
+  const int highest = request_.highest();
+  priority_->waiting = highest < 0 ? uint8_t{0} : static_cast<uint8_t>(highest & 0xf0);
+}
+
 void LocalApic::wake() {
+  publish_waiting();
   if (deliverable() >= 0 || ext_int_pending()) raise(cpu::kEventInterrupt);
 }
 

@@ -60,6 +60,7 @@ class LocalApic final : public memory::IoHandler, public cpu::InterruptSource, p
   [[nodiscard]] std::optional<uint8_t> acknowledge() override;
   [[nodiscard]] uint8_t task_priority() override;
   void set_task_priority(uint8_t cr8) override;
+  [[nodiscard]] bool shares_priority() const override { return true; }
   [[nodiscard]] cpu::Outcome<uint64_t> read_msr(uint32_t msr) override;
   [[nodiscard]] cpu::Outcome<> write_msr(uint32_t msr, uint64_t value) override;
   void tsc_changed(uint64_t offset) override;
@@ -107,15 +108,18 @@ class LocalApic final : public memory::IoHandler, public cpu::InterruptSource, p
   void make_pending(uint8_t vector, bool level);
   void local_interrupt(unsigned which);
   void set_error(uint32_t error);
+  void publish_waiting();
   void wake();
   void raise(uint32_t events);
   void timer_expired();
 
   template <typename Self, typename Stream>
   static void fields(Self& self, Stream& s) {
-    s(self.base_, self.id_, self.logical_, self.format_, self.spurious_, self.task_priority_,
-      self.request_.words, self.service_.words, self.trigger_.words, self.command_, self.lvt_, self.errors_,
-      self.error_status_, self.lint_, self.ext_int_);
+    uint8_t task_priority = self.priority_->task;
+    s(self.base_, self.id_, self.logical_, self.format_, self.spurious_, task_priority, self.request_.words,
+      self.service_.words, self.trigger_.words, self.command_, self.lvt_, self.errors_, self.error_status_,
+      self.lint_, self.ext_int_);
+    self.priority_->task = task_priority;
     ApicTimer::fields(self.timer_, s);
   }
 
@@ -132,7 +136,8 @@ class LocalApic final : public memory::IoHandler, public cpu::InterruptSource, p
   uint32_t logical_ = 0;
   uint32_t format_ = 0;
   uint32_t spurious_ = 0;
-  uint8_t task_priority_ = 0;
+  cpu::SharedPriority own_priority_;  ///< until there is a processor to share it with
+  cpu::SharedPriority* priority_ = &own_priority_;
   VectorSet request_;
   VectorSet service_;
   VectorSet trigger_;

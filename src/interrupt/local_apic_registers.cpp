@@ -50,7 +50,7 @@ uint32_t LocalApic::read_register(unsigned index) {
     case kApicVersion:
       return kVersion;
     case kApicTpr:
-      return task_priority_;
+      return priority_->task;
     case kApicApr:
     case kApicPpr:
       return priority();
@@ -87,7 +87,7 @@ LocalApic::Followup LocalApic::write_register(unsigned index, uint32_t value) {
       id_ = value >> 24;
       break;
     case kApicTpr:
-      task_priority_ = static_cast<uint8_t>(value);
+      priority_->task = static_cast<uint8_t>(value);
       wake();
       break;
     case kApicEoi:

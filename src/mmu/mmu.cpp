@@ -34,10 +34,7 @@ std::expected<Resolved, PageFault> Mmu::resolve(const PagingControls& controls, 
   const bool storable = region->kind == RegionKind::kRam && !memory_.page_has_code(physical);
   if (access != Access::kExecute) {  // the right to execute is not yet the right to read (SMAP)
     const uint64_t offset = physical & x86::kPageMask;
-    const TlbRights rights{
-        .writable = translation->writable && storable,
-        .global = translation->global,
-        .ac_only = view == View::kSupervisorAc && !translation->rights.can_read(controls, View::kSupervisor)};
+    const TlbRights rights{.writable = translation->writable && storable, .global = translation->global};
     tlb_.insert(linear, view, host - offset, physical - offset, rights, translation->page_size);
   }
   if (access != Access::kWrite || storable) resolved.host = host;

@@ -1,13 +1,6 @@
 #include "mmu/virtual_tlb.h"
 
-#include "mmu/make_zero.h"
-
 namespace eidolon::mmu {
-
-VirtualTlb::VirtualTlb() {
-  make_zero(storage_, sizeof storage_);
-  for (unsigned table = 0; table < kTables; ++table) clear(table, 0);
-}
 
 TlbEntry VirtualTlb::entry(unsigned table, unsigned slot) const {
   const Table& t = tables()[table];
@@ -54,10 +47,6 @@ void VirtualTlb::insert(uint64_t linear, View view, uint8_t* host_page, uint64_t
     flags |= TlbEntry::kLarge;
     large_.add(linear);
   }
-  if (rights.ac_only) {
-    flags |= TlbEntry::kAcOnly;
-    if (ac_only_count_ < kAcOnlyMost) ac_only_[ac_only_count_++] = at;
-  }
   // SAFETY: only lookup() and generated code turn it back into an address.
   put(table, at,
       {.read_tag = page,
@@ -67,13 +56,13 @@ void VirtualTlb::insert(uint64_t linear, View view, uint8_t* host_page, uint64_t
   Table& t = tables()[table];
   (rights.global ? t.global : t.local).add(at);
   (rights.global ? t.local : t.global).remove(at);
+  if (rights.writable) note_writable(physical_page, table * kEntries + at);
 }
 
 void VirtualTlb::flush_all() {
   for_each_used([this](unsigned table, unsigned at) { clear(table, at); });
   large_.clear();
   huge_.clear();
-  ac_only_count_ = 0;
 }
 
 void VirtualTlb::flush_non_global() {
@@ -85,8 +74,7 @@ unsigned VirtualTlb::save_non_global(std::span<Saved> room) {
   unsigned count = 0;
   for (unsigned table = 0; table < kTables; ++table)
     tables()[table].local.for_each([&](unsigned at) {
-      if (count < room.size() && (tables()[table].physical[at] & TlbEntry::kAcOnly) == 0)
-        room[count++] = {table * kEntries + at, entry(table, at)};
+      if (count < room.size()) room[count++] = {table * kEntries + at, entry(table, at)};
       clear(table, at);
     });
   return count;
@@ -102,6 +90,7 @@ void VirtualTlb::restore(const Saved& saved, bool writable) {
   put(table, at, entry);
   tables()[table].local.add(at);
   tables()[table].global.remove(at);
+  if (entry.write_tag == entry.read_tag) note_writable(entry.physical, saved.where);
 }
 
 void VirtualTlb::flush_page(uint64_t linear) {
@@ -123,26 +112,31 @@ void VirtualTlb::flush_pieces(Filter& filter, uint64_t linear) {
   filter.remove(linear);
 }
 
-void VirtualTlb::protect_physical(uint64_t physical_page) {
-  for_each_used([this, physical_page](unsigned table, unsigned at) {
-    Table& t = tables()[table];
-    if (((t.physical[at] ^ physical_page) & ~x86::kPageMask) == 0) t.write_tag[at] = empty_tag(at);
-  });
+bool VirtualTlb::is_writable(uint32_t where, uint64_t physical_page) const {
+  const Table& t = tables()[where / kEntries];
+  const unsigned at = where % kEntries;
+  return t.write_tag[at] == t.read_tag[at] && t.write_tag[at] != empty_tag(at) &&
+         WritableEntries::same_bucket(t.physical[at], physical_page);
 }
 
-void VirtualTlb::drop_ac_only() {
-  const unsigned table = index(View::kSupervisorAc);
-  const auto drop = [this, table](unsigned at) {
-    if ((tables()[table].physical[at] & TlbEntry::kAcOnly) != 0) clear(table, at);
+void VirtualTlb::note_writable(uint64_t physical_page, uint32_t where) {
+  writable_.add(physical_page, where,
+                [this, physical_page](uint32_t other) { return is_writable(other, physical_page); });
+}
+
+void VirtualTlb::protect_physical(uint64_t physical_page) {
+  const auto protect = [this, physical_page](uint32_t where) {
+    Table& t = tables()[where / kEntries];
+    const unsigned at = where % kEntries;
+    if (((t.physical[at] ^ physical_page) & ~x86::kPageMask) == 0) t.write_tag[at] = empty_tag(at);
   };
-  if (ac_only_count_ < kAcOnlyMost) {
-    for (unsigned i = 0; i < ac_only_count_; ++i) drop(ac_only_[i]);
-  } else {
-    for_each_used([&](unsigned where, unsigned at) {
-      if (where == table) drop(at);
-    });
-  }
-  ac_only_count_ = 0;
+  if (writable_.visit(physical_page, protect)) return;
+  writable_.empty(physical_page);
+  for_each_used([&](unsigned table, unsigned at) {
+    const uint32_t where = table * kEntries + at;
+    protect(where);
+    if (is_writable(where, physical_page)) note_writable(physical_page, where);
+  });
 }
 
 }  // namespace eidolon::mmu

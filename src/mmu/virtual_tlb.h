@@ -1,5 +1,5 @@
-// The virtual TLB: a direct-mapped table for user mode and one for supervisor mode, from linear page to host
-// address, laid out for generated code.
+// The virtual TLB: a direct-mapped table for each view (user, supervisor, supervisor with SMAP suspended),
+// from linear page to host address, laid out for generated code.
 //
 // The hit path, with the linear address in A and a scratch register B:
 //     mov  B, A ; shr B, 12           32-bit: the low 20 bits of the page number are the slot
@@ -14,12 +14,14 @@
 // the view may write, D is set, it is not ROM, and no engine holds translations of the page.
 //
 // A slot for each of 2^20 pages makes the index a shift and lets nothing that lies within 4 GiB meet in it.
-// Of the tables, 64 MiB of addresses, the host supplies what is touched: 32 bytes for each page that is used,
+// Of the tables, 96 MiB of addresses, the host supplies what is touched: 32 bytes for each page that is used,
 // those of neighbours side by side. What a flush costs depends on what is in use, too: `local` and `global`
 // name the slots to visit, and those that MOV CR3 keeps need not be looked at.
 //
-// SMAP: both supervisor views share a table, as nearly all they meet are supervisor pages. A user page that
-// EFLAGS.AC let in (kAcOnly) must be out again before generated code runs with AC clear: `close_ac`.
+// SMAP: what EFLAGS.AC lets in is in the third table, so that neither STAC nor CLAC has to touch any entry.
+//
+// Which entries let a physical page be written is found by a bucket of them for each hash of a page
+// (`writable_`), which may name entries that have changed since, but misses none.
 #pragma once
 
 #include <array>
@@ -29,6 +31,7 @@
 
 #include "mmu/paging_controls.h"
 #include "mmu/slot_set.h"
+#include "mmu/writable_entries.h"
 #include "x86/paging.h"
 
 namespace eidolon::mmu {
@@ -39,23 +42,21 @@ struct TlbEntry {
   uint64_t delta;     ///< from linear to host addresses of the page
   uint64_t physical;  ///< guest-physical page | flags
   static constexpr uint64_t kGlobal = 1;
-  static constexpr uint64_t kLarge = 2;   ///< a piece of a 2 or 4 MiB page
-  static constexpr uint64_t kHuge = 4;    ///< a piece of a 1 GiB page
-  static constexpr uint64_t kAcOnly = 8;  ///< for View::kSupervisorAc only
+  static constexpr uint64_t kLarge = 2;  ///< a piece of a 2 or 4 MiB page
+  static constexpr uint64_t kHuge = 4;   ///< a piece of a 1 GiB page
 };
 
 /// What `insert` is told besides the page.
 struct TlbRights {
   bool writable = false;  ///< a store needs nothing else
   bool global = false;
-  bool ac_only = false;  ///< a user page that SMAP keeps from View::kSupervisor
 };
 
 class VirtualTlb {
  public:
   static constexpr unsigned kEntriesLog2 = 20;
   static constexpr unsigned kEntries = 1u << kEntriesLog2;
-  static constexpr unsigned kTables = 2;
+  static constexpr unsigned kTables = kViewCount;
 
   /// One table: the parts of the entries, each by slot.
   struct Table {
@@ -79,7 +80,6 @@ class VirtualTlb {
     const unsigned at = slot(linear);
     const uint64_t offset = linear ^ (write ? entries.write_tag[at] : entries.read_tag[at]);
     if (offset > x86::kPageSize - size) return nullptr;
-    if (view == View::kSupervisor && (entries.physical[at] & TlbEntry::kAcOnly) != 0) return nullptr;
     // SAFETY: an address in a page of mapped guest memory.
     return reinterpret_cast<uint8_t*>(linear + entries.delta[at]);
   }
@@ -92,11 +92,6 @@ class VirtualTlb {
   void flush_page(uint64_t linear);
   /// Takes the write permission from every entry of the page: it now has translations.
   void protect_physical(uint64_t physical_page);
-  /// Drops what only View::kSupervisorAc may use.
-  void close_ac() {
-    if (ac_only_count_ != 0) [[unlikely]]
-      drop_ac_only();
-  }
 
   /// An entry taken out, and where it goes back to.
   struct Saved {
@@ -130,7 +125,7 @@ class VirtualTlb {
     std::array<uint64_t, (1u << kBitsLog2) / 64> words{};
   };
 
-  [[nodiscard]] static constexpr unsigned index(View view) { return view == View::kUser ? 0 : 1; }
+  [[nodiscard]] static constexpr unsigned index(View view) { return static_cast<unsigned>(view); }
   // SAFETY: Table is an implicit-lifetime type, and the storage is zero (make_zero), which is an empty table.
   [[nodiscard]] Table* tables() { return reinterpret_cast<Table*>(storage_); }
   [[nodiscard]] const Table* tables() const { return reinterpret_cast<const Table*>(storage_); }
@@ -141,12 +136,11 @@ class VirtualTlb {
   void for_each_used(Visitor visit);
   template <typename Filter>
   void flush_pieces(Filter& filter, uint64_t linear);
-  void drop_ac_only();
+  void note_writable(uint64_t physical_page, uint32_t where);
+  [[nodiscard]] bool is_writable(uint32_t where, uint64_t physical_page) const;
 
   alignas(64) std::byte storage_[sizeof(Table) * kTables];  ///< not written before it is needed
-  static constexpr unsigned kAcOnlyMost = 32;
-  unsigned ac_only_count_ = 0;  ///< kAcOnlyMost: there may be more than the list holds
-  std::array<uint32_t, kAcOnlyMost> ac_only_{};
+  WritableEntries writable_;
   PieceFilter<22, TlbEntry::kLarge> large_;
   PieceFilter<30, TlbEntry::kHuge> huge_;
 };

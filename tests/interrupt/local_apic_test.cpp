@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <barrier>
+#include <thread>
+
 #include "x86/msr.h"
 
 namespace eidolon::interrupt {
@@ -84,6 +87,53 @@ TEST_F(LocalApicTest, TaskPriorityHoldsBackAndCr8IsItsUpperHalf) {
   EXPECT_EQ(get(0x80), 0x30u);
   EXPECT_EQ(first_events.take(~0u), unsigned{cpu::kEventInterrupt});
   EXPECT_EQ(first.acknowledge(), 0x4f);
+}
+
+TEST_F(LocalApicTest, TheProcessorMovesThePriorityByItself) {
+  cpu::SharedPriority& shared = first_events.priority;
+  put(0x80, 0x45);
+  EXPECT_EQ(shared.task, 0x45);
+  EXPECT_EQ(shared.waiting, 0);
+  fixed(0x4f);
+  fixed(0x31);
+  EXPECT_EQ(shared.waiting, 0x40) << "the highest";
+  EXPECT_EQ(first_events.take(~0u), 0u);
+  shared.task = 0x60;
+  EXPECT_EQ(get(0x80), 0x60u);
+  EXPECT_EQ(first.task_priority(), 6);
+  fixed(0x55);
+  EXPECT_EQ(first_events.take(~0u), 0u);
+  shared.task = 0x40;
+  EXPECT_EQ(shared.waiting, 0x50);
+  first.set_task_priority(4);
+  EXPECT_EQ(first_events.take(~0u), unsigned{cpu::kEventInterrupt});
+  EXPECT_EQ(first.acknowledge(), 0x55);
+  EXPECT_EQ(shared.waiting, 0x40);
+  first.init();
+  EXPECT_EQ(shared.task, 0);
+  EXPECT_EQ(shared.waiting, 0);
+}
+
+// One makes a vector pending, the other lowers the priority as generated code does: one of them must see it.
+TEST_F(LocalApicTest, APriorityLoweredInTimeLosesNoInterrupt) {
+  cpu::SharedPriority& shared = first_events.priority;
+  for (unsigned turn = 0; turn < 2000; ++turn) {
+    first.init();
+    put(0xf0, 0x1ff);
+    shared.task = 0xf0;
+    first_events.take(~0u);
+    std::barrier start(2);
+    std::thread other([&] {
+      start.arrive_and_wait();
+      fixed(0x51);
+    });
+    start.arrive_and_wait();
+    shared.task.exchange(0x20);
+    if (shared.waiting > 0x20) first.set_task_priority(2);
+    other.join();
+    ASSERT_EQ(first_events.take(~0u), unsigned{cpu::kEventInterrupt});
+    ASSERT_EQ(first.acknowledge(), 0x51);
+  }
 }
 
 TEST_F(LocalApicTest, RequestAndServiceAreVisible) {

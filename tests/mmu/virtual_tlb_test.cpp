@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <memory>
 #include <random>
 
@@ -30,7 +31,8 @@ TEST_F(Tlb, EmptySlotsNeverHit) {
     const uint64_t near = uint64_t{slot} << 12;
     const uint64_t any = (random() & ~uint64_t{0xffffffff}) | near;
     for (const View view : kViews)
-      for (const uint64_t linear : {near, any, near | 0xfff, near ^ (uint64_t{1} << 63), near | 0xfffff00000000})
+      for (const uint64_t linear :
+           {near, any, near | 0xfff, near ^ (uint64_t{1} << 63), near | 0xfffff00000000})
         for (const bool write : {false, true})
           ASSERT_EQ(lookup(linear, write, view), nullptr) << std::hex << linear;
   }
@@ -45,34 +47,14 @@ TEST_F(Tlb, HitsWithinThePageOnly) {
   EXPECT_EQ(lookup(kLinear + 0x100000000), nullptr);  // same slot
 }
 
-TEST_F(Tlb, KeepsUserAndSupervisorApart) {
-  insert(kLinear);
-  EXPECT_EQ(lookup(kLinear, false, View::kSupervisor), nullptr);
-  EXPECT_EQ(lookup(kLinear, false, View::kSupervisorAc), nullptr);
-}
-
-TEST_F(Tlb, SupervisorPagesServeBothSupervisorViews) {
-  tlb_->insert(kLinear, View::kSupervisorAc, page_, 0x5000, {.writable = true});
-  EXPECT_EQ(lookup(kLinear, true, View::kSupervisor), page_);
-  EXPECT_EQ(lookup(kLinear, true, View::kSupervisorAc), page_);
-  EXPECT_EQ(lookup(kLinear, false, View::kUser), nullptr);
-}
-
-TEST_F(Tlb, UserPagesUnderAcAreForThatViewOnlyAndGoWhenItCloses) {
-  for (const unsigned pages : {1u, 3u, 200u}) {
-    for (unsigned i = 0; i < pages; ++i)
-      tlb_->insert(0x7f0000000000 + i * 0x1000, View::kSupervisorAc, page_, 0x5000,
-                   {.writable = true, .ac_only = true});
-    tlb_->insert(kLinear, View::kSupervisorAc, page_, 0x5000, {.writable = true});
-    const uint64_t last = 0x7f0000000000 + (pages - 1) * 0x1000;
-    EXPECT_EQ(lookup(last, true, View::kSupervisorAc), page_);
-    EXPECT_EQ(lookup(last, false, View::kSupervisor), nullptr);
-    tlb_->close_ac();
-    EXPECT_EQ(lookup(0x7f0000000000, false, View::kSupervisorAc), nullptr) << pages;
-    EXPECT_EQ(lookup(last, false, View::kSupervisorAc), nullptr) << pages;
-    EXPECT_EQ(tlb_->table(View::kSupervisor).read_tag[VirtualTlb::slot(last)],
-              VirtualTlb::empty_tag(VirtualTlb::slot(last)));
-    EXPECT_EQ(lookup(kLinear, true, View::kSupervisor), page_);
+TEST_F(Tlb, KeepsTheViewsApart) {
+  for (const View view : kViews) {
+    tlb_->flush_all();
+    tlb_->insert(kLinear, view, page_, 0x5000, {.writable = true});
+    for (const View other : kViews) {
+      EXPECT_EQ(lookup(kLinear, true, other), other == view ? page_ : nullptr);
+      EXPECT_EQ(lookup(kLinear, false, other), other == view ? page_ : nullptr);
+    }
   }
 }
 
@@ -91,9 +73,9 @@ TEST_F(Tlb, SavedEntriesComeBack) {
   insert(kLinear, true, true);
   insert(kLinear + 0x1000, true, false);
   tlb_->insert(kLinear + 0x2000, View::kSupervisor, page_, 0x5000, {.writable = true});
-  tlb_->insert(0x1000, View::kSupervisorAc, page_, 0x5000, {.ac_only = true});
+  tlb_->insert(0x1000, View::kSupervisorAc, page_, 0x5000, {});
   VirtualTlb::Saved room[4];
-  ASSERT_EQ(tlb_->save_non_global(room), 2u);
+  ASSERT_EQ(tlb_->save_non_global(room), 3u);
   EXPECT_EQ(lookup(kLinear + 0x1000), nullptr);
   EXPECT_EQ(lookup(0x1000, false, View::kSupervisorAc), nullptr);
   EXPECT_EQ(lookup(kLinear), page_);
@@ -184,6 +166,71 @@ TEST_F(Tlb, ProtectPhysicalDoesNotTouchEmptySlots) {
   tlb_->protect_physical(0);
   EXPECT_EQ(lookup(0x1000), nullptr);
   EXPECT_EQ(lookup(0, true), nullptr);
+}
+
+TEST_F(Tlb, ProtectPhysicalFindsMoreAliasesThanAreNoted) {
+  for (const unsigned aliases : {3u, 4u, 5u, 40u})
+    for (const bool again : {false, true}) {
+      for (unsigned i = 0; i < aliases; ++i) insert(kLinear + i * 0x1000);
+      tlb_->insert(0x1000, View::kSupervisor, page_, 0x6000, {.writable = true});
+      tlb_->protect_physical(0x5000);
+      for (unsigned i = 0; i < aliases; ++i) {
+        EXPECT_EQ(lookup(kLinear + i * 0x1000, true), nullptr) << aliases << again;
+        EXPECT_EQ(lookup(kLinear + i * 0x1000), page_);
+      }
+      EXPECT_EQ(lookup(0x1000, true, View::kSupervisor), page_);
+    }
+}
+
+TEST_F(Tlb, ProtectPhysicalFindsWhatWasRestored) {
+  insert(kLinear);
+  VirtualTlb::Saved room[1];
+  ASSERT_EQ(tlb_->save_non_global(room), 1u);
+  for (unsigned i = 1; i < 10; ++i) insert(kLinear + i * 0x1000);
+  tlb_->flush_all();
+  tlb_->restore(room[0], true);
+  EXPECT_EQ(lookup(kLinear, true), page_);
+  tlb_->protect_physical(0x5000);
+  EXPECT_EQ(lookup(kLinear, true), nullptr);
+  EXPECT_EQ(lookup(kLinear), page_);
+}
+
+// Few linear and physical pages, so that slots change hands and pages have many entries, and enough of either
+// to fill what the entries are found by.
+TEST_F(Tlb, AfterProtectPhysicalNoEntryWritesThePage) {
+  std::mt19937_64 random(3);
+  std::map<std::pair<uint64_t, View>, uint64_t> writable;  // as the test sees it: to which page
+  for (unsigned turn = 0; turn < 20000; ++turn) {
+    const uint64_t linear = (random() % 64) << 12 | (random() % 3) << 40;
+    const uint64_t physical = random() % 2 ? (random() % 16) << 12 : (random() % 100000) << 12;
+    const View view = kViews[random() % 3];
+    switch (random() % 8) {
+      case 0:
+        tlb_->protect_physical(physical);
+        std::erase_if(writable, [&](const auto& entry) { return entry.second == physical; });
+        break;
+      case 1:
+        tlb_->flush_page(linear);
+        std::erase_if(writable, [&](const auto& entry) { return entry.first.first == linear; });
+        break;
+      default: {
+        const bool may_write = random() % 3 != 0;
+        tlb_->insert(linear, view, page_, physical, {.writable = may_write, .global = random() % 2 == 0});
+        std::erase_if(writable, [&](const auto& entry) {
+          return entry.first.second == view &&
+                 VirtualTlb::slot(entry.first.first) == VirtualTlb::slot(linear);
+        });
+        if (may_write) writable[{linear, view}] = physical;
+      }
+    }
+    if (turn % 16 != 0) continue;
+    for (uint64_t page = 0; page < 64; ++page)
+      for (uint64_t high = 0; high < 3; ++high)
+        for (const View any : kViews) {
+          const uint64_t at = page << 12 | high << 40;
+          ASSERT_EQ(lookup(at, true, any) != nullptr, writable.contains({at, any})) << turn;
+        }
+  }
 }
 
 }  // namespace

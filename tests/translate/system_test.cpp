@@ -205,6 +205,26 @@ TEST(TranslateSystem, WhatStacLetInIsOutAfterClac) {
     if (!clears) code[11] = code[12] = code[13] = 0x90;
     EXPECT_EQ(machine.run(code), clears ? Stop::kShutdown : Stop::kRequested);
     EXPECT_EQ(machine.state().gpr[x86::kRcx], 0u);
+    EXPECT_LT(statistics(machine).sensitive, 5u) << "STAC and CLAC stay in generated code";
+  }
+}
+
+// The same page, writable by either: what one view was told of it must not serve the other, whichever came
+// first.
+TEST(TranslateSystem, SmapHoldsForPagesThatBothViewsMeet) {
+  for (const bool stores : {false, true}) {
+    BareMachine machine(true);
+    prepare(machine);
+    // mov ecx, 50; 1: stac; mov rax, [rsi] or its reverse; clac; mov rbx, [rdi] or its reverse; loop 1b
+    Code code = {0xb9, 50,   0,    0,    0,    0x0f, 0x01, 0xcb, 0x48, 0x8b, 0x06,
+                 0x0f, 0x01, 0xca, 0x48, 0x8b, 0x1f, 0xff, 0xc9, 0x75, 0xf0};
+    if (stores) code[9] = code[15] = 0x89;
+    // The supervisor's page becomes the user's, as its entry and INVLPG say: now even [rdi] faults.
+    append(code, {0x80, 0x4d, 0x00, 0x04, 0x0f, 0x01, 0x3f, 0xff, 0xc1, 0x48, 0x8b, 0x1f});
+    machine.state().gpr[x86::kRbp] = BareMachine::kTables + 0x2000 + (kKernelData >> 21) * 8;
+    EXPECT_EQ(machine.run(code), Stop::kShutdown);
+    EXPECT_EQ(machine.state().gpr[x86::kRcx], 1u);
+    EXPECT_LT(statistics(machine).sensitive, 5u);
   }
 }
 

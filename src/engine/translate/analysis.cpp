@@ -162,7 +162,7 @@ bool Analysis::add(std::span<const uint8_t> bytes) {
   }
   length_ = static_cast<uint16_t>(length_ + d.instruction.length());
   ++count_;
-  if (d.step || is_inline_transfer(d.instruction)) return false;
+  if (d.step || is_inline_transfer(d.instruction) || changes_mode(d.instruction)) return false;
   return d.instruction.klass != isa::Class::kControlFlow || goes_on_behind(d.instruction);
 }
 

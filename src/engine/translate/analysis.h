@@ -18,6 +18,8 @@ inline constexpr uint32_t kArithmetic = x86::kFlagsArithmetic;
 [[nodiscard]] bool is_inline_system(const isa::Instruction& instruction, Mode mode);
 /// One of them that goes somewhere else by itself: the end of its block.
 [[nodiscard]] bool is_inline_transfer(const isa::Instruction& instruction);
+/// One of them behind which the mode is another: the end of its block, too.
+[[nodiscard]] bool changes_mode(const isa::Instruction& instruction);
 
 struct DecodedInstruction {
   isa::Instruction instruction;

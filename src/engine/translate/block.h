@@ -56,12 +56,13 @@ struct Site {
   bool constant = false;       ///< kMemory: the linear address is `target`, not Frame::address
   bool spans = false;  ///< kMemory: of several accesses, and of two pages not prepared for (meet_two_pages)
   uint8_t address_register = 0, index_register = 0;  ///< spans: as Builder::look_up() has them
-  uint16_t slot_valid = 0;   ///< spans: guest registers that are (also) in their slots
-  bool loop = false;         ///< kJump: to the block's own entry_loop, or nowhere
-  bool unshared = false;     ///< kJump: to the instruction at the site, in a block that shares no checks
-  bool is_landing = false;   ///< kJump: of a return; the page may have been mapped elsewhere since the call
-  bool hoisted = false;      ///< kMemory: before its time; what a walk cannot answer is not yet to be told
-  bool flags_saved = false;  ///< guest flags are in Frame::saved_flags, not in the host's flags
+  uint16_t slot_valid = 0;    ///< spans: guest registers that are (also) in their slots
+  bool loop = false;          ///< kJump: to the block's own entry_loop, or nowhere
+  bool unshared = false;      ///< kJump: to the instruction at the site, in a block that shares no checks
+  bool is_landing = false;    ///< kJump: of a return; the page may have been mapped elsewhere since the call
+  bool divide_error = false;  ///< kStep: a division that raises #DE
+  bool hoisted = false;       ///< kMemory: before its time; what a walk cannot answer is not yet to be told
+  bool flags_saved = false;   ///< guest flags are in Frame::saved_flags, not in the host's flags
   uint16_t flags_live_in = 0, flags_live_out = 0;  ///< of the guest instruction; the others may be stale
   StringForm form;                                 ///< kString
 };

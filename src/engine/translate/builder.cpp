@@ -105,6 +105,7 @@ void Builder::emit_plain(const DecodedInstruction& d) {
     leave(add_site(SiteKind::kStep, &d));
     return;
   }
+  if (is_division(d)) leave_if_division_fails(d, nullptr);
   emit_native(d, host.span());
 }
 

@@ -239,6 +239,10 @@ class Builder {
   uint32_t string_site(const DecodedInstruction& d, const StringForm& form);
   void leave_if(unsigned condition, uint32_t site);
 
+  // builder_divide.cpp: divisions that raise #DE.
+  [[nodiscard]] static bool is_division(const DecodedInstruction& d);
+  void leave_if_division_fails(const DecodedInstruction& d, const HostAddress* memory);
+
   // builder_bits.cpp: bt, bts, btr and btc of memory with the offset in a register.
   void emit_bit_string(const DecodedInstruction& d);
 
@@ -253,6 +257,7 @@ class Builder {
   void emit_sti(const DecodedInstruction& d);
   void emit_pushf(const DecodedInstruction& d);
   void emit_popf(const DecodedInstruction& d);
+  void emit_suspend_smap(const DecodedInstruction& d);
   void emit_compose_flags(unsigned to, unsigned work);
   void emit_set_flags(unsigned flags, unsigned work);
 
@@ -260,6 +265,11 @@ class Builder {
   void emit_syscall(const DecodedInstruction& d);
   void emit_sysret(const DecodedInstruction& d);
   void emit_flat_segments(unsigned cs, unsigned work, unsigned cpl);
+
+  // builder_system_processor.cpp: CPUID, CR8
+  void emit_cpuid(const DecodedInstruction& d);
+  void emit_read_priority(const DecodedInstruction& d);
+  void emit_write_priority(const DecodedInstruction& d);
 
   // builder_loop.cpp: blocks that jump to themselves.
   void prepare_loop();

@@ -342,6 +342,7 @@ void Builder::emit_memory(const DecodedInstruction& d) {
     leave(add_site(SiteKind::kStep, &d));
     return;
   }
+  if (is_division(d)) leave_if_division_fails(d, &at);
   emit_native(d, host.span());
 }
 

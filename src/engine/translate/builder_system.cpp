@@ -15,6 +15,10 @@ constexpr uint16_t kRcxBit = 1u << x86::kRcx;
 constexpr uint16_t kRdxBit = 1u << x86::kRdx;
 constexpr auto kInterruptFlag = static_cast<uint32_t>(x86::kFlagIf);
 
+bool is_cr8(const ZydisDecodedOperand& operand) {
+  return operand.type == ZYDIS_OPERAND_TYPE_REGISTER && operand.reg.value == ZYDIS_REGISTER_CR8;
+}
+
 x86::Segment segment_of(ZydisRegister reg) { return static_cast<x86::Segment>(reg - ZYDIS_REGISTER_ES); }
 }  // namespace
 
@@ -26,6 +30,9 @@ bool is_inline_system(const isa::Instruction& in, Mode mode) {
     case ZYDIS_MNEMONIC_CLI:
     case ZYDIS_MNEMONIC_STI:
       return kernel;
+    case ZYDIS_MNEMONIC_STAC:
+    case ZYDIS_MNEMONIC_CLAC:
+      return kernel && mode.smap();
     case ZYDIS_MNEMONIC_PUSHFD:
     case ZYDIS_MNEMONIC_PUSHFQ:
     case ZYDIS_MNEMONIC_POPFD:
@@ -42,6 +49,8 @@ bool is_inline_system(const isa::Instruction& in, Mode mode) {
       return mode.long_code() && !kernel && mode.syscall_enabled();
     case ZYDIS_MNEMONIC_SYSRET:
       return mode.long_code() && kernel && mode.syscall_enabled() && in.zydis.operand_width == 64;
+    case ZYDIS_MNEMONIC_CPUID:
+      return true;
     case ZYDIS_MNEMONIC_RDTSC:
       return mode.inline_tsc() && !mode.tsc_disabled();
     case ZYDIS_MNEMONIC_RDTSCP:
@@ -49,6 +58,7 @@ bool is_inline_system(const isa::Instruction& in, Mode mode) {
     case ZYDIS_MNEMONIC_MOV: {
       const ZydisDecodedOperand& to = in.operands[0];
       const ZydisDecodedOperand& from = in.operands[1];
+      if (is_cr8(to) || is_cr8(from)) return kernel && mode.long_code() && mode.inline_priority();
       return to.type == ZYDIS_OPERAND_TYPE_REGISTER && from.type == ZYDIS_OPERAND_TYPE_REGISTER &&
              from.reg.value >= ZYDIS_REGISTER_ES && from.reg.value <= ZYDIS_REGISTER_GS &&
              in.zydis.operand_width >= 32;
@@ -60,6 +70,10 @@ bool is_inline_system(const isa::Instruction& in, Mode mode) {
 
 bool is_inline_transfer(const isa::Instruction& instruction) {
   return instruction.mnemonic() == ZYDIS_MNEMONIC_SYSCALL || instruction.mnemonic() == ZYDIS_MNEMONIC_SYSRET;
+}
+
+bool changes_mode(const isa::Instruction& instruction) {
+  return instruction.mnemonic() == ZYDIS_MNEMONIC_STAC || instruction.mnemonic() == ZYDIS_MNEMONIC_CLAC;
 }
 
 void Builder::emit_system(const DecodedInstruction& d) {
@@ -76,7 +90,11 @@ void Builder::emit_system(const DecodedInstruction& d) {
     case ZYDIS_MNEMONIC_RDTSC:
     case ZYDIS_MNEMONIC_RDTSCP:
       return emit_rdtsc(d);
+    case ZYDIS_MNEMONIC_CPUID:
+      return emit_cpuid(d);
     case ZYDIS_MNEMONIC_MOV: {
+      if (is_cr8(d.instruction.operands[0])) return emit_write_priority(d);
+      if (is_cr8(d.instruction.operands[1])) return emit_read_priority(d);
       const auto to = static_cast<unsigned>(isa::gpr_index(d.instruction.operands[0].reg.value));
       make_room(register_bit(to));
       e_.gs();
@@ -84,6 +102,9 @@ void Builder::emit_system(const DecodedInstruction& d) {
                word[Xbyak::RegExp(layout_.selector(segment_of(d.instruction.operands[1].reg.value)))]);
       return replaced(register_bit(to));
     }
+    case ZYDIS_MNEMONIC_STAC:
+    case ZYDIS_MNEMONIC_CLAC:
+      return emit_suspend_smap(d);
     case ZYDIS_MNEMONIC_RDFSBASE:
     case ZYDIS_MNEMONIC_RDGSBASE:
     case ZYDIS_MNEMONIC_WRFSBASE:

@@ -114,4 +114,14 @@ void Builder::emit_popf(const DecodedInstruction& d) {
   changed(kRspBit);
 }
 
+/// STAC and CLAC, under CR4.SMAP: the end of the block, as what follows is a block of another mode.
+void Builder::emit_suspend_smap(const DecodedInstruction& d) {
+  save_flags_if_live(d);
+  e_.gs();
+  if (d.instruction.mnemonic() == ZYDIS_MNEMONIC_STAC)
+    e_.or_(dword[Xbyak::RegExp(layout_.rflags())], low(x86::kFlagAc));
+  else
+    e_.and_(dword[Xbyak::RegExp(layout_.rflags())], ~low(x86::kFlagAc));
+}
+
 }  // namespace eidolon::engine::translate

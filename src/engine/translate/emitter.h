@@ -37,6 +37,11 @@ class Layout {
   [[nodiscard]] uint32_t deferred_events() const { return of(&frame_.deferred_events); }
   [[nodiscard]] uint32_t tsc_aux() const { return of(&cpu_.state.tsc_aux); }
   [[nodiscard]] uint32_t tsc_offset() const { return of(&cpu_.state.tsc_offset); }
+  [[nodiscard]] uint32_t task_priority() const { return of(&cpu_.events.priority.task); }
+  [[nodiscard]] uint32_t waiting_priority() const { return of(&cpu_.events.priority.waiting); }
+  [[nodiscard]] uint32_t cr4() const { return of(&cpu_.state.control.cr4); }
+  [[nodiscard]] uint32_t xcr0() const { return of(&cpu_.state.xcr0); }
+  [[nodiscard]] uint32_t cpuid() const { return of(frame_.cpuid.data()); }
   [[nodiscard]] uint32_t events() const { return of(cpu_.events.word()); }
   using TlbPart = decltype(mmu::VirtualTlb::Table::read_tag);
   [[nodiscard]] uint32_t tlb(mmu::View view, TlbPart mmu::VirtualTlb::Table::*part) const {

@@ -13,9 +13,7 @@ using namespace translate;
 uint64_t TranslateEngine::Impl::exit_handler(Frame* frame) {
   auto& engine = *static_cast<Impl*>(frame->engine);
   const InPart in(engine.part_, Part::kExits);
-  const uint64_t host = engine.handle_exit();
-  engine.close_ac();
-  return host;
+  return engine.handle_exit();
 }
 
 uint64_t TranslateEngine::Impl::handle_exit() {
@@ -37,6 +35,7 @@ uint64_t TranslateEngine::Impl::handle_exit() {
       if (const uint64_t host = run_string(site)) return host;
     if (site.kind == SiteKind::kIndirect)
       if (const uint64_t host = find_target(site)) return host;
+    if (site.divide_error && whole_run) return raise_divide_error(site);
     if (site.sensitive != nullptr && whole_run) return execute_lightly(site);
   }
   return leave_slowly(site);
@@ -117,11 +116,11 @@ void TranslateEngine::Impl::link(uint32_t site_index, Block& target) {
 uint64_t TranslateEngine::Impl::link_lightly(uint32_t site_index) {
   const Site& site = sites_[site_index];
   if (round_ != nullptr || site.unshared || site.loop || !site.block->valid) return 0;
-  const Mode mode = site.block->mode;
-  if (mode.long_code() && !cpu::is_canonical(site.target)) return 0;
-  const auto physical = mappings_.fetch_address(site.target, mode.user());
+  const auto mode = modes_.of(cpu_);  // another than the block's behind STAC and CLAC
+  if (!mode || (mode->long_code() && !cpu::is_canonical(site.target))) return 0;
+  const auto physical = mappings_.fetch_address(site.target, mode->user());
   if (!physical) return 0;
-  Block* target = blocks_.find(site.target, *physical, mode);
+  Block* target = blocks_.find(site.target, *physical, *mode);
   if (target == nullptr || target->crosses()) return 0;
   ++statistics_.jump_exits;
   remember_pages(*target);

@@ -59,7 +59,6 @@ uint64_t TranslateEngine::Impl::settled_exit_handler(Frame* frame) {
     frame->host_gpr = engine.cpu_.state.gpr;
     host = engine.leave_slowly(site);
   }
-  engine.close_ac();
   return host;
 }
 
@@ -108,13 +107,24 @@ uint64_t TranslateEngine::Impl::raise_lightly(const Site& site, const mmu::PageF
   return go_on_lightly();
 }
 
+uint64_t TranslateEngine::Impl::raise_divide_error(const Site& site) {
+  recover_at(site);
+  cpu_.extended_holder = this;
+  ++statistics_.divide_errors;
+  deliver({.vector = x86::kDivideError}, cpu_.state.rip);
+  return go_on_lightly();
+}
+
 /// What StepEngine::step() does around an instruction, where neither TF nor a breakpoint is set (Mode).
 void TranslateEngine::Impl::execute_sensitive(const isa::Instruction& instruction) {
   cpu::State& state = cpu_.state;
   const uint64_t begin = state.rip;
   const bool resumed = (state.rflags & x86::kFlagRf) != 0;
   const bool in_shadow = state.interrupt_shadow == begin;
+  const auto leaf = static_cast<uint32_t>(state.gpr[x86::kRax]);
+  const auto subleaf = static_cast<uint32_t>(state.gpr[x86::kRcx]);
   if (const auto done = cpu::execute_sensitive(cpu_, instruction); !done) return deliver(done.error(), begin);
+  if (instruction.mnemonic() == ZYDIS_MNEMONIC_CPUID) remember_cpuid(leaf, subleaf);
   if (in_shadow && state.interrupt_shadow == begin) {
     state.interrupt_shadow = cpu::State::kNoShadow;
     state.shadow_blocks_debug = false;
@@ -126,6 +136,18 @@ void TranslateEngine::Impl::execute_sensitive(const isa::Instruction& instructio
   // The T bit of a new task.
   if (state.pending_debug != 0)
     if (const auto due = cpu::debug_trap(state, false)) (void)cpu::deliver_fault(cpu_, *due);
+}
+
+/// The answer that CPUID has just given, for generated code to give.
+void TranslateEngine::Impl::remember_cpuid(uint32_t leaf, uint32_t subleaf) {
+  const cpu::State& state = cpu_.state;
+  const auto answer = [&](unsigned reg) { return static_cast<uint32_t>(state.gpr[reg]); };
+  frame_.cpuid[Frame::cpuid_slot(leaf, subleaf)] = {
+      leaf,
+      subleaf,
+      static_cast<uint32_t>(state.control.cr4),
+      static_cast<uint32_t>(state.xcr0),
+      {answer(x86::kRax), answer(x86::kRbx), answer(x86::kRcx), answer(x86::kRdx)}};
 }
 
 /// A shutdown shows in State::activity.

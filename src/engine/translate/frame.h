@@ -19,6 +19,14 @@ struct alignas(32) JumpEntry {
 };
 static_assert(sizeof(JumpEntry) == 32);
 
+/// An answer of CPUID: to which question, and what else it depends on.
+struct alignas(32) CpuidEntry {
+  uint32_t leaf, subleaf;
+  uint32_t cr4, xcr0;  ///< low halves, which are all there is; XCR0 is 0 in an entry that is none
+  cpu::CpuidResult result;
+};
+static_assert(sizeof(CpuidEntry) == 32);
+
 struct Frame {
   static constexpr unsigned kJumpEntriesLog2 = 13;
   static constexpr unsigned kJumpEntries = 1u << kJumpEntriesLog2;
@@ -55,10 +63,15 @@ struct Frame {
 
   /// Returns by low bits of the stack pointer that finds the return address: host code that goes on at one,
   /// or sees that it is another (builder_returns.cpp). A table for each of the first modes met.
-  static constexpr unsigned kReturnTables = 4;
+  static constexpr unsigned kReturnTables = 8;
   static constexpr unsigned kReturnEntries = 256;
   std::array<std::array<uint64_t, kReturnEntries>, kReturnTables> returns;
   std::array<JumpEntry, kJumpEntries> jump_cache;
+  static constexpr unsigned kCpuidEntries = 32;
+  [[nodiscard]] static constexpr unsigned cpuid_slot(uint32_t leaf, uint32_t subleaf) {
+    return (leaf + (leaf >> 28) + subleaf * 8) % kCpuidEntries;
+  }
+  std::array<CpuidEntry, kCpuidEntries> cpuid;
   /// Which (linear page, physical page, user or supervisor) is known to be mapped and may be fetched
   /// (code_mappings.h): by hash of linear page and user, the page ID.
   std::array<uint32_t, kPageIds> page_ids;

@@ -234,7 +234,6 @@ void TranslateEngine::Impl::defer_undeliverable() {
 
 /// Enters generated code; returns when the exit handler has put the whole state into cpu_.state.
 void TranslateEngine::Impl::enter(uint64_t host_address) {
-  close_ac();
   load_registers();
   frame_.resume = host_address;
   load_extended_state();

@@ -64,11 +64,6 @@ class TranslateEngine::Impl final : public memory::CodeObserver, public cpu::Ext
   [[nodiscard]] uint64_t confirm_page(const Site& site);
   [[nodiscard]] uint64_t find_target(const Site& site);
   void remember_target(const Block& block);
-  /// Code that runs with AC clear, or comes to that without the monitor, must not find what only AC let into
-  /// the virtual TLB.
-  void close_ac() {
-    if (cpu_.data_view() != mmu::View::kSupervisorAc) cpu_.mmu.tlb().close_ac();
-  }
   void recover(uint64_t rip, uint16_t in_slot, bool flags_saved);
   void recover_flags(uint64_t rip, uint64_t flags);
   void load_registers();
@@ -79,6 +74,8 @@ class TranslateEngine::Impl final : public memory::CodeObserver, public cpu::Ext
   [[nodiscard]] uint64_t go_on_settled();
   [[nodiscard]] uint64_t execute_lightly(const Site& site);
   [[nodiscard]] uint64_t raise_lightly(const Site& site, const mmu::PageFault& fault);
+  [[nodiscard]] uint64_t raise_divide_error(const Site& site);
+  void remember_cpuid(uint32_t leaf, uint32_t subleaf);
   void execute_sensitive(const isa::Instruction& instruction);
   void deliver(const cpu::Fault& fault, uint64_t begin);
   void recover_at(const Site& site);
@@ -140,7 +137,6 @@ class TranslateEngine::Impl final : public memory::CodeObserver, public cpu::Ext
   bool in_generated_code_ = false;
   bool flush_wanted_ = false;
   uint32_t supplied_ = 0, supplied_cold_;  ///< up to where the cache's parts have memory (CodeCache::supply)
-  unsigned writes_to_emptied_ = 0;         ///< to pages that are marked, but have no blocks
   const bool xsaveopt_;
   uint64_t extended_mask_;  ///< XSAVE components that are the guest's
 };

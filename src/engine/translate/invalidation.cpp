@@ -49,11 +49,7 @@ void TranslateEngine::Impl::code_written(memory::GuestPhysical address, uint64_t
   };
   drop(blocks_.on_page(address).first, &Block::next_in_page);
   drop(blocks_.on_page(address).first_second, &Block::next_in_second_page);
-  // To mark the page again is a visit to the whole virtual TLB, and code that is rewritten once is so again:
-  // a page without blocks keeps its mark for a few writes more.
-  constexpr unsigned kWritesPerMark = 32;
-  if (blocks_.on_page(address).empty() && ++writes_to_emptied_ % kWritesPerMark == 0)
-    cpu_.memory.clear_code(address);
+  if (blocks_.on_page(address).empty()) cpu_.memory.clear_code(address);
 }
 
 /// Drops every block. Not from within generated code: the callers are on their way to another block.

@@ -38,9 +38,12 @@ std::optional<Mode> Mode::of(const cpu::Cpu& cpu) {
   if (user && (cr0 & kCr0Am) != 0 && (s.rflags & kFlagAc) != 0) return {};
   if (user) value |= kUser;
   if ((cr4 & kCr4Tsd) != 0) value |= kTscDisabled;
+  if ((cr4 & kCr4Smap) != 0) value |= kSmap;
+  if (cpu.data_view() == mmu::View::kSupervisorAc) value |= kAc;
   if ((cr4 & kCr4FsGsBase) != 0) value |= kFsGsBase;
   if ((s.control.efer & kEferSce) != 0) value |= kSyscall;
   if (cpu.tsc_source == nullptr) value |= kInlineTsc;
+  if (cpu.interrupts != nullptr && cpu.interrupts->shares_priority()) value |= kInlinePriority;
   if (cpu.model.has(cpu::CpuidModel::Feature::kRdtscp)) value |= kRdtscp;
 
   if ((cr0 & (kCr0Em | kCr0Ts)) == 0) {
@@ -77,10 +80,14 @@ ModeFinder::Inputs ModeFinder::inputs_of(const cpu::Cpu& cpu) {
           .rflags = s.rflags & (kFlagTf | kFlagVm | kFlagAc),
           .cs = s.segment[kCs].attributes,
           .ss = s.segment[kSs].attributes,
-          .tsc_source = cpu.tsc_source};
+          .tsc_source = cpu.tsc_source,
+          .interrupts = cpu.interrupts};
 }
 
-mmu::View Mode::view() const { return user() ? mmu::View::kUser : mmu::View::kSupervisor; }
+mmu::View Mode::view() const {
+  if (user()) return mmu::View::kUser;
+  return smap_suspended() ? mmu::View::kSupervisorAc : mmu::View::kSupervisor;
+}
 
 bool Mode::allows(isa::ExtendedState state) const {
   switch (state) {

@@ -21,13 +21,18 @@ class Mode {
   [[nodiscard]] constexpr uint16_t value() const { return value_; }
   [[nodiscard]] constexpr bool long_code() const { return value_ & kLong; }
   [[nodiscard]] constexpr bool user() const { return value_ & kUser; }
-  /// Names the table of the virtual TLB; whether AC suspends SMAP is not part of the mode.
+  /// Names the table of the virtual TLB.
   [[nodiscard]] mmu::View view() const;
+  /// CR4.SMAP; and AC suspends it now (supervisor only).
+  [[nodiscard]] constexpr bool smap() const { return value_ & kSmap; }
+  [[nodiscard]] constexpr bool smap_suspended() const { return value_ & kAc; }
   /// CR4.FSGSBASE and EFER.SCE.
   [[nodiscard]] constexpr bool fsgsbase() const { return value_ & kFsGsBase; }
   [[nodiscard]] constexpr bool syscall_enabled() const { return value_ & kSyscall; }
-  /// The same mode in 64-bit code of the other kind, user for supervisor and the reverse.
-  [[nodiscard]] constexpr Mode other_privilege() const { return Mode(static_cast<uint16_t>(value_ ^ kUser)); }
+  /// The same mode in 64-bit code of the other kind, user for supervisor and the reverse, with AC clear.
+  [[nodiscard]] constexpr Mode other_privilege() const {
+    return Mode(static_cast<uint16_t>((value_ & ~kAc) ^ kUser));
+  }
   /// The guest's TSC is the host's plus an offset, for generated code to read.
   [[nodiscard]] constexpr bool inline_tsc() const { return value_ & kInlineTsc; }
   [[nodiscard]] constexpr bool inline_rdtscp() const { return inline_tsc() && (value_ & kRdtscp); }
@@ -35,6 +40,8 @@ class Mode {
   /// 32-bit code: FS or GS spans the whole address space above its base (always true in 64-bit code).
   [[nodiscard]] constexpr bool fs_unlimited() const { return value_ & (kLong | kFsUnlimited); }
   [[nodiscard]] constexpr bool gs_unlimited() const { return value_ & (kLong | kGsUnlimited); }
+  /// CR8 is in EventFlags::priority, for generated code to move.
+  [[nodiscard]] constexpr bool inline_priority() const { return value_ & kInlinePriority; }
   /// Whether an instruction that needs `state` may run without a fault.
   [[nodiscard]] bool allows(isa::ExtendedState state) const;
 
@@ -55,6 +62,9 @@ class Mode {
     kRdtscp = 1 << 10,
     kFsGsBase = 1 << 11,
     kSyscall = 1 << 12,
+    kSmap = 1 << 13,
+    kAc = 1 << 14,
+    kInlinePriority = 1 << 15,
   };
   uint16_t value_;
 };
@@ -71,6 +81,7 @@ class ModeFinder {
     uint64_t cr0, cr4 = 0, efer = 0, xcr0 = 0, dr7 = 0, rflags = 0;
     uint32_t cs = 0, ss = 0;
     const void* tsc_source = nullptr;
+    const void* interrupts = nullptr;
     bool operator==(const Inputs&) const = default;
   };
   struct Known {

@@ -50,9 +50,7 @@ uint64_t TranslateEngine::Impl::end_round(const Site& site) {
   round_->completed = site.kind == SiteKind::kJump && !site.unshared;
   round_->flags_exact = round_->completed ? site.flags_live_out : site.flags_live_in;
   round_->flags_exact_after = site.flags_live_out;
-  if (site.kind == SiteKind::kStep || site.kind == SiteKind::kIndirect) {
-    round_->flags_exact = round_->flags_exact_after = kArithmetic;
-  }
+  if (site.kind == SiteKind::kIndirect) round_->flags_exact = round_->flags_exact_after = kArithmetic;
   round_->stepped = !round_->completed;
   return 0;
 }

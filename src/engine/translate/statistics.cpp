@@ -71,6 +71,7 @@ class Report {
     for (const uint64_t count : s_.stepped) sites += count;
     exit("  sensitive instruction", s_.sensitive);
     exit("  page fault raised", s_.page_faults);
+    exit("  divide error raised", s_.divide_errors);
     exit("  instruction stepped", sites - s_.sensitive);
     exit("  event pending", s_.events);
     exit("  host fault", s_.host_faults);
