@@ -25,6 +25,7 @@ enum class SiteKind : uint8_t {
   kString,    ///< (the rest of) a string instruction
   kEvent,     ///< an event is pending at the head of the block
   kPage,      ///< the head of the block does not know that its page is still mapped
+  kExtended,  ///< the block uses x87 or vector state, which is not in the host's registers
 };
 
 inline constexpr uint32_t kNone = ~uint32_t{0};
@@ -39,7 +40,7 @@ struct Site {
   uint32_t stub = kNone;  ///< kJump: offset of the stub
   /// is_landing: the rel32 of the way to a block that needs no flags, and where it goes else.
   uint32_t fast_patch = kNone, fast_stub = kNone;
-  /// kMemory, kIndirect: where to try again; kEvent, kPage and kString: where to go on
+  /// kMemory, kIndirect: where to try again; kEvent, kPage, kExtended and kString: where to go on
   uint32_t resume = kNone;
   uint32_t next_link = kNone;                   ///< kJump: the next site that is linked to the same block
   Block* linked = nullptr;                      ///< kJump: the block that `patch` goes to

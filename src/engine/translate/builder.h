@@ -149,6 +149,7 @@ class Builder {
   void emit_head_keeping_flags();
   void emit_other_entry();
   [[nodiscard]] bool prefers_flags_saved() const;
+  [[nodiscard]] bool uses_extended_state() const;
   [[nodiscard]] Xbyak::RegExp page_id_of(uint64_t rip) const;
 
   // builder.cpp: the frame of a block.

@@ -3,10 +3,15 @@
 // entry_checked asks whether the block's pages are still mapped where they were, then whether an event is
 // pending; entry_events asks for the event only, entry_body for nothing.
 //
+// A block that uses x87 or vector state asks, whichever way it is entered but for its jump to itself, whether
+// that is in the host's registers.
+//
 // A block that reads flags before it writes them finds them either in Frame::saved_flags, if it would put
 // them aside first of all, or in the host's flags. In these they must not change on the way in: the questions
 // are asked by means of JRCXZ, with r11 (homeless, builder.h) for rcx. entry_saved and entry_host are
 // entry_checked for whoever has the flags in the one or the other place.
+#include <algorithm>
+
 #include "engine/translate/builder.h"
 
 namespace eidolon::engine::translate {
@@ -39,6 +44,11 @@ void Builder::emit_head() {
   block_->entry_body = e_.at();
   sites_[page_site].resume = sites_[last_page_site].resume = block_->entry_events;
   sites_[event_site].resume = block_->entry_body;
+  if (!uses_extended_state()) return;
+  e_.gs();
+  e_.cmp(dword[Xbyak::RegExp(layout_.extended_away())], 0);
+  const uint32_t extended_site = check(SiteKind::kExtended);
+  sites_[extended_site].resume = e_.at();
 }
 
 void Builder::emit_head_keeping_flags() {
@@ -75,6 +85,18 @@ void Builder::emit_head_keeping_flags() {
   block_->entry_body = e_.at();
   sites_[page_site].resume = sites_[last_page_site].resume = block_->entry_events;
   sites_[event_site].resume = block_->entry_body;
+  if (!uses_extended_state()) return;
+  e_.mov(r11, rcx);
+  e_.gs();
+  e_.mov(ecx, dword[Xbyak::RegExp(layout_.extended_away())]);
+  const uint32_t extended_site = leave_unless_rcx_is_0(SiteKind::kExtended);
+  e_.mov(rcx, r11);
+  sites_[extended_site].resume = e_.at();
+}
+
+bool Builder::uses_extended_state() const {
+  return std::ranges::any_of(analysis_->instructions(),
+                             [](const DecodedInstruction& d) { return d.use.touches_simd_or_x87; });
 }
 
 /// Behind the block: the entry for those who have the flags in the other place.

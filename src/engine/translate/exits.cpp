@@ -19,12 +19,18 @@ uint64_t TranslateEngine::Impl::exit_handler(Frame* frame) {
 uint64_t TranslateEngine::Impl::handle_exit() {
   const Site& site = sites_[frame_.site];
   if (frame_.host_fault_pc == 0) [[likely]] {
+    if (site.kind == SiteKind::kExtended) {
+      load_extended_state();
+      ++statistics_.extended_loads;
+      return cache_->executable(site.resume);
+    }
+    const bool away = frame_.extended_away != 0;
     const bool whole_run = round_ == nullptr;
     if (site.kind == SiteKind::kMemory) {
       if (site.constant) frame_.address = site.target;
-      if (const uint64_t host = meet_two_pages(frame_.site)) return host;
+      if (const uint64_t host = meet_two_pages(frame_.site)) return stay(host, away);
       std::optional<mmu::PageFault> fault;
-      if (const uint64_t host = fill_tlb(site, fault)) return host;
+      if (const uint64_t host = fill_tlb(site, fault)) return stay(host, away);
       if (fault && whole_run && !site.hoisted) return raise_lightly(site, *fault);
     }
     if (site.kind == SiteKind::kJump)
@@ -32,7 +38,7 @@ uint64_t TranslateEngine::Impl::handle_exit() {
     if (site.kind == SiteKind::kPage)
       if (const uint64_t host = confirm_page(site)) return host;
     if (site.kind == SiteKind::kString)
-      if (const uint64_t host = run_string(site)) return host;
+      if (const uint64_t host = run_string(site)) return stay(host, away);
     if (site.kind == SiteKind::kIndirect)
       if (const uint64_t host = find_target(site)) return host;
     if (site.divide_error && whole_run) return raise_divide_error(site);
@@ -41,16 +47,20 @@ uint64_t TranslateEngine::Impl::handle_exit() {
   return leave_slowly(site);
 }
 
+/// Back into the block that left: it has asked for the x87 and vector state already.
+uint64_t TranslateEngine::Impl::stay(uint64_t host, bool away) {
+  if (!away && frame_.extended_away != 0) load_extended_state();
+  return host;
+}
+
 /// Several accesses have one check, which met them in two pages: the host address to go on at if the block
 /// did not look for that by itself so far, else 0.
 uint64_t TranslateEngine::Impl::meet_two_pages(uint32_t site_index) {
   const Site& site = sites_[site_index];
   const bool crosses = (frame_.address & x86::kPageMask) + site.size > x86::kPageSize;
   if (!site.spans || !crosses || cache_->size() - emitter_.cold_at() < kBlockReserve) return 0;
-  cpu_.extended_holder = this;
-  cpu_.release_extended_state();  // the assembler's code uses vector registers as it likes
+  save_extended_state();  // the assembler's code uses vector registers as it likes
   const uint32_t host = builder_.meet_two_pages(site_index);
-  load_extended_state();
   return cache_->executable(host);
 }
 

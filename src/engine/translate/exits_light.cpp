@@ -64,7 +64,6 @@ uint64_t TranslateEngine::Impl::settled_exit_handler(Frame* frame) {
 
 uint64_t TranslateEngine::Impl::execute_settled(const Site& site) {
   recover_flags(site.block->rip + site.guest_offset, frame_.saved_flags);
-  cpu_.extended_holder = this;
   ++statistics_.sensitive;
   ++statistics_.stepped[site.mnemonic];
   execute_sensitive(*site.sensitive);
@@ -81,14 +80,11 @@ uint64_t TranslateEngine::Impl::go_on_settled() {
   }
   frame_.saved_flags = static_cast<uint32_t>(flags_from_rflags(cpu_.state.rflags));
   entered_rip_ = cpu_.state.rip;
-  if (cpu_.extended_holder == nullptr) load_extended_state();
-  cpu_.extended_holder = nullptr;
   return known;
 }
 
 uint64_t TranslateEngine::Impl::execute_lightly(const Site& site) {
   recover_at(site);
-  cpu_.extended_holder = this;
   ++statistics_.sensitive;
   ++statistics_.stepped[site.mnemonic];
   execute_sensitive(*site.sensitive);
@@ -98,7 +94,6 @@ uint64_t TranslateEngine::Impl::execute_lightly(const Site& site) {
 /// The access of the site raises `fault`.
 uint64_t TranslateEngine::Impl::raise_lightly(const Site& site, const mmu::PageFault& fault) {
   recover_at(site);
-  cpu_.extended_holder = this;
   ++statistics_.page_faults;
   uint64_t address = frame_.address + site.access_offset;
   if (!site.block->mode.long_code()) address &= 0xffffffff;
@@ -109,7 +104,6 @@ uint64_t TranslateEngine::Impl::raise_lightly(const Site& site, const mmu::PageF
 
 uint64_t TranslateEngine::Impl::raise_divide_error(const Site& site) {
   recover_at(site);
-  cpu_.extended_holder = this;
   ++statistics_.divide_errors;
   deliver({.vector = x86::kDivideError}, cpu_.state.rip);
   return go_on_lightly();
@@ -176,10 +170,6 @@ uint64_t TranslateEngine::Impl::go_on_lightly() {
     return 0;
   }
   load_registers();
-  if (cpu_.extended_holder == nullptr)
-    load_extended_state();
-  else
-    cpu_.extended_holder = nullptr;
   return host;
 }
 

@@ -48,12 +48,11 @@ uint64_t TranslateEngine::Impl::leave_slowly(const Site& site) {
       case SiteKind::kEvent:
         ++statistics_.events;
         break;  // back to run()
+      case SiteKind::kExtended:
+        break;  // never comes here
     }
   }
-  if (host != 0) {
-    load_registers();
-    load_extended_state();
-  }
+  if (host != 0) load_registers();
   return host;
 }
 

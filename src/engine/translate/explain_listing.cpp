@@ -135,6 +135,8 @@ const char* cause(const Site& site) {
       return "an event is pending";
     case SiteKind::kPage:
       return "is the page still mapped?";
+    case SiteKind::kExtended:
+      return "is x87 and vector state in the registers?";
     default:
       return "for the monitor";
   }

@@ -73,6 +73,8 @@ TranslateEngine::Impl::Impl(cpu::Cpu& cpu, std::unique_ptr<CodeCache> cache, con
       xsaveopt_(host_has_xsaveopt()),
       extended_mask_(guest_components()) {
   frame_.engine = this;
+  frame_.extended_away = 1;
+  cpu_.extended_holder = this;
   // More than code of usual kinds fills the cache with.
   reserve_at_once(sites_, cache_->size() / 64);
   reserve_at_once(faults_, cache_->size() / 32);
@@ -86,6 +88,7 @@ TranslateEngine::Impl::Impl(cpu::Cpu& cpu, std::unique_ptr<CodeCache> cache, con
 
 TranslateEngine::Impl::~Impl() {
   observer_.reset();  // what it has seen stays true after the end
+  cpu_.extended_holder = nullptr;
   flush();
   cpu_.memory.set_code_observer(nullptr);
   unregister_fault_range(reinterpret_cast<const void*>(cache_->executable(0)));
@@ -236,7 +239,6 @@ void TranslateEngine::Impl::defer_undeliverable() {
 void TranslateEngine::Impl::enter(uint64_t host_address) {
   load_registers();
   frame_.resume = host_address;
-  load_extended_state();
   const InPart in(part_, Part::kGenerated);
   in_generated_code_ = true;
   // SAFETY: `enter` is a routine of ours that keeps to the C calling convention (trampolines.h).
@@ -244,18 +246,22 @@ void TranslateEngine::Impl::enter(uint64_t host_address) {
   in_generated_code_ = false;
 }
 
+/// From here on the host's registers are C++'s. The guest's state goes back when a block needs it: what came in
+/// between may not have been the last that wants them.
 void TranslateEngine::Impl::save_extended_state() {
+  if (frame_.extended_away != 0) return;
+  frame_.extended_away = 1;
   save_extended(cpu_.state.fpu, extended_mask_, xsaveopt_);
   hide_host_pointers(cpu_.state.fpu);
 }
 
 void TranslateEngine::Impl::release_extended_state() {
-  cpu_.extended_holder = nullptr;
   save_extended_state();
 }
 
 void TranslateEngine::Impl::load_extended_state() {
   sanitize_image(cpu_.state.fpu, extended_mask_);
+  frame_.extended_away = 0;
   load_extended(cpu_.state.fpu, extended_mask_);
 }
 

@@ -56,6 +56,7 @@ class TranslateEngine::Impl final : public memory::CodeObserver, public cpu::Ext
   // exits.cpp
   static uint64_t exit_handler(Frame* frame);
   [[nodiscard]] uint64_t handle_exit();
+  [[nodiscard]] uint64_t stay(uint64_t host, bool away);
   [[nodiscard]] uint64_t meet_two_pages(uint32_t site_index);
   [[nodiscard]] uint64_t fill_tlb(const Site& site, std::optional<mmu::PageFault>& fault);
   [[nodiscard]] static uint32_t entry_for(const Site& site, const Block& target);

@@ -73,6 +73,7 @@ class Report {
     exit("  page fault raised", s_.page_faults);
     exit("  divide error raised", s_.divide_errors);
     exit("  instruction stepped", sites - s_.sensitive);
+    exit("  vector state loaded", s_.extended_loads);
     exit("  event pending", s_.events);
     exit("  host fault", s_.host_faults);
   }
