@@ -117,12 +117,12 @@ uint16_t Builder::held_registers() const {
   return registers;
 }
 
-/// Both use rax.
+/// Both use rax, all 32 bits of it, though 16 would do: a load that is wider than the store before it waits.
 void Builder::emit_save_flags() {
   e_.lahf();
   e_.seto(al);
   e_.gs();
-  e_.mov(word[Xbyak::RegExp(layout_.saved_flags())], ax);
+  e_.mov(dword[Xbyak::RegExp(layout_.saved_flags())], eax);
 }
 void Builder::emit_restore_flags() {
   e_.gs();
