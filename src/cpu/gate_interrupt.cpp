@@ -1,5 +1,8 @@
 #include "cpu/gate_interrupt.h"
 
+#include <array>
+#include <cstring>
+
 #include "base/try.h"
 #include "cpu/linear.h"
 #include "cpu/task.h"
@@ -99,11 +102,31 @@ Outcome<Stack::Other> handler_stack(Cpu& cpu, const Gate& gate, unsigned cpl) {
   return stack;
 }
 
+/// push_frame in 64-bit mode, if the whole frame lies where plain stores will do.
+[[nodiscard]] bool store_frame(const State& state, Stack& stack, const GateEvent& event) {
+  const uint64_t resume = event.set_resume_flag ? x86::kFlagRf : 0;
+  const std::array<uint64_t, 6> words = {event.error.value_or(0),
+                                         state.rip,
+                                         state.segment[x86::kCs].selector,
+                                         state.rflags | resume,
+                                         state.gpr[x86::kRsp],
+                                         state.segment[x86::kSs].selector};
+  const unsigned first = event.error ? 0 : 1;
+  const auto bytes = static_cast<unsigned>((words.size() - first) * sizeof(uint64_t));
+  uint8_t* to = stack.room_below(bytes);
+  if (to == nullptr) return false;
+  for (unsigned i = first; i < words.size(); ++i, to += sizeof(uint64_t))
+    std::memcpy(to, &words[i], sizeof(uint64_t));
+  stack.cover(bytes);
+  return true;
+}
+
 /// The frame of the handler. A change of level, and 64-bit mode always, saves SS:RSP too; virtual-8086 mode
 /// the data segments before them.
 Outcome<> push_frame(const State& state, Stack& stack, const Gate& gate, bool with_stack,
                      const GateEvent& event) {
   const unsigned size = gate.size;
+  if (size == 8 && store_frame(state, stack, event)) return {};
   if (state.virtual_8086()) {
     for (const x86::Segment segment : {x86::kGs, x86::kFs, x86::kDs, x86::kEs})
       EIDOLON_TRY(stack.push(state.segment[segment].selector, size));

@@ -28,6 +28,11 @@ class Stack {
   [[nodiscard]] Outcome<uint64_t> pop(unsigned size);
   /// What lies `distance` bytes above the top (parameters of a call gate).
   [[nodiscard]] Outcome<uint64_t> peek(uint64_t distance, unsigned size);
+  /// In 64-bit mode, if plain host accesses will do: where the `bytes` below the top are, to be written and
+  /// then covered by moving there, and where those above it are, to be read.
+  [[nodiscard]] uint8_t* room_below(unsigned bytes) const { return plain(pointer_ - bytes, bytes, true); }
+  [[nodiscard]] const uint8_t* plain_above(unsigned bytes) const { return plain(pointer_, bytes, false); }
+  void cover(unsigned bytes) { pointer_ -= bytes; }
   /// Moves past `bytes` without access (RET n).
   void skip(uint64_t bytes);
   [[nodiscard]] uint64_t pointer() const { return pointer_; }
@@ -35,6 +40,10 @@ class Stack {
   void commit();
 
  private:
+  [[nodiscard]] uint8_t* plain(uint64_t linear, unsigned bytes, bool write) const {
+    if (!check_.long_code || !is_canonical(linear)) return nullptr;
+    return cpu_.mmu.tlb().lookup(linear, bytes, write, view_);
+  }
   [[nodiscard]] Outcome<uint64_t> address(uint64_t offset, unsigned size, mmu::Access access) const;
 
   Cpu& cpu_;

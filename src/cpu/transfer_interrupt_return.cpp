@@ -1,4 +1,6 @@
 // IRET in every mode (SDM volume 2, IRET; volume 3, 20.2.5 and 20.3 for virtual-8086 mode).
+#include <cstring>
+
 #include "base/try.h"
 #include "cpu/task.h"
 #include "cpu/transfer.h"
@@ -19,6 +21,16 @@ constexpr uint64_t kFlags32 = x86::kFlagRf | x86::kFlagAc | x86::kFlagId;
 constexpr uint64_t kVirtualInterrupt = x86::kFlagVif | x86::kFlagVip;
 
 Outcome<Frame> pop_frame(Stack& stack, unsigned size) {
+  constexpr unsigned kWords = 3, kWord = sizeof(uint64_t);
+  if (const uint8_t* from = size == kWord ? stack.plain_above(kWords * kWord) : nullptr) {
+    const auto word = [from](unsigned i) {
+      uint64_t value;
+      std::memcpy(&value, from + i * kWord, sizeof value);
+      return value;
+    };
+    stack.skip(kWords * kWord);
+    return Frame{word(0), static_cast<uint16_t>(word(1)), word(2)};
+  }
   const uint64_t rip = EIDOLON_TRY(stack.pop(size));
   const auto cs = static_cast<uint16_t>(EIDOLON_TRY(stack.pop(size)));
   return Frame{rip, cs, EIDOLON_TRY(stack.pop(size))};

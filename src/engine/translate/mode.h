@@ -86,7 +86,7 @@ class ModeFinder {
   };
   struct Known {
     Inputs inputs{.cr0 = ~uint64_t{0}};  ///< at first what cannot be
-    Mode mode{};
+    std::optional<Mode> mode;  ///< as it is returned: put together anew it would stall the load of the whole
   };
   [[nodiscard]] static Inputs inputs_of(const cpu::Cpu& cpu);
   std::array<Known, 2> known_;
