@@ -249,6 +249,7 @@ class Builder {
 
   // builder_system.cpp: sensitive instructions
   void emit_system(const DecodedInstruction& d);
+  void emit_read_selector(const DecodedInstruction& d);
   void emit_swapgs();
   void emit_rdtsc(const DecodedInstruction& d);
   void emit_segment_base(const DecodedInstruction& d);

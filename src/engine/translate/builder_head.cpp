@@ -94,9 +94,11 @@ void Builder::emit_head_keeping_flags() {
   sites_[extended_site].resume = e_.at();
 }
 
+/// What is stepped finds it in State::fpu.
 bool Builder::uses_extended_state() const {
-  return std::ranges::any_of(analysis_->instructions(),
-                             [](const DecodedInstruction& d) { return d.use.touches_simd_or_x87; });
+  return std::ranges::any_of(analysis_->instructions(), [](const DecodedInstruction& d) {
+    return d.use.touches_simd_or_x87 && !d.step;
+  });
 }
 
 /// Behind the block: the entry for those who have the flags in the other place.

@@ -60,8 +60,7 @@ bool is_inline_system(const isa::Instruction& in, Mode mode) {
       const ZydisDecodedOperand& from = in.operands[1];
       if (is_cr8(to) || is_cr8(from)) return kernel && mode.long_code() && mode.inline_priority();
       return to.type == ZYDIS_OPERAND_TYPE_REGISTER && from.type == ZYDIS_OPERAND_TYPE_REGISTER &&
-             from.reg.value >= ZYDIS_REGISTER_ES && from.reg.value <= ZYDIS_REGISTER_GS &&
-             in.zydis.operand_width >= 32;
+             from.reg.value >= ZYDIS_REGISTER_ES && from.reg.value <= ZYDIS_REGISTER_GS;
     }
     default:
       return false;
@@ -95,12 +94,7 @@ void Builder::emit_system(const DecodedInstruction& d) {
     case ZYDIS_MNEMONIC_MOV: {
       if (is_cr8(d.instruction.operands[0])) return emit_write_priority(d);
       if (is_cr8(d.instruction.operands[1])) return emit_read_priority(d);
-      const auto to = static_cast<unsigned>(isa::gpr_index(d.instruction.operands[0].reg.value));
-      make_room(register_bit(to));
-      e_.gs();
-      e_.movzx(reg32(to),
-               word[Xbyak::RegExp(layout_.selector(segment_of(d.instruction.operands[1].reg.value)))]);
-      return replaced(register_bit(to));
+      return emit_read_selector(d);
     }
     case ZYDIS_MNEMONIC_STAC:
     case ZYDIS_MNEMONIC_CLAC:
@@ -120,6 +114,22 @@ void Builder::emit_system(const DecodedInstruction& d) {
     default:
       return emit_pushf(d);
   }
+}
+
+void Builder::emit_read_selector(const DecodedInstruction& d) {
+  const auto to = static_cast<unsigned>(isa::gpr_index(d.instruction.operands[0].reg.value));
+  const x86::Segment segment = segment_of(d.instruction.operands[1].reg.value);
+  const auto selector = word[Xbyak::RegExp(layout_.selector(segment))];
+  if (d.instruction.zydis.operand_width == 16) {  // the rest of the register stays
+    need(register_bit(to));
+    e_.gs();
+    e_.mov(Xbyak::Reg16(static_cast<int>(to)), selector);
+    return changed(register_bit(to));
+  }
+  make_room(register_bit(to));
+  e_.gs();
+  e_.movzx(reg32(to), selector);
+  replaced(register_bit(to));
 }
 
 void Builder::emit_swapgs() {
