@@ -44,7 +44,10 @@ struct Gate {
   return gate.type == x86::kInterruptGate16 || gate.type == x86::kInterruptGate32;
 }
 
-Outcome<Gate> read_gate(Cpu& cpu, const GateEvent& event) {
+// Results go to where they are used from: a structure that is put together in parts and then copied whole
+// makes the copy wait until all parts are in the cache, and an interrupt has half a dozen of them.
+
+Outcome<> read_gate(Cpu& cpu, const GateEvent& event, Gate& gate) {
   const State& state = cpu.state;
   const bool long_mode = state.long_mode();
   const unsigned size = long_mode ? 16 : 8;
@@ -57,7 +60,11 @@ Outcome<Gate> read_gate(Cpu& cpu, const GateEvent& event) {
   if (!d.is_system() || !is_idt_gate(d.type(), long_mode)) return raise_gp(gate_error(event.vector));
   if (event.check_dpl && d.dpl() < state.cpl()) return raise_gp(gate_error(event.vector));
   if (!d.present()) return raise(x86::kSegmentNotPresent, gate_error(event.vector));
-  Gate gate{d.type(), d.gate_selector(), d.gate_offset() | upper << 32, 0, 4};
+  gate.type = d.type();
+  gate.selector = d.gate_selector();
+  gate.offset = d.gate_offset() | upper << 32;
+  gate.ist = 0;
+  gate.size = 4;
   if (long_mode) {
     gate.size = 8;
     gate.ist = d.gate_ist();
@@ -65,7 +72,7 @@ Outcome<Gate> read_gate(Cpu& cpu, const GateEvent& event) {
     gate.size = 2;
     gate.offset &= 0xffff;
   }
-  return gate;
+  return {};
 }
 
 /// The handler's code segment; its level is in `cpl`.
@@ -81,15 +88,19 @@ Outcome<CodeSegment> read_handler(Cpu& cpu, const Gate& gate, unsigned& cpl) {
 }
 
 /// The stack that the handler starts on.
-Outcome<Stack::Other> handler_stack(Cpu& cpu, const Gate& gate, unsigned cpl) {
+Outcome<> handler_stack(Cpu& cpu, const Gate& gate, unsigned cpl, Stack::Other& stack) {
   const State& state = cpu.state;
   const bool switches = cpl < state.cpl();
   if (!state.long_mode()) {
-    if (switches) return as_other(EIDOLON_TRY(inner_stack(cpu, cpl)), false);
-    return Stack::Other{state.segment[x86::kSs], state.gpr[x86::kRsp], false, stack_view(cpl), 0};
+    stack = switches ? as_other(EIDOLON_TRY(inner_stack(cpu, cpl)), false)
+                     : Stack::Other{state.segment[x86::kSs], state.gpr[x86::kRsp], false, stack_view(cpl), 0};
+    return {};
   }
-  Stack::Other stack{state.segment[x86::kSs], state.gpr[x86::kRsp], true, stack_view(cpl), 0};
-  if (switches) stack.segment = null_segment(static_cast<uint16_t>(cpl), cpl);
+  stack.segment = switches ? null_segment(static_cast<uint16_t>(cpl), cpl) : state.segment[x86::kSs];
+  stack.pointer = state.gpr[x86::kRsp];
+  stack.long_code = true;
+  stack.view = stack_view(cpl);
+  stack.error = 0;
   if (gate.ist != 0) {
     stack.pointer = EIDOLON_TRY(interrupt_stack(cpu, gate.ist));
   } else if (switches) {
@@ -99,7 +110,7 @@ Outcome<Stack::Other> handler_stack(Cpu& cpu, const Gate& gate, unsigned cpl) {
   // into it.
   if (!is_canonical(stack.pointer)) return raise(x86::kStackFault);
   stack.pointer &= ~uint64_t{15};
-  return stack;
+  return {};
 }
 
 /// push_frame in 64-bit mode, if the whole frame lies where plain stores will do.
@@ -148,7 +159,8 @@ Outcome<> enter_handler(Cpu& cpu, const Gate& gate, const GateEvent& event) {
   unsigned cpl = 0;
   const CodeSegment code = EIDOLON_TRY(read_handler(cpu, gate, cpl));
   const bool switches = cpl < state.cpl();
-  const Stack::Other target = EIDOLON_TRY(handler_stack(cpu, gate, cpl));
+  Stack::Other target;
+  EIDOLON_TRY(handler_stack(cpu, gate, cpl, target));
   EIDOLON_TRY(check_code_offset(state, code, gate.offset));
   Stack stack(cpu, target);
   EIDOLON_TRY(push_frame(state, stack, gate, switches || state.long_mode(), event));
@@ -170,7 +182,8 @@ Outcome<> enter_handler(Cpu& cpu, const Gate& gate, const GateEvent& event) {
 }  // namespace
 
 Outcome<> enter_through_idt(Cpu& cpu, const GateEvent& event) {
-  const Gate gate = EIDOLON_TRY(read_gate(cpu, event));
+  Gate gate;
+  EIDOLON_TRY(read_gate(cpu, event, gate));
   if (gate.type != x86::kTaskGate) return enter_handler(cpu, gate, event);
   return task_interrupt(cpu, gate.selector, event.set_resume_flag, event.error);
 }
