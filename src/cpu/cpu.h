@@ -58,7 +58,7 @@ class Cpu {
   const CpuidModel& model;
   InterruptSource* interrupts;
   TscSource* tsc_source = nullptr;  ///< null: the host's counter
-  /// Not null: the guest's x87 and vector state is in the host's registers. The routines of this folder, the
+  /// Not null: the guest's x87 and vector state may be in the host's registers. The routines of this folder, the
   /// page walk and guest memory are compiled not to touch these; before anything else is called (devices,
   /// interrupt controllers), release_extended_state() is.
   ExtendedStateHolder* extended_holder = nullptr;

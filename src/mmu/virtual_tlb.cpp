@@ -56,7 +56,7 @@ void VirtualTlb::insert(uint64_t linear, View view, uint8_t* host_page, uint64_t
   Table& t = tables()[table];
   (rights.global ? t.global : t.local).add(at);
   (rights.global ? t.local : t.global).remove(at);
-  if (rights.writable) note_writable(physical_page, table * kEntries + at);
+  if (rights.writable) writable_.add(physical_page, table * kEntries + at);
 }
 
 void VirtualTlb::flush_all() {
@@ -90,7 +90,7 @@ void VirtualTlb::restore(const Saved& saved, bool writable) {
   put(table, at, entry);
   tables()[table].local.add(at);
   tables()[table].global.remove(at);
-  if (entry.write_tag == entry.read_tag) note_writable(entry.physical, saved.where);
+  if (entry.write_tag == entry.read_tag) writable_.add(entry.physical, saved.where);
 }
 
 void VirtualTlb::flush_page(uint64_t linear) {
@@ -112,30 +112,18 @@ void VirtualTlb::flush_pieces(Filter& filter, uint64_t linear) {
   filter.remove(linear);
 }
 
-bool VirtualTlb::is_writable(uint32_t where, uint64_t physical_page) const {
+bool VirtualTlb::is_writable(uint32_t where) const {
   const Table& t = tables()[where / kEntries];
   const unsigned at = where % kEntries;
-  return t.write_tag[at] == t.read_tag[at] && t.write_tag[at] != empty_tag(at) &&
-         WritableEntries::same_bucket(t.physical[at], physical_page);
-}
-
-void VirtualTlb::note_writable(uint64_t physical_page, uint32_t where) {
-  writable_.add(physical_page, where,
-                [this, physical_page](uint32_t other) { return is_writable(other, physical_page); });
+  return t.write_tag[at] == t.read_tag[at] && t.write_tag[at] != empty_tag(at);
 }
 
 void VirtualTlb::protect_physical(uint64_t physical_page) {
-  const auto protect = [this, physical_page](uint32_t where) {
+  writable_.visit(physical_page, [this, physical_page](uint32_t where) {
     Table& t = tables()[where / kEntries];
     const unsigned at = where % kEntries;
     if (((t.physical[at] ^ physical_page) & ~x86::kPageMask) == 0) t.write_tag[at] = empty_tag(at);
-  };
-  if (writable_.visit(physical_page, protect)) return;
-  writable_.empty(physical_page);
-  for_each_used([&](unsigned table, unsigned at) {
-    const uint32_t where = table * kEntries + at;
-    protect(where);
-    if (is_writable(where, physical_page)) note_writable(physical_page, where);
+    return is_writable(where);
   });
 }
 

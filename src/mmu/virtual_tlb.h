@@ -20,8 +20,7 @@
 //
 // SMAP: what EFLAGS.AC lets in is in the third table, so that neither STAC nor CLAC has to touch any entry.
 //
-// Which entries let a physical page be written is found by a bucket of them for each hash of a page
-// (`writable_`), which may name entries that have changed since, but misses none.
+// Which entries let a physical page be written is found by the page (`writable_`).
 #pragma once
 
 #include <array>
@@ -136,11 +135,10 @@ class VirtualTlb {
   void for_each_used(Visitor visit);
   template <typename Filter>
   void flush_pieces(Filter& filter, uint64_t linear);
-  void note_writable(uint64_t physical_page, uint32_t where);
-  [[nodiscard]] bool is_writable(uint32_t where, uint64_t physical_page) const;
+  [[nodiscard]] bool is_writable(uint32_t where) const;
 
   alignas(64) std::byte storage_[sizeof(Table) * kTables];  ///< not written before it is needed
-  WritableEntries writable_;
+  WritableEntries<kTables * kEntries> writable_;            ///< zero, as the tables
   PieceFilter<22, TlbEntry::kLarge> large_;
   PieceFilter<30, TlbEntry::kHuge> huge_;
 };

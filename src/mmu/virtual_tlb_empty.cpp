@@ -6,6 +6,8 @@ namespace eidolon::mmu {
 
 VirtualTlb::VirtualTlb() {
   make_zero(storage_, sizeof storage_);
+  // SAFETY: arrays of integers, of which zero is the empty set.
+  make_zero(reinterpret_cast<std::byte*>(&writable_), sizeof writable_);
   for (unsigned table = 0; table < kTables; ++table) clear(table, 0);
 }
 

@@ -92,14 +92,15 @@ class Divisions {
 };
 
 TEST(TranslateProcessor, DivisionsAgreeWithStep) {
-  uint64_t raised = 0, signals = 0;
+  BareMachine stepped(false), translated(true);  // for all of them: to make one is dear under a sanitizer
+  for (BareMachine* machine : {&stepped, &translated}) catch_everything(*machine);
   for (uint64_t seed = 1; seed <= 1500; ++seed) {
-    BareMachine stepped(false), translated(true);
     Stop stops[2];
     unsigned i = 0;
     bool flags_matter = true;
     for (BareMachine* machine : {&stepped, &translated}) {
-      catch_everything(*machine);
+      machine->state().gpr.fill(0);
+      machine->state().gpr[x86::kRsp] = BareMachine::kStack;
       Divisions divisions(seed);
       const Code code = divisions.program();
       divisions.set_up(machine->state());
@@ -112,11 +113,9 @@ TEST(TranslateProcessor, DivisionsAgreeWithStep) {
     ASSERT_EQ(stops[0], stops[1]);
     expect_same(stepped, translated, flags_matter);
     if (HasFailure()) return;
-    raised += statistics(translated).divide_errors;
-    signals += statistics(translated).host_faults;
   }
-  EXPECT_GT(raised, 300u);
-  EXPECT_GT(signals, 10u);  // IDIV without room
+  EXPECT_GT(statistics(translated).divide_errors, 300u);
+  EXPECT_GT(statistics(translated).host_faults, 10u);  // IDIV without room
 }
 
 // xor edx, edx; div ecx, where ecx is 0
@@ -233,7 +232,7 @@ Code move_priorities(std::mt19937_64& random) {
 
 TEST(TranslateProcessor, Cr8AgreesWithStep) {
   unsigned interrupted = 0;
-  for (uint64_t seed = 1; seed <= 300; ++seed) {
+  for (uint64_t seed = 1; seed <= 60; ++seed) {
     BareMachine stepped(false), translated(true);
     for (BareMachine* machine : {&stepped, &translated}) {
       std::mt19937_64 random(seed);
@@ -251,8 +250,8 @@ TEST(TranslateProcessor, Cr8AgreesWithStep) {
     if (HasFailure()) return;
     if (translated.state().gpr[x86::kR8] != 0) ++interrupted;
   }
-  EXPECT_GT(interrupted, 100u);
-  EXPECT_LT(interrupted, 300u);
+  EXPECT_GT(interrupted, 20u);
+  EXPECT_LT(interrupted, 60u);
 }
 
 TEST(TranslateProcessor, Cr8StaysInGeneratedCode) {

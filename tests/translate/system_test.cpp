@@ -160,7 +160,7 @@ void expect_same(BareMachine& a, BareMachine& b) {
 }
 
 TEST(TranslateSystem, SystemCallsAgreeWithStep) {
-  for (uint64_t seed = 1; seed <= 400; ++seed) {
+  for (uint64_t seed = 1; seed <= 120; ++seed) {
     BareMachine stepped(false), translated(true);
     Stop stops[2];
     unsigned i = 0;
