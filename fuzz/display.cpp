@@ -8,14 +8,14 @@
 #include "base/assert.h"
 #include "device/display/renderer.h"
 #include "device/display/window.h"
-#include "input.h"
+#include "pci_board.h"
 
 namespace {
 
 using namespace eidolon;
 using namespace eidolon::device::display;
 
-using Input = fuzz::InputBytes;
+using Input = fuzz::Input;
 
 void access(memory::IoHandler& handler, uint64_t length, Input& input, unsigned largest) {
   const unsigned size = 1u << input.take<uint8_t>() % (largest + 1);
@@ -51,6 +51,39 @@ void indexed(Vga& vga, Input& input) {
   }
 }
 
+/// The adapter with its memory and a video BIOS on a bus, where its BARs can be moved.
+struct Screen {
+  static constexpr unsigned kRomBytes = 8192;
+  fuzz::Board board{Vga::kMemoryBytes};
+  Vga vga{board.clock, *board.memory, **board.memory->add_window(Vga::kMemoryBytes),
+          std::vector<uint8_t>(kRomBytes, 0x55)};
+  Screen() {
+    board.root.add(1, 0, vga);
+    board.place();
+  }
+};
+
+/// By the handlers of frame buffer and ROM, and as the processor reaches them: in memory, or by the bus.
+void draw(Screen& screen, Input& input) {
+  const auto& bar = *screen.vga.bars()[input.take<uint8_t>() % 2 == 0 ? 0 : 2];
+  access(bar.handler(), bar.size(), input, 3);
+  const uint64_t address = screen.board.bar(0, 0) + input.take<uint32_t>() % (2 * Vga::kMemoryBytes);
+  const auto value = input.take<uint32_t>();
+  if (!screen.board.memory->write(address, &value, 4)) screen.board.mmio.write(address, 4, value);
+  if (input.take<uint8_t>() % 8 == 0) screen.board.memory->mark_code(address);
+}
+
+/// Where the BARs are and whether they answer.
+void configure(Screen& screen, Input& input) {
+  constexpr unsigned kOffsets[] = {0x04, 0x10, 0x18, 0x30};
+  constexpr uint32_t kPlaces[] = {0,          3,          0xc0000001, 0xc1000000, 0xfe000000,
+                                  0xff000000, 0xffffffff, 0xe0000000, 0x1000000,  0xfec00001};
+  const auto choice = input.take<uint8_t>();
+  const uint32_t value = choice < 0xc0 ? kPlaces[choice % std::size(kPlaces)] : input.take<uint32_t>();
+  screen.board.root.config_write(0, 1 << 3, kOffsets[input.take<uint8_t>() % std::size(kOffsets)], 4, value);
+  screen.board.memory->settle_foreign_writes();
+}
+
 void snapshot(Vga& vga, Input& input) {
   StateWriter writer;
   vga.save(writer);
@@ -65,8 +98,8 @@ void snapshot(Vga& vga, Input& input) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  ManualClock clock;
-  const auto vga = std::make_unique<Vga>(clock);
+  const auto screen = std::make_unique<Screen>();
+  Vga* const vga = &screen->vga;
   vga->enter_text_mode();
   Renderer renderer(*vga);
   Input input({data, size});
@@ -74,7 +107,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   while (!input.empty()) {
     switch (input.take<uint8_t>() & 0xf) {
       case 0:
-        clock.advance(input.take<uint32_t>());
+        screen->board.clock.advance(input.take<uint32_t>());
         break;
       case 1:
         if (++pictures > 3) break;  // they take their time
@@ -97,7 +130,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         access(vga->bars()[1]->handler(), vga->bars()[1]->size(), input, 3);
         break;
       case 7:
-        access(vga->bars()[0]->handler(), vga->bars()[0]->size(), input, 3);
+        draw(*screen, input);
+        break;
+      case 11:
+        configure(*screen, input);
         break;
       case 8:
       case 9:

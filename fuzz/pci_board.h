@@ -96,7 +96,7 @@ struct Board {
   interrupt::LocalApic local{apics, timers, 0, true, &pic};
   interrupt::IoApic io_apic{apics};
   interrupt::IrqRouter irqs{&pic, &io_apic};
-  std::unique_ptr<memory::GuestMemory> memory = *memory::GuestMemory::create(kMemory);
+  std::unique_ptr<memory::GuestMemory> memory;
   memory::IoBus ports, mmio;
   class Nothing final : public memory::IoHandler {
     uint64_t io_read(uint64_t /*offset*/, unsigned /*size*/) override { return 0; }
@@ -107,7 +107,8 @@ struct Board {
   pci::Lpc lpc{root};
   pci::ConfigPorts config_ports{root, reset_control};
 
-  Board() {
+  /// `device_memory`: room for devices' own.
+  explicit Board(uint64_t device_memory = 0) : memory(*memory::GuestMemory::create(kMemory + device_memory)) {
     EIDOLON_ASSERT(memory->add_region(0, kMemory, memory::RegionKind::kRam).has_value());
     apics.connect(local);
     apics.connect(io_apic);

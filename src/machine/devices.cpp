@@ -157,7 +157,8 @@ Result<> Devices::add_vga(const MachineConfig& config, memory::IoBus& ports, mem
   std::vector<uint8_t> bios;
   if (std::filesystem::exists(config.vga_bios_path))
     bios = EIDOLON_TRY(boot::read_file(config.vga_bios_path, "video BIOS", device::pci::Rom::kMost));
-  vga_ = std::make_unique<Vga>(clock, std::move(bios));
+  const memory::Region* frame = EIDOLON_TRY(memory_.add_window(Vga::kMemoryBytes));
+  vga_ = std::make_unique<Vga>(clock, memory_, *frame, std::move(bios));
   EIDOLON_TRY(ports.attach(Vga::kPort, Vga::kPorts, vga_->ports(), "vga"));
   EIDOLON_TRY(ports.attach(Vga::kVbePort, Vga::kVbePorts, vga_->vbe_ports(), "vbe"));
   EIDOLON_TRY(
@@ -200,7 +201,9 @@ void Devices::move_local_apic(memory::IoBus& mmio, uint64_t address) {
 
 void Devices::attach(cpu::Cpu& processor) {
   local_apic_.attach(processor.events, {.hz = uint64_t{processor.model.tsc_khz()} * 1000});
-  firmware_.set_map_observer([&processor] { processor.mmu.invalidate_all(); });
+  const auto forget = [&processor] { processor.mmu.invalidate_all(); };
+  firmware_.set_map_observer(forget);
+  memory_.set_map_observer(forget);
 }
 
 }  // namespace eidolon::machine

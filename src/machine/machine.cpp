@@ -69,6 +69,7 @@ Machine::~Machine() {
 }
 
 Result<> Machine::assemble(const MachineConfig& config) {
+  if (decision_.kind == EngineKind::kLockstep) memory_->forbid_windows();  // its recording is of MMIO
   EIDOLON_TRY(devices_.attach(ports_, mmio_));
   if (config.vga) EIDOLON_TRY(devices_.add_vga(config, ports_, mmio_, clock_));
   EIDOLON_TRY(devices_.add(config, ports_));

@@ -18,6 +18,11 @@ using x86::kPageSize;
 namespace {
 /// What the host's kernel can back with one page-table entry.
 constexpr uint64_t kHugePage = uint64_t{2} << 20;
+
+GuestPhysical base_of(const Region& region) {
+  // SAFETY: only read; std::atomic_ref of C++23 takes no const object.
+  return std::atomic_ref(const_cast<Region&>(region).base).load(std::memory_order_relaxed);
+}
 }  // namespace
 
 Result<std::unique_ptr<GuestMemory>> GuestMemory::create(uint64_t capacity) {
@@ -57,6 +62,42 @@ Result<> GuestMemory::add_region(GuestPhysical base, uint64_t length, RegionKind
   return {};
 }
 
+Result<const Region*> GuestMemory::add_window(uint64_t length) {
+  if ((length & kPageMask) != 0 || length > capacity_ - used_)
+    return fail("there is no room for {} bytes of a device's memory", length);
+  windows_.push_back(std::make_unique<Region>(Region{kNowhere, length, ram_ + used_, RegionKind::kRam}));
+  used_ += length;
+  return windows_.back().get();
+}
+
+bool GuestMemory::show_window(const Region& window, GuestPhysical base) {
+  const bool possible = !windows_forbidden_ && !overlaps(base, window.length, &window);
+  move_window(window, possible ? base : kNowhere);
+  return possible;
+}
+
+void GuestMemory::hide_window(const Region& window) { move_window(window, kNowhere); }
+
+/// Devices' threads may look it up meanwhile: host() reads the base once, so that whatever it finds is in the
+/// window's memory.
+void GuestMemory::move_window(const Region& window, GuestPhysical base) {
+  if (window.base == base) return;
+  settle_foreign_writes();  // while the addresses still mean what they did
+  if (window.base != kNowhere) before_write(window.base, window.length);
+  // SAFETY: the windows are objects of ours that are shown as const but are not.
+  std::atomic_ref(const_cast<Region&>(window).base).store(base);
+  if (map_changed_) map_changed_();
+}
+
+bool GuestMemory::overlaps(GuestPhysical base, uint64_t length, const Region* but) const {
+  const auto meets = [base, length](const Region& other) {
+    return other.base != kNowhere && (base - other.base < other.length || other.base - base < length);
+  };
+  return std::ranges::any_of(regions_, meets) || std::ranges::any_of(windows_, [&](const auto& other) {
+           return other.get() != but && meets(*other);
+         });
+}
+
 uint64_t GuestMemory::ram_bytes() const {
   uint64_t sum = 0;
   for (const Region& region : regions_) sum += region.kind == RegionKind::kRam ? region.length : 0;
@@ -66,13 +107,19 @@ uint64_t GuestMemory::ram_bytes() const {
 const Region* GuestMemory::find(GuestPhysical address) const {
   for (const Region& region : regions_)  // a handful: a scan beats a search
     if (address - region.base < region.length) return &region;
+  for (const auto& window : windows_) {
+    const GuestPhysical base = base_of(*window);
+    if (base != kNowhere && address - base < window->length) return window.get();
+  }
   return nullptr;
 }
 
 uint8_t* GuestMemory::host(GuestPhysical address, uint64_t length) const {
   const Region* region = find(address);
-  if (region == nullptr || length > region->length - (address - region->base)) return nullptr;
-  return region->host + (address - region->base);
+  if (region == nullptr) return nullptr;
+  const uint64_t offset = address - base_of(*region);  // a window may have moved since it was found
+  if (offset >= region->length || length > region->length - offset) return nullptr;
+  return region->host + offset;
 }
 
 bool GuestMemory::read(GuestPhysical address, void* to, uint64_t length) const {

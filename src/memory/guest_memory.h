@@ -50,6 +50,19 @@ class GuestMemory {
   /// Page-aligned; fails on overlap or when the capacity is used up.
   Result<> add_region(GuestPhysical base, uint64_t length, RegionKind kind);
 
+  // Memory of devices that the guest sees where software has put it, such as a frame buffer in a BAR. It
+  // counts toward the capacity, is no part of regions(), and is RAM to whoever finds it.
+  static constexpr GuestPhysical kNowhere = ~GuestPhysical{0};  ///< the base of one that is not shown
+  Result<const Region*> add_window(uint64_t length);
+  /// Shows it at `base`, or moves it there. On the processor's thread. False, and it is shown nowhere, if
+  /// other memory is in the way or windows are forbidden: accesses are MMIO then.
+  bool show_window(const Region& window, GuestPhysical base);
+  void hide_window(const Region& window);
+  /// For an engine that has to see each access to a device.
+  void forbid_windows() { windows_forbidden_ = true; }
+  /// Called on the processor's thread after a window has moved: host addresses have to be forgotten.
+  void set_map_observer(std::function<void()> changed) { map_changed_ = std::move(changed); }
+
   [[nodiscard]] std::span<const Region> regions() const { return regions_; }
   [[nodiscard]] uint64_t ram_bytes() const;
   /// The region that holds `address`, or nullptr (MMIO or nothing).
@@ -83,13 +96,18 @@ class GuestMemory {
  private:
   GuestMemory() = default;
   [[nodiscard]] std::atomic<uint8_t>* flags(GuestPhysical address) const;
+  void move_window(const Region& window, GuestPhysical base);
+  [[nodiscard]] bool overlaps(GuestPhysical base, uint64_t length, const Region* but) const;
 
   uint8_t* mapping_ = nullptr;
   uint64_t mapped_ = 0;     ///< bytes
   uint8_t* ram_ = nullptr;  ///< the first huge page boundary in it
   uint64_t capacity_ = 0;
   uint64_t used_ = 0;
-  std::vector<Region> regions_;                         ///< sorted by base
+  std::vector<Region> regions_;                   ///< sorted by base
+  std::vector<std::unique_ptr<Region>> windows_;  ///< only their bases change while the machine runs
+  bool windows_forbidden_ = false;
+  std::function<void()> map_changed_;
   std::unique_ptr<std::atomic<uint8_t>[]> page_flags_;  ///< by offset in the mapping
   CodeObserver* observer_ = nullptr;
 

@@ -63,6 +63,7 @@ class SampleDevice final : public Function, public memory::IoHandler {
 class PciTest : public testing::Test {
  protected:
   static constexpr unsigned kSample = 3;
+  static constexpr uint64_t kWindowRoom = 16 << 20;  ///< for a device's own memory
   static constexpr uint64_t kWindow = 0xe0000000;
   static constexpr Windows kWindows = {.ports = {0xc000, 0x10000},
                                        .memory32 = {0xc0000000, 0xd0000000},
@@ -108,7 +109,7 @@ class PciTest : public testing::Test {
     std::optional<uint64_t> written;
   };
 
-  std::unique_ptr<memory::GuestMemory> memory = *memory::GuestMemory::create(0x100000);
+  std::unique_ptr<memory::GuestMemory> memory = *memory::GuestMemory::create(0x100000 + kWindowRoom);
   ManualClock clock;
   TimerQueue timers{clock};
   cpu::EventFlags events;

@@ -1,10 +1,9 @@
 #include "device/display/vga.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
-#include <new>
 
+#include "device/display/edid.h"
 #include "device/display/ports.h"
 #include "device/display/text_mode.h"
 #include "device/display/vbe.h"
@@ -23,9 +22,8 @@ constexpr uint32_t kLittleEndian = 0x1e1e1e1e;
 
 }  // namespace
 
-void Vga::Free::operator()(uint8_t* memory) const { std::free(memory); }
-
-Vga::Vga(const Clock& clock, std::vector<uint8_t> rom)
+Vga::Vga(const Clock& clock, memory::GuestMemory& memory, const memory::Region& frame,
+         std::vector<uint8_t> rom)
     : Function("vga", {.vendor = 0x1234,
                        .device = 0x1111,
                        .class_code = 0x030000,
@@ -33,9 +31,9 @@ Vga::Vga(const Clock& clock, std::vector<uint8_t> rom)
                        .subsystem_vendor = 0x1af4,
                        .subsystem = 0x1100}),
       clock_(clock),
-      memory_(static_cast<uint8_t*>(std::calloc(kMemoryBytes, 1))) {
-  if (memory_ == nullptr) throw std::bad_alloc();
-  add_bar(0, pci::BarKind::kMemory32, kMemoryBytes, frame_window_);
+      guest_memory_(memory),
+      frame_(frame) {
+  add_bar(0, pci::BarKind::kMemory32, kMemoryBytes, frame_window_, &frame_);
   add_bar(2, pci::BarKind::kMemory32, kRegisterBytes, register_window_);
   if (rom.empty()) return;
   rom_.emplace(std::move(rom));
@@ -46,12 +44,20 @@ void Vga::reset_device() {
   std::lock_guard lock(mutex_);
   registers_ = power_on_registers();
   std::ranges::fill(bytes(), 0);
+  changed(0, kMemoryBytes);
+}
+
+/// The processor may have translated code there, as anywhere in memory.
+void Vga::changed(uint32_t first, uint32_t length) {
+  if (frame_.base != memory::GuestMemory::kNowhere)
+    guest_memory_.after_foreign_write(frame_.base + first, length);
 }
 
 void Vga::enter_text_mode() {
   std::lock_guard lock(mutex_);
   registers_ = text_mode_registers();
   write_text_screen(bytes());
+  changed(0, kLegacyBytes);
 }
 
 void Vga::capture(Capture& into) const {
@@ -61,7 +67,7 @@ void Vga::capture(Capture& into) const {
   into.blink = blink_at(clock_.now());
   const bool packed = into.mode.kind == ModeKind::kPacked;
   const size_t length = packed ? 0 : registers_.vbe_enabled() ? kMemoryBytes : kLegacyBytes;
-  into.memory.assign(memory_.get(), memory_.get() + length);
+  into.memory.assign(frame_.host, frame_.host + length);
 }
 
 uint8_t Vga::port_read(unsigned offset) {
@@ -76,7 +82,9 @@ void Vga::port_write(unsigned offset, uint8_t value) {
 
 void Vga::set_vbe(unsigned index, uint16_t value) {
   if (write_vbe(registers_, index, value, kMemoryBytes) != VbeEffect::kClearScreen) return;
-  std::ranges::fill(bytes().first(std::min(vbe_screen_bytes(registers_), kMemoryBytes)), 0);
+  const uint32_t cleared = std::min(vbe_screen_bytes(registers_), kMemoryBytes);
+  std::ranges::fill(bytes().first(cleared), 0);
+  changed(0, cleared);
 }
 
 /// The registers have 16 bits; a byte's access gets the lower half.
@@ -107,26 +115,33 @@ uint64_t Vga::window_read(uint64_t offset, unsigned size) {
 
 void Vga::window_write(uint64_t offset, unsigned size, uint64_t value) {
   std::lock_guard lock(mutex_);
-  for (unsigned i = 0; i < size; ++i)
-    display::write_window(registers_, bytes(), static_cast<uint32_t>(offset) + i,
-                          static_cast<uint8_t>(value >> (8 * i)));
+  for (unsigned i = 0; i < size; ++i) {
+    const auto at = display::write_window(registers_, bytes(), static_cast<uint32_t>(offset) + i,
+                                          static_cast<uint8_t>(value >> (8 * i)));
+    if (at) changed(*at, 4);
+  }
 }
 
 uint64_t Vga::frame_read(uint64_t offset, unsigned size) {
   std::lock_guard lock(mutex_);
   uint64_t value = 0;
-  std::memcpy(&value, memory_.get() + offset, size);
+  std::memcpy(&value, frame_.host + offset, size);
   return value;
 }
 
 void Vga::frame_write(uint64_t offset, unsigned size, uint64_t value) {
   std::lock_guard lock(mutex_);
-  std::memcpy(memory_.get() + offset, &value, size);
+  std::memcpy(frame_.host + offset, &value, size);
 }
 
 uint64_t Vga::register_read(uint64_t offset, unsigned size) {
   std::lock_guard lock(mutex_);
   const auto end = offset + size;
+  if (end <= kEdid.size()) {
+    uint64_t value = 0;
+    std::memcpy(&value, kEdid.data() + offset, size);
+    return value;
+  }
   if (offset >= kPortsOffset && end <= kPortsEnd) {
     uint64_t value = 0;
     const auto port = static_cast<unsigned>(offset - kPortsOffset) + kFirstMappedPort;
@@ -158,8 +173,8 @@ void Vga::save_device(StateWriter& to) const {
   std::lock_guard lock(mutex_);
   registers_fields(registers_, to);
   size_t used = kMemoryBytes;
-  while (used > 0 && memory_.get()[used - 1] == 0) --used;
-  to(std::vector<uint8_t>(memory_.get(), memory_.get() + used));
+  while (used > 0 && frame_.host[used - 1] == 0) --used;
+  to(std::vector<uint8_t>(frame_.host, frame_.host + used));
 }
 
 void Vga::load_device(StateReader& from) {
@@ -174,6 +189,7 @@ void Vga::load_device(StateReader& from) {
   registers_ = loaded;
   const auto rest = std::ranges::copy(used, bytes().begin()).out;
   std::fill(rest, bytes().end(), 0);
+  changed(0, kMemoryBytes);
 }
 
 }  // namespace eidolon::device::display

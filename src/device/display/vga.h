@@ -2,13 +2,15 @@
 // interface, a linear frame buffer in BAR 0, and in BAR 2 all registers once more, as memory (QEMU:
 // docs/specs/standard-vga).
 //
+// The frame buffer is memory that the guest draws on at its own speed; the handler of BAR 0 is only asked
+// where that cannot be shown.
+//
 //   BAR 2   +0x000 EDID   +0x400 ports 0x3c0-0x3df   +0x500 the Bochs interface's registers, 16 bits each
 //           +0x600 size of the following, byte order of the frame buffer
 //
 // The picture is made by a Renderer, from what capture() copies.
 #pragma once
 
-#include <memory>
 #include <mutex>
 #include <optional>
 #include <vector>
@@ -38,8 +40,10 @@ class Vga final : public pci::Function {
   static constexpr uint64_t kVbePorts = 3;  ///< 0x1d0 is another name of the data port
   static constexpr uint32_t kMemoryBytes = 16 << 20;
 
-  /// `rom`: the video BIOS, for the expansion ROM; empty: there is none.
-  explicit Vga(const Clock& clock, std::vector<uint8_t> rom = {});
+  /// `frame`: a window of `memory` of kMemoryBytes, all zero: the display memory. `rom`: the video BIOS, for
+  /// the expansion ROM; empty: there is none.
+  Vga(const Clock& clock, memory::GuestMemory& memory, const memory::Region& frame,
+      std::vector<uint8_t> rom = {});
 
   [[nodiscard]] memory::IoHandler& ports() { return ports_window_; }
   [[nodiscard]] memory::IoHandler& vbe_ports() { return vbe_window_; }
@@ -52,7 +56,7 @@ class Vga final : public pci::Function {
   // For a Renderer, from any thread.
   void capture(Capture& into) const;
   /// All of the display memory. The guest may be writing it.
-  [[nodiscard]] std::span<const uint8_t> memory() const { return {memory_.get(), kMemoryBytes}; }
+  [[nodiscard]] std::span<const uint8_t> memory() const { return {frame_.host, kMemoryBytes}; }
 
  protected:
   void reset_device() override;
@@ -72,16 +76,16 @@ class Vga final : public pci::Function {
   void register_write(uint64_t offset, unsigned size, uint64_t value);
   void set_vbe(unsigned index, uint16_t value);
 
-  [[nodiscard]] std::span<uint8_t> bytes() { return {memory_.get(), kMemoryBytes}; }
+  [[nodiscard]] std::span<uint8_t> bytes() { return {frame_.host, kMemoryBytes}; }
+  /// Bytes of the display memory were changed otherwise than through the frame buffer.
+  void changed(uint32_t first, uint32_t length);
 
   const Clock& clock_;
+  memory::GuestMemory& guest_memory_;
+  const memory::Region& frame_;
   std::optional<pci::Rom> rom_;
   mutable std::mutex mutex_;  ///< of everything below
   Registers registers_ = power_on_registers();
-  struct Free {
-    void operator()(uint8_t* memory) const;
-  };
-  std::unique_ptr<uint8_t, Free> memory_;
 
   memory::ByteWindow<Vga, &Vga::port_read, &Vga::port_write> ports_window_{*this};
   memory::IoWindow<Vga, &Vga::vbe_read, &Vga::vbe_write> vbe_window_{*this};

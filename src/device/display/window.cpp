@@ -2,7 +2,6 @@
 
 #include <bit>
 #include <cstring>
-#include <optional>
 
 namespace eidolon::device::display {
 
@@ -136,18 +135,20 @@ uint8_t read_window(Registers& r, std::span<const uint8_t> memory, uint32_t offs
   return r.latches[plane];
 }
 
-void write_window(Registers& r, std::span<uint8_t> memory, uint32_t offset, uint8_t value) {
+std::optional<uint32_t> write_window(Registers& r, std::span<uint8_t> memory, uint32_t offset,
+                                     uint8_t value) {
   if (const auto at = banked(r, offset, memory.size())) {
     memory[*at] = value;
-    return;
+    return *at & ~3u;
   }
   const auto address = in_window(r, offset);
-  if (!address) return;
+  if (!address) return std::nullopt;
   const bool odd_even = (r.sequencer[sequencer::kMemoryMode] & sequencer::kSequential) == 0;
   const Place at = place(r, *address, odd_even, memory.size());
   const uint32_t mask = planes(r.sequencer[sequencer::kMapMask] & at.planes);
   const uint32_t result = (load(memory, at.index) & ~mask) | (processed(r, value) & mask);
   std::memcpy(memory.data() + size_t{at.index} * 4, &result, 4);
+  return at.index * 4;
 }
 
 }  // namespace eidolon::device::display

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "device/display/registers.h"
@@ -19,8 +20,10 @@ inline constexpr uint32_t kPlaneBytes = 0x10000;  ///< of each of the four plane
 inline constexpr uint32_t kLegacyBytes = 4 * kPlaneBytes;
 
 /// `offset` counts from kWindowBase and is below kWindowBytes. `memory` is a power of two, at least
-/// kLegacyBytes. A read loads the latches.
+/// kLegacyBytes. A read loads the latches. A write says which four bytes of the memory it has changed some
+/// of.
 [[nodiscard]] uint8_t read_window(Registers& registers, std::span<const uint8_t> memory, uint32_t offset);
-void write_window(Registers& registers, std::span<uint8_t> memory, uint32_t offset, uint8_t value);
+std::optional<uint32_t> write_window(Registers& registers, std::span<uint8_t> memory, uint32_t offset,
+                                     uint8_t value);
 
 }  // namespace eidolon::device::display

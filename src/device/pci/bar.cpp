@@ -11,11 +11,14 @@ namespace {
 constexpr uint32_t kIoSpace = 1, kMemory64Type = 4, kPrefetchable = 8, kRomEnable = 1;
 }
 
-Bar::Bar(ConfigSpace& config, unsigned index, BarKind kind, uint64_t size, memory::IoHandler& handler)
+Bar::Bar(ConfigSpace& config, unsigned index, BarKind kind, uint64_t size, memory::IoHandler& handler,
+         const memory::Region* window)
     : kind_(kind),
       size_(size),
       offset_(kind == BarKind::kRom ? kRomBar : kFirstBar + 4 * index),
-      handler_(handler) {
+      handler_(handler),
+      window_(window) {
+  EIDOLON_ASSERT(window == nullptr || window->length == size);
   EIDOLON_ASSERT(std::has_single_bit(size) && index < (is_64bit() ? 5u : 6u));
   const uint64_t mask = ~(size - 1);
   const auto low = static_cast<uint32_t>(mask);

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "device/pci/config_space.h"
+#include "memory/guest_memory.h"
 #include "memory/io_handler.h"
 
 namespace eidolon::device::pci {
@@ -14,8 +15,10 @@ enum class BarKind : uint8_t { kIo, kMemory32, kMemory64, kPrefetchable64, kRom 
 class Bar {
  public:
   /// Defines register `index` (0-5; a 64-bit one takes the next too; the ROM has its own). `size` is a power
-  /// of two, at least 4 for ports, 16 for memory and 2048 for the ROM.
-  Bar(ConfigSpace& config, unsigned index, BarKind kind, uint64_t size, memory::IoHandler& handler);
+  /// of two, at least 4 for ports, 16 for memory and 2048 for the ROM. `window`: memory of that size which
+  /// the guest reaches without the handler, where that is possible.
+  Bar(ConfigSpace& config, unsigned index, BarKind kind, uint64_t size, memory::IoHandler& handler,
+      const memory::Region* window = nullptr);
 
   [[nodiscard]] BarKind kind() const { return kind_; }
   [[nodiscard]] bool is_io() const { return kind_ == BarKind::kIo; }
@@ -25,6 +28,7 @@ class Bar {
   [[nodiscard]] uint64_t size() const { return size_; }
   [[nodiscard]] unsigned offset() const { return offset_; }
   [[nodiscard]] memory::IoHandler& handler() const { return handler_; }
+  [[nodiscard]] const memory::Region* window() const { return window_; }
 
   /// Where the register puts the window. Zero is nowhere: that is how an unassigned register reads.
   [[nodiscard]] uint64_t address(const ConfigSpace& config) const;
@@ -36,6 +40,7 @@ class Bar {
   const uint64_t size_;
   const unsigned offset_;
   memory::IoHandler& handler_;
+  const memory::Region* const window_;
 };
 
 }  // namespace eidolon::device::pci

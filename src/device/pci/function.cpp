@@ -4,6 +4,11 @@
 
 namespace eidolon::device::pci {
 
+namespace {
+/// APICs, timers and ROM below 4 GiB.
+constexpr uint64_t kChipsetBase = 0xfec00000, kChipsetEnd = 0x1'00000000;
+}  // namespace
+
 Function::Function(std::string name, const Identity& identity) : name_(std::move(name)) {
   constexpr uint16_t kCommandBits = kCommandIo | kCommandMemory | kCommandBusMaster | kCommandParity |
                                     kCommandSerr | kCommandInterruptDisable;
@@ -18,8 +23,9 @@ Function::Function(std::string name, const Identity& identity) : name_(std::move
   config_.define<uint8_t>(kInterruptLine, 0, 0xff);
 }
 
-void Function::add_bar(unsigned index, BarKind kind, uint64_t size, memory::IoHandler& handler) {
-  bars_.push_back(std::make_unique<Bar>(config_, index, kind, size, handler));
+void Function::add_bar(unsigned index, BarKind kind, uint64_t size, memory::IoHandler& handler,
+                       const memory::Region* window) {
+  bars_.push_back(std::make_unique<Bar>(config_, index, kind, size, handler, window));
 }
 
 void Function::add_msi(unsigned vectors) { capabilities_.push_back(&msi_.emplace(config_, vectors)); }
@@ -91,9 +97,22 @@ void Function::update_windows() {
     const uint64_t address = bar->address(config_);
     if (on && address != 0 && bar->decoded(config_)) {
       map.place(bar.get(), address, bar->size(), bar->handler());
+      show_memory(*bar, address);
     } else {
       map.remove(bar.get());
+      if (bar->window() != nullptr) upstream_->memory.hide_window(*bar->window());
     }
+  }
+}
+
+/// Memory comes before MMIO, and the chipset's own registers are to be reached whatever software does to
+/// BARs: one that is placed over them is left to its handler.
+void Function::show_memory(const Bar& bar, uint64_t address) const {
+  if (bar.window() == nullptr) return;
+  if (address < kChipsetEnd && address + bar.size() > kChipsetBase) {
+    upstream_->memory.hide_window(*bar.window());
+  } else {
+    upstream_->memory.show_window(*bar.window(), address);
   }
 }
 

@@ -65,7 +65,9 @@ class Function : public Device {
  protected:
   // For the constructors of devices.
   [[nodiscard]] ConfigSpace& config() { return config_; }
-  void add_bar(unsigned index, BarKind kind, uint64_t size, memory::IoHandler& handler);
+  /// `window`: what the handler stands for is memory, which the guest can use at its own speed.
+  void add_bar(unsigned index, BarKind kind, uint64_t size, memory::IoHandler& handler,
+               const memory::Region* window = nullptr);
   void add_msi(unsigned vectors);
   void add_msix(unsigned bar, unsigned vectors);
   void add_power();
@@ -108,6 +110,7 @@ class Function : public Device {
   void reset_config();
   void apply();
   void update_windows();
+  void show_memory(const Bar& bar, uint64_t address) const;
   void update_wire();
 
   const std::string name_;
