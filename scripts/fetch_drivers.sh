@@ -8,7 +8,10 @@ guest=$root/cache/guest
 downloads=$root/cache/packages
 stamp=$guest/drivers-made-from
 # What they depend on comes with them.
-modules=(virtio_pci virtio_blk virtio-rng virtio_net virtio_console crc32c_generic ext4 nvme ahci ata_piix sd_mod sr_mod isofs)
+modules=(virtio_pci virtio_blk virtio-rng virtio_net virtio_console crc32c_generic ext4 nvme ahci ata_piix sd_mod sr_mod isofs
+  xhci_pci usbhid hid_generic evdev)
+# Loaded only where the kernel's command line has drivers=screen: they take the console along.
+screen_modules=(bochs)
 
 "$root/scripts/fetch_guest.sh"
 wanted=$(sha256sum "$guest/made-from" "$0" "$root/scripts/guest-drivers-init" "$root/scripts/guest-dhcp" | cut -d' ' -f1)
@@ -31,7 +34,8 @@ dpkg-deb --fsys-tarfile "$downloads/$package"_*.deb | tar -x -C "$work" --wildca
 drivers=$work/initramfs/drivers
 mkdir -p "$drivers"
 
-# add MODULE: copies it behind what it depends on, as the module itself says.
+# add MODULE: copies it behind what it depends on, as the module itself says, and notes it in $order.
+order=$drivers/order
 declare -A added
 add() {
   local name=${1//-/_} file needed
@@ -43,9 +47,11 @@ add() {
   [ "$file" = "${file%.xz}" ] || { xz -d "$file" && file=${file%.xz}; }
   for needed in $(tr '\0' '\n' <"$file" | sed -n 's/^depends=//p' | tr ',' ' '); do add "$needed"; done
   cp "$file" "$drivers/"
-  basename "$file" >>"$drivers/order"
+  basename "$file" >>"$order"
 }
 for module in "${modules[@]}"; do add "$module"; done
+order=$drivers/order.screen
+for module in "${screen_modules[@]}"; do add "$module"; done
 install -m 755 "$root/scripts/guest-drivers-init" "$drivers/init"
 install -m 755 "$root/scripts/guest-dhcp" "$drivers/dhcp"
 # The kernel unpacks one archive after the other.
@@ -56,4 +62,4 @@ install -m 755 "$root/scripts/guest-dhcp" "$drivers/dhcp"
 mv "$guest/initrd-drivers.new" "$guest/initrd-drivers"
 printf '%s\n' "$wanted" >"$stamp"
 rm -f "$downloads/$package"_*.deb
-say "the guest with drivers is in cache/guest: $(wc -l <"$drivers/order") modules"
+say "the guest with drivers is in cache/guest: $(cat "$drivers"/order* | wc -l) modules"

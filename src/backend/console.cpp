@@ -31,24 +31,25 @@ Result<FileDescriptor> open_descriptor(const SerialTarget& target) {
 
 }  // namespace
 
-Console::Console(SerialTarget target, SignalWatch signals, FileDescriptor wake)
+Console::Console(SerialTarget target, Screen screen, SignalWatch signals, FileDescriptor wake)
     : target_(std::move(target)),
       signals_(std::move(signals)),
       wake_(std::move(wake)),
       output_(std::make_unique<NullOutput>()) {
-  if (target_.kind != SerialTarget::Kind::kStdio) return;
-  terminal_ = std::make_unique<Terminal>(STDIN_FILENO);
+  if (target_.kind != SerialTarget::Kind::kStdio && screen != Screen::kOwn) return;
+  terminal_ = std::make_unique<Terminal>(STDIN_FILENO, screen);
   input_ = std::make_unique<Input>(STDIN_FILENO, terminal_->is_terminal());
 }
 
 Console::~Console() = default;
 
-Result<std::unique_ptr<Console>> Console::create(SerialTarget target) {
+Result<std::unique_ptr<Console>> Console::create(SerialTarget target, Screen screen) {
   FileDescriptor wake(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!wake.valid())
     return fail("cannot make an event descriptor ({}); raise the limit on open files", strerror(errno));
   SignalWatch signals = EIDOLON_TRY(SignalWatch::create());
-  return std::unique_ptr<Console>(new Console(std::move(target), std::move(signals), std::move(wake)));
+  return std::unique_ptr<Console>(
+      new Console(std::move(target), screen, std::move(signals), std::move(wake)));
 }
 
 Result<> Console::open_output() {
@@ -76,7 +77,7 @@ void Console::wake() const {
 }
 
 Console::Left Console::serve(const std::function<bool()>& done) {
-  if (terminal_) terminal_->enter_raw();
+  enter_terminal();
   for (;;) {
     if (done()) return {.why = Leave::kDone};
     if (output_gone_.load()) return {.why = Leave::kOutputGone};
@@ -100,7 +101,11 @@ Console::Left Console::serve(const std::function<bool()>& done) {
       case EscapeCommand::kQuit:
         return {.why = Leave::kQuit};
       case EscapeCommand::kHelp:
-        say_lines(escape_help());
+        if (painter_.notice) {
+          painter_.notice(escape_help());
+        } else {
+          say_lines(escape_help());
+        }
         break;
       case EscapeCommand::kNone:
         break;
@@ -115,7 +120,7 @@ std::optional<Console::Left> Console::handle_signals() {
         stop_and_resume();
         break;
       case SIGCONT:
-        if (terminal_) terminal_->enter_raw();
+        enter_terminal();
         break;
       case SIGUSR1:
         if (report_request_) report_request_();
@@ -128,13 +133,21 @@ std::optional<Console::Left> Console::handle_signals() {
 }
 
 void Console::stop_and_resume() {
-  if (terminal_) terminal_->restore();
+  leave_terminal();
   raise(SIGSTOP);
-  if (terminal_) terminal_->enter_raw();
+  enter_terminal();
 }
 
-void Console::restore_terminal() {
+void Console::enter_terminal() {
+  if (terminal_) terminal_->enter_raw();
+  if (painter_.set_active) painter_.set_active(terminal_ && terminal_->raw());
+}
+
+void Console::leave_terminal() {
+  if (painter_.set_active) painter_.set_active(false);
   if (terminal_) terminal_->restore();
 }
+
+void Console::restore_terminal() { leave_terminal(); }
 
 }  // namespace eidolon::backend

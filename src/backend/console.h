@@ -30,7 +30,8 @@ class Console {
 
   /// Call before any thread exists (SignalWatch), and before an engine that takes host faults (Terminal). The
   /// terminal is left alone until serve().
-  static Result<std::unique_ptr<Console>> create(SerialTarget target);
+  /// `screen`: kOwn if the machine's screen is drawn in the terminal; the keys are the receiver's then.
+  static Result<std::unique_ptr<Console>> create(SerialTarget target, Screen screen = Screen::kShared);
   ~Console();
 
   /// Opens the target of the serial line; a file is emptied. Until then output() drops everything.
@@ -40,6 +41,12 @@ class Console {
   void set_receiver(Input::Receiver receiver);
   /// What SIGUSR1 asks for; an empty function while there is nobody to ask.
   void set_report_request(std::function<void()> request) { report_request_ = std::move(request); }
+  /// Who draws on the terminal's own screen.
+  struct Painter {
+    std::function<void(bool)> set_active;          ///< whether the terminal is there to be drawn on
+    std::function<void(std::string_view)> notice;  ///< shows a text of the monitor's own
+  };
+  void set_painter(Painter painter) { painter_ = std::move(painter); }
   /// From any thread: the receiver has room again, or `done` has become true.
   void wake() const;
 
@@ -49,18 +56,21 @@ class Console {
   void restore_terminal();
 
  private:
-  Console(SerialTarget target, SignalWatch signals, FileDescriptor wake);
+  Console(SerialTarget target, Screen screen, SignalWatch signals, FileDescriptor wake);
   [[nodiscard]] std::optional<Left> handle_signals();
   void stop_and_resume();
+  void enter_terminal();
+  void leave_terminal();
 
   SerialTarget target_;
   SignalWatch signals_;
   FileDescriptor wake_;
-  std::unique_ptr<Terminal> terminal_;  ///< null unless the serial line is on standard input
+  std::unique_ptr<Terminal> terminal_;  ///< null unless the serial line or the screen is there
   std::unique_ptr<Input> input_;        ///< likewise
   std::atomic<bool> output_gone_{false};
   std::unique_ptr<Output> output_;
   std::function<void()> report_request_;
+  Painter painter_;
 };
 
 }  // namespace eidolon::backend

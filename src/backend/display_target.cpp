@@ -8,9 +8,11 @@ namespace eidolon::backend {
 
 Result<DisplayTarget> parse_display_target(std::string_view text) {
   const auto wrong = [text] {
-    return fail("--display takes none, vnc, vnc:PORT or vnc:ADDRESS:PORT (an IP address), not '{}'", text);
+    return fail("--display takes none, terminal, vnc, vnc:PORT or vnc:ADDRESS:PORT (an IP address), not '{}'",
+                text);
   };
   if (text == "none") return DisplayTarget{};
+  if (text == "terminal") return DisplayTarget{.kind = DisplayTarget::Kind::kTerminal};
   if (!text.starts_with("vnc")) return wrong();
   DisplayTarget target{.kind = DisplayTarget::Kind::kVnc};
   std::string_view rest = text.substr(3);

@@ -1,4 +1,5 @@
-// Where a machine's screen is shown, as the user names it: none, vnc, vnc:PORT or vnc:ADDRESS:PORT.
+// Where a machine's screen is shown, as the user names it: none, terminal, vnc, vnc:PORT or
+// vnc:ADDRESS:PORT.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +11,7 @@
 namespace eidolon::backend {
 
 struct DisplayTarget {
-  enum class Kind : uint8_t { kNone, kVnc } kind = Kind::kNone;
+  enum class Kind : uint8_t { kNone, kTerminal, kVnc } kind = Kind::kNone;
   std::string address = "127.0.0.1";
   uint16_t port = 5900;
 };

@@ -127,21 +127,6 @@ constexpr auto kRows = std::to_array<Row>({
     {" \n\t\b\x1b", "", {KEY_SPACE, KEY_ENTER, KEY_TAB, KEY_BACKSPACE, KEY_ESC}},
 });
 
-struct Stroke {
-  uint16_t code;
-  bool shift;
-};
-
-std::optional<Stroke> stroke(char character) {
-  for (const Row& row : kRows) {
-    if (const size_t at = row.plain.find(character); at != row.plain.npos)
-      return Stroke{row.codes[at], false};
-    if (const size_t at = row.shifted.find(character); at != row.shifted.npos)
-      return Stroke{row.codes[at], true};
-  }
-  return std::nullopt;
-}
-
 std::string lower(std::string_view text) {
   std::string result(text);
   for (char& c : result)
@@ -154,13 +139,23 @@ Result<uint16_t> key_code(std::string_view word) {
   const auto* found = std::ranges::find(kNames, name, &Name::name);
   if (found != kNames.end()) return found->code;
   if (name.size() == 1) {
-    if (const auto found_stroke = stroke(name.front()); found_stroke && !found_stroke->shift)
+    if (const auto found_stroke = stroke_of(name.front()); found_stroke && !found_stroke->shift)
       return found_stroke->code;
   }
   return fail("there is no key '{}'; keys are named as in ctrl-alt-delete, f1, enter, a", word);
 }
 
 }  // namespace
+
+std::optional<Stroke> stroke_of(char character) {
+  for (const Row& row : kRows) {
+    if (const size_t at = row.plain.find(character); at != row.plain.npos)
+      return Stroke{row.codes[at], false};
+    if (const size_t at = row.shifted.find(character); at != row.shifted.npos)
+      return Stroke{row.codes[at], true};
+  }
+  return std::nullopt;
+}
 
 Result<std::vector<KeyEvent>> parse_chord(std::string_view text) {
   constexpr size_t kMostKeys = 8;
@@ -178,14 +173,14 @@ Result<std::vector<KeyEvent>> parse_chord(std::string_view text) {
 }
 
 std::optional<uint16_t> key_of_character(char character) {
-  const auto found = stroke(character);
+  const auto found = stroke_of(character);
   return found ? std::optional(found->code) : std::nullopt;
 }
 
 Result<std::vector<KeyEvent>> type_text(std::string_view text) {
   std::vector<KeyEvent> events;
   for (const char character : text) {
-    const auto one = stroke(character == '\r' ? '\n' : character);
+    const auto one = stroke_of(character == '\r' ? '\n' : character);
     if (!one)
       return fail("a US keyboard cannot type the character {:#04x} of the text; leave it out",
                   static_cast<unsigned char>(character));

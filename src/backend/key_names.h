@@ -19,6 +19,13 @@ namespace eidolon::backend {
 /// lacks.
 [[nodiscard]] Result<std::vector<device::input::KeyEvent>> type_text(std::string_view text);
 
+struct Stroke {
+  uint16_t code;
+  bool shift;
+};
+/// How a US keyboard types a character; '\n', '\t', '\b' and ESC are the keys of that name.
+[[nodiscard]] std::optional<Stroke> stroke_of(char character);
+
 /// The key that has a character, with Shift or without.
 [[nodiscard]] std::optional<uint16_t> key_of_character(char character);
 

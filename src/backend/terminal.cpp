@@ -7,6 +7,8 @@
 #include <array>
 #include <atomic>
 #include <cstdio>
+#include <mutex>
+#include <string>
 
 #include "base/assert.h"
 
@@ -20,18 +22,35 @@ namespace {
 struct CrashState {
   std::atomic<bool> active{false};
   std::atomic<bool> raw{false};
+  std::atomic<bool> own_screen{false};  ///< and the terminal shows it
   int fd = -1;
   termios original{};
 };
 CrashState crash_state;  // NOLINT: see above
 
+constexpr size_t kMostKept = 64 << 10;
+
 constexpr std::array kCrashSignals = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGQUIT, SIGSYS};
 std::array<struct sigaction, kCrashSignals.size()> previous_actions;  // NOLINT: written before the handler is
+
+// xterm's ctlseqs: the alternate screen, cleared; colours and cursor as they were.
+constexpr std::string_view kEnterOwnScreen = "\x1b[?1049h\x1b[0m\x1b[H\x1b[2J";
+constexpr std::string_view kLeaveOwnScreen = "\x1b[0m\x1b[?25h\x1b[?1049l";
+
+void leave_own_screen() {
+  [[maybe_unused]] const ssize_t written =
+      write(STDOUT_FILENO, kLeaveOwnScreen.data(), kLeaveOwnScreen.size());
+}
+
+/// What say() keeps while the screen is the guest's.
+std::mutex kept_mutex;   // NOLINT: like crash_state
+std::string kept_lines;  // NOLINT
 
 // SAFETY: calls only async-signal-safe functions. Engines that take host faults install their handlers after
 // this one and pass on what is not theirs, so that whatever arrives here is a crash.
 void on_crash(int signal, siginfo_t* info, void* /*context*/) {
   if (crash_state.active.load(std::memory_order_acquire)) {
+    if (crash_state.own_screen.load()) leave_own_screen();
     tcsetattr(crash_state.fd, TCSANOW, &crash_state.original);
   }
   for (size_t i = 0; i < kCrashSignals.size(); ++i) {
@@ -65,7 +84,8 @@ bool in_foreground(int fd) {
 
 }  // namespace
 
-Terminal::Terminal(int fd) : fd_(fd), is_terminal_(isatty(fd) == 1 && tcgetattr(fd, &original_) == 0) {
+Terminal::Terminal(int fd, Screen screen)
+    : fd_(fd), screen_(screen), is_terminal_(isatty(fd) == 1 && tcgetattr(fd, &original_) == 0) {
   if (!is_terminal_) return;
   EIDOLON_ASSERT(!crash_state.active.load());
   crash_state.fd = fd;
@@ -89,16 +109,28 @@ void Terminal::enter_raw() {
   settings.c_cc[VTIME] = 0;
   raw_ = tcsetattr(fd_, TCSADRAIN, &settings) == 0;
   crash_state.raw.store(raw_);
+  if (!raw_ || screen_ != Screen::kOwn || crash_state.own_screen.exchange(true)) return;
+  [[maybe_unused]] const ssize_t written =
+      write(STDOUT_FILENO, kEnterOwnScreen.data(), kEnterOwnScreen.size());
 }
 
 void Terminal::restore() {
   if (!raw_) return;
+  if (crash_state.own_screen.exchange(false)) leave_own_screen();
   tcsetattr(fd_, TCSADRAIN, &original_);
   raw_ = false;
   crash_state.raw.store(false);
+  std::lock_guard lock(kept_mutex);
+  std::fwrite(kept_lines.data(), 1, kept_lines.size(), stderr);
+  kept_lines.clear();
 }
 
 void say(std::string_view line) {
+  if (crash_state.own_screen.load()) {
+    std::lock_guard lock(kept_mutex);
+    if (kept_lines.size() < kMostKept) kept_lines += fmt::format("{}\n", line);
+    return;
+  }
   const std::string text = fmt::format("{}{}", line, crash_state.raw.load() ? "\r\n" : "\n");
   std::fwrite(text.data(), 1, text.size(), stderr);
 }

@@ -5,15 +5,22 @@
 
 #include <termios.h>
 
+#include <cstdint>
 #include <string_view>
 
 namespace eidolon::backend {
+
+/// Whose the screen is while the terminal is in raw mode.
+enum class Screen : uint8_t {
+  kShared,  ///< what is written stands below what was there
+  kOwn,     ///< the terminal's other screen, to draw on; afterwards the first one is there as it was
+};
 
 /// At most one exists at a time. Does nothing where `fd` is no terminal.
 class Terminal {
  public:
   /// Remembers the terminal's settings; `fd` stays the caller's.
-  explicit Terminal(int fd);
+  explicit Terminal(int fd, Screen screen = Screen::kShared);
   ~Terminal();
   Terminal(const Terminal&) = delete;
   Terminal& operator=(const Terminal&) = delete;
@@ -29,12 +36,14 @@ class Terminal {
 
  private:
   int fd_;
+  Screen screen_;
   termios original_{};
   bool is_terminal_;  ///< after original_, which its initializer fills
   bool raw_ = false;
 };
 
-/// Writes a line of the monitor's own to standard error, with the carriage return that raw mode needs.
+/// Writes a line of the monitor's own to standard error, with the carriage return that raw mode needs. While
+/// a terminal has its own screen, lines wait until it is given back.
 void say(std::string_view line);
 /// Each line of a text.
 void say_lines(std::string_view text);

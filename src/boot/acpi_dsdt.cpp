@@ -39,6 +39,7 @@ Bytes isa_devices() {
       isa_device("TIMR", "PNP0100", 0, {io(0x40, 4), irq(0)}),
       isa_device("RTC", "PNP0B00", 0, {io(0x70, 2), irq(8)}),
       isa_device("KBD", "PNP0303", 0, {io(0x60, 1), io(0x64, 1), irq(1)}),
+      isa_device("MOU", "PNP0F13", 0, {irq(12)}),
       isa_device("COM1", "PNP0501", 1, {io(0x3f8, 8), irq(4)}),
   });
 }

@@ -98,7 +98,7 @@ void describe_firmware(CLI::App& run, FirmwareText& text) {
 struct RunText {
   MachineText machine;
   std::string engine = "auto";
-  std::string serial = "stdio";
+  std::string serial;  ///< empty: stdio, unless the screen is there
   std::vector<std::string> disks;
   std::vector<std::string> cdroms;
   std::vector<std::string> floppies;
@@ -118,9 +118,9 @@ void describe_run(CLI::App& run, RunText& text) {
   run.add_option("--engine", text.engine, "auto, translate or step; for developers: lockstep")
       ->type_name("ENGINE")
       ->capture_default_str();
-  run.add_option("--serial", text.serial, "where COM1 goes: stdio, file:PATH or null")
-      ->type_name("TARGET")
-      ->capture_default_str();
+  run.add_option("--serial", text.serial,
+                 "where COM1 goes: stdio (the default, but with --display terminal), file:PATH or null")
+      ->type_name("TARGET");
   run.add_option(
          "--disk", text.disks,
          "a disk: an image, a block device, or nbd://host/name; its format is seen from its start, or said: "
@@ -153,7 +153,8 @@ void describe_run(CLI::App& run, RunText& text) {
       ->type_name("ADAPTER")
       ->capture_default_str();
   run.add_option("--display", text.display,
-                 "who sees the screen: none, or vnc[:ADDRESS]:PORT (127.0.0.1, 5900)")
+                 "who sees the screen: none, terminal (its text modes, in this one), or vnc[:ADDRESS]:PORT "
+                 "(127.0.0.1, 5900)")
       ->type_name("DISPLAY")
       ->capture_default_str();
   run.add_option("--name", text.name,
@@ -254,7 +255,12 @@ Result<RunRequest> read_run(const RunText& text) {
   if (request.machine.engine == machine::EngineChoice::kLockstep && text.machine.kernel.empty())
     return fail(
         "--engine lockstep works without firmware, which changes what is where in memory; add --kernel");
-  request.serial = EIDOLON_TRY(backend::parse_serial_target(text.serial));
+  const bool screen_here = request.display.kind == backend::DisplayTarget::Kind::kTerminal;
+  if (screen_here && text.serial == "stdio")
+    return fail("--serial stdio and --display terminal would share one terminal; leave one of them out");
+  request.serial = EIDOLON_TRY(backend::parse_serial_target(!text.serial.empty() ? text.serial
+                                                            : screen_here        ? "null"
+                                                                                 : "stdio"));
   request.reboot = !text.no_reboot;
   request.statistics = text.statistics;
   request.perf_map = text.perf_map;

@@ -8,6 +8,7 @@
 
 #include "backend/console.h"
 #include "backend/log_file.h"
+#include "backend/terminal_screen.h"
 #include "backend/vnc.h"
 #include "base/try.h"
 #include "control/control_server.h"
@@ -38,12 +39,14 @@ void say_report(const std::string& text) {
 struct Onlookers {
   ControlServer control;
   std::unique_ptr<backend::Vnc> vnc;
+  std::unique_ptr<backend::TerminalScreen> terminal;
 
   void set_machine(Machine* machine) {
     control.set_machine(machine);
-    if (vnc)
-      vnc->show(machine == nullptr ? nullptr : machine->vga(),
-                machine == nullptr ? nullptr : &machine->input());
+    const auto* vga = machine == nullptr ? nullptr : machine->vga();
+    auto* input = machine == nullptr ? nullptr : &machine->input();
+    if (vnc) vnc->show(vga, input);
+    if (terminal) terminal->show(vga, input);
   }
 };
 
@@ -56,7 +59,14 @@ struct Served {
 /// The processor runs on a thread of its own while this one serves the user.
 Served serve(Machine& machine, Console& console, Onlookers& onlookers) {
   machine.set_input_room([&console] { console.wake(); });
-  console.set_receiver([&machine](std::span<const uint8_t> bytes) { return machine.receive(bytes); });
+  if (onlookers.terminal) {
+    console.set_receiver([&onlookers](std::span<const uint8_t> bytes) {
+      onlookers.terminal->type(bytes);
+      return bytes.size();
+    });
+  } else {
+    console.set_receiver([&machine](std::span<const uint8_t> bytes) { return machine.receive(bytes); });
+  }
 
   console.set_report_request([&machine] { machine.ask_report(say_report); });
 
@@ -103,7 +113,13 @@ std::string_view reset_words(const Ending& ending) {
                                              : "the guest's processor triple-faulted";
 }
 
-Result<> open_doors(Onlookers& onlookers, const RunRequest& request) {
+Result<> open_doors(Onlookers& onlookers, const RunRequest& request, Console& console) {
+  if (request.display.kind == backend::DisplayTarget::Kind::kTerminal) {
+    onlookers.terminal = EIDOLON_TRY(backend::TerminalScreen::create());
+    auto* screen = onlookers.terminal.get();
+    console.set_painter({.set_active = [screen](bool active) { screen->set_active(active); },
+                         .notice = [screen](std::string_view text) { screen->notice(text); }});
+  }
   if (request.display.kind == backend::DisplayTarget::Kind::kVnc)
     onlookers.vnc =
         EIDOLON_TRY(backend::Vnc::create(request.display, request.name.empty() ? "Eidolon" : request.name));
@@ -122,7 +138,10 @@ int run_command(const RunRequest& request) {
     if (!map) return complain(map.error(), kExitUsage);
     config.block_observer = *std::move(map);
   }
-  Result<std::unique_ptr<Console>> console = Console::create(request.serial);
+  Result<std::unique_ptr<Console>> console =
+      Console::create(request.serial, request.display.kind == backend::DisplayTarget::Kind::kTerminal
+                                          ? backend::Screen::kOwn
+                                          : backend::Screen::kShared);
   if (!console) return complain(console.error(), kExitUsage);
   Console& user = **console;
   const auto output = [&user](std::span<const uint8_t> bytes) { user.output().write(bytes); };
@@ -142,8 +161,9 @@ int run_command(const RunRequest& request) {
   backend::say(fmt::format("eidolon: engine {}: {}", engine_name((*machine)->engine().kind),
                            (*machine)->engine().reason));
 
-  Onlookers onlookers{.control = ControlServer(request.name), .vnc = nullptr};
-  if (const Result<> open = open_doors(onlookers, request); !open) return complain(open.error(), kExitUsage);
+  Onlookers onlookers{.control = ControlServer(request.name), .vnc = nullptr, .terminal = nullptr};
+  if (const Result<> open = open_doors(onlookers, request, user); !open)
+    return complain(open.error(), kExitUsage);
 
   for (;;) {
     const Served served = serve(**machine, user, onlookers);

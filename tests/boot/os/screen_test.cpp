@@ -21,7 +21,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto kBootLimit = 400s;
-constexpr unsigned kColumns = 80, kRows = 25, kCellWidth = 9, kCellHeight = 16;
+constexpr unsigned kCellHeight = 16;
 
 /// Runs `eidolon` with arguments; its status.
 int ask(const std::string& arguments) {
@@ -62,15 +62,16 @@ std::string read_text(const std::string& path) {
   image.format = PNG_FORMAT_GRAY;
   std::vector<uint8_t> dots(PNG_IMAGE_SIZE(image));
   if (png_image_finish_read(&image, nullptr, dots.data(), 0, nullptr) == 0) return {};
-  if (image.width != kColumns * kCellWidth || image.height != kRows * kCellHeight) return {};
+  const unsigned cell_width = image.width == 720 ? 9 : 8;  // a text mode has nine dots
+  const unsigned columns = image.width / cell_width, rows = image.height / kCellHeight;
 
   std::string text;
-  for (unsigned cell_row = 0; cell_row < kRows; ++cell_row, text += '\n') {
-    for (unsigned column = 0; column < kColumns; ++column) {
+  for (unsigned cell_row = 0; cell_row < rows; ++cell_row, text += '\n') {
+    for (unsigned column = 0; column < columns; ++column) {
       Glyph glyph{};
       for (unsigned row = 0; row < kCellHeight; ++row)
         for (unsigned x = 0; x < 8; ++x)
-          if (dots[(cell_row * kCellHeight + row) * image.width + column * kCellWidth + x] > 0x40)
+          if (dots[(cell_row * kCellHeight + row) * image.width + column * cell_width + x] > 0x40)
             glyph[row] |= static_cast<uint8_t>(0x80u >> x);
       text += character_of(glyph);
     }
@@ -134,6 +135,22 @@ TEST_F(Screen, ShowsTheBiosAndWhatABootSectorWrites) {
   EXPECT_NE(last.find("Booting from Hard Disk..."), std::string::npos) << last;
   EXPECT_EQ(ask("keys --text 'Hello [1]'"), 0);
   EXPECT_TRUE(shows("Keys: Hello [1]", 60s)) << last;
+  EXPECT_EQ(ask("stop"), 0);
+}
+
+/// Linux' driver for the adapter takes the size from the EDID and draws in the linear frame buffer.
+TEST_F(Screen, ShowsAConsoleThatIsDrawnInTheFrameBuffer) {
+  if (!std::filesystem::exists(EIDOLON_GUEST "/initrd-drivers")) {
+    if (std::getenv("EIDOLON_REQUIRE_GUEST") != nullptr) FAIL() << "no guest with drivers";
+    GTEST_SKIP() << "no guest with drivers; run scripts/fetch_drivers.sh";
+  }
+  GuestProcess guest({"run", "--name", "screen", "--kernel", EIDOLON_GUEST "/vmlinuz", "--initrd",
+                      EIDOLON_GUEST "/initrd-drivers", "--append",
+                      "console=tty0 quiet no_timer_check rdinit=/drivers/init drivers=screen"});
+  ASSERT_TRUE(shows("eidolon:/root#", kBootLimit)) << last << guest.errors();
+  EXPECT_EQ(std::ranges::count(last, '\n'), 800 / kCellHeight) << "the size that the monitor prefers";
+  EXPECT_EQ(ask("keys --text 'cat /sys/class/graphics/fb*/name\n'"), 0);
+  EXPECT_TRUE(shows("bochs-drm", 60s)) << last;
   EXPECT_EQ(ask("stop"), 0);
 }
 
