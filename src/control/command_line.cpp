@@ -105,6 +105,7 @@ struct RunText {
   FirmwareText firmware;
   std::string net = "none";
   std::vector<std::string> published;
+  std::string usb = "none";
   std::string vga = "std";
   std::string display = "none";
   std::string name, control;
@@ -149,6 +150,12 @@ void describe_run(CLI::App& run, RunText& text) {
          "given several times, with --net user")
       ->type_name("HOST:GUEST")
       ->allow_extra_args(false);
+  run.add_option(
+         "--usb", text.usb,
+         "what is plugged into a USB controller: tablet (a pointer with absolute positions), keyboard, or "
+         "both, as tablet,keyboard; none: no controller")
+      ->type_name("DEVICES")
+      ->capture_default_str();
   run.add_option("--vga", text.vga, "std: a VGA adapter with the Bochs display interface; none")
       ->type_name("ADAPTER")
       ->capture_default_str();
@@ -199,6 +206,20 @@ Result<machine::NetworkConfig> read_network(const RunText& text) {
   return network;
 }
 
+Result<machine::UsbConfig> read_usb(std::string_view text) {
+  machine::UsbConfig usb;
+  if (text == "none") return usb;
+  for (size_t comma = 0; comma != std::string_view::npos;) {
+    comma = text.find(',');
+    const std::string_view device = text.substr(0, comma);
+    if (device != "tablet" && device != "keyboard")
+      return fail("--usb does not know '{}'; it takes tablet, keyboard, tablet,keyboard or none", device);
+    (device == "tablet" ? usb.tablet : usb.keyboard) = true;
+    if (comma != std::string_view::npos) text.remove_prefix(comma + 1);
+  }
+  return usb;
+}
+
 Result<machine::FirmwareConfig> read_firmware(const RunText& text) {
   const FirmwareText& typed = text.firmware;
   machine::FirmwareConfig config;
@@ -238,10 +259,13 @@ Result<RunRequest> read_run(const RunText& text) {
   for (const std::string& diskette : text.floppies)
     request.machine.disks.push_back(EIDOLON_TRY(parse_floppy(diskette)));
   request.machine.network = EIDOLON_TRY(read_network(text));
+  request.machine.usb = EIDOLON_TRY(read_usb(text.usb));
   // A recording cannot hold what devices write into memory while the processor runs.
   if (request.machine.engine == machine::EngineChoice::kLockstep &&
-      (!request.machine.disks.empty() || request.machine.network.kind != machine::NetworkConfig::Kind::kNone))
-    return fail("--engine lockstep works without devices that write to memory; leave out disks and --net");
+      (!request.machine.disks.empty() || text.usb != "none" ||
+       request.machine.network.kind != machine::NetworkConfig::Kind::kNone))
+    return fail(
+        "--engine lockstep works without devices that write to memory; leave out disks, --net and --usb");
   if (text.vga != "std" && text.vga != "none")
     return fail("--vga does not know '{}'; it takes std or none", text.vga);
   request.machine.vga = text.vga == "std";

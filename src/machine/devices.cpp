@@ -137,16 +137,19 @@ Result<> Devices::attach(memory::IoBus& ports, memory::IoBus& mmio) {
   return {};
 }
 
-Result<> Devices::add(const MachineConfig& config, memory::IoBus& ports) {
+Result<> Devices::add(const MachineConfig& config, memory::IoBus& ports, const Clock& clock) {
   EIDOLON_TRY(add_common_items(fw_cfg_, config, memory_));
   EIDOLON_TRY(virtio_.add(config, pci_, boot_order_));
-  return disks_.add(
+  EIDOLON_TRY(disks_.add(
       config,
       {.pci = pci_, .ports = ports, .irqs = irqs_, .dma = isa_dma_, .rtc = rtc_, .order = boot_order_},
-      virtio_);
+      virtio_));
+  usb_.add(config.usb, pci_, clock, input_);
+  return {};
 }
 
 void Devices::stop() {
+  usb_.stop();
   virtio_.remove_all();
   disks_.remove_all();
 }

@@ -38,6 +38,7 @@
 #include "machine/firmware.h"
 #include "machine/guest_facts.h"
 #include "machine/machine_config.h"
+#include "machine/usb_devices.h"
 #include "machine/virtio_devices.h"
 #include "memory/guest_memory.h"
 #include "memory/io_bus.h"
@@ -53,7 +54,7 @@ class Devices {
   /// Puts every device on its bus. Once, before the processor runs.
   Result<> attach(memory::IoBus& ports, memory::IoBus& mmio);
   /// The devices that the user asked for. Before configure_pci().
-  Result<> add(const MachineConfig& config, memory::IoBus& ports);
+  Result<> add(const MachineConfig& config, memory::IoBus& ports, const Clock& clock);
   /// The VGA adapter, in the mode that a video BIOS would leave it in. Before configure_pci().
   Result<> add_vga(const MachineConfig& config, memory::IoBus& ports, memory::IoBus& mmio,
                    const Clock& clock);
@@ -108,6 +109,7 @@ class Devices {
   device::pci::Lpc lpc_{pci_, &pm_block_};
   device::input::Input input_;
   std::unique_ptr<device::display::Vga> vga_;
+  UsbDevices usb_;
   BootOrder boot_order_;
   Disks disks_;
   VirtioDevices virtio_;  ///< some on the media of disks_

@@ -72,7 +72,7 @@ Result<> Machine::assemble(const MachineConfig& config) {
   if (decision_.kind == EngineKind::kLockstep) memory_->forbid_windows();  // its recording is of MMIO
   EIDOLON_TRY(devices_.attach(ports_, mmio_));
   if (config.vga) EIDOLON_TRY(devices_.add_vga(config, ports_, mmio_, clock_));
-  EIDOLON_TRY(devices_.add(config, ports_));
+  EIDOLON_TRY(devices_.add(config, ports_, clock_));
   devices_.attach(processor_);
   memory_->set_foreign_write_waker([this] { processor_.events.raise(cpu::kEventForeignWrite); });
   processor_.state.reset();

@@ -40,6 +40,12 @@ struct NetworkConfig {
   std::vector<backend::PublishedPort> published;
 };
 
+/// What is plugged into the USB controller. Without anything there is none.
+struct UsbConfig {
+  bool tablet = false;
+  bool keyboard = false;
+};
+
 struct MachineConfig {
   std::string kernel_path;  ///< empty: firmware starts what it finds
   std::optional<std::string> initrd_path;
@@ -50,6 +56,7 @@ struct MachineConfig {
   EngineChoice engine = EngineChoice::kAuto;
   std::vector<DiskConfig> disks;
   NetworkConfig network;
+  UsbConfig usb;
   bool vga = true;  ///< a VGA adapter
   /// The adapter's expansion ROM, for BIOS firmware. If the file is not there, the adapter has none.
   std::string vga_bios_path = "/usr/share/seabios/vgabios-stdvga.bin";

@@ -190,6 +190,19 @@ TEST(CommandLine, DisksThatCannotBeAreRefused) {
   std::remove(file.c_str());
 }
 
+TEST(CommandLine, UsbTakesDevices) {
+  const auto usb = [](const char* text) {
+    return std::get<RunRequest>(parse({"run", "--kernel", "k", "--usb", text})).machine.usb;
+  };
+  EXPECT_TRUE(usb("tablet").tablet);
+  EXPECT_FALSE(usb("tablet").keyboard);
+  EXPECT_TRUE(usb("tablet,keyboard").tablet);
+  EXPECT_TRUE(usb("tablet,keyboard").keyboard);
+  EXPECT_FALSE(usb("none").tablet);
+  EXPECT_NE(refusal({"run", "--kernel", "k", "--usb", "modem"}).find("tablet"), std::string::npos);
+  EXPECT_NE(refusal({"run", "--kernel", "k", "--usb", "tablet,"}).find("tablet"), std::string::npos);
+}
+
 TEST(CommandLine, NetworksThatCannotBeAreRefused) {
   EXPECT_NE(refusal({"run", "--kernel", "k", "--net", "tap"}).find("tap"), std::string::npos);
   EXPECT_NE(refusal({"run", "--kernel", "k", "--publish", "80:80"}).find("--net user"), std::string::npos);

@@ -43,7 +43,7 @@ const std::vector<uint8_t> kReportDescriptor = {
 
 HidKeyboard::HidKeyboard(std::string name)
     : HidDevice(std::move(name), {.product = 2,
-                                  .product_name = "Eidolon USB keyboard",
+                                  .product_name = "USB keyboard",
                                   .subclass = 1,
                                   .protocol = 1,
                                   .report_descriptor = kReportDescriptor,

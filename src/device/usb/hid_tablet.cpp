@@ -51,7 +51,7 @@ int wheel_of(const std::vector<uint8_t>& report) { return static_cast<int8_t>(re
 
 HidTablet::HidTablet(std::string name)
     : HidDevice(std::move(name), {.product = 1,
-                                  .product_name = "Eidolon USB tablet",
+                                  .product_name = "USB tablet",
                                   .report_descriptor = kReportDescriptor,
                                   .report_bytes = kReportBytes}) {}
 
