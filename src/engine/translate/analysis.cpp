@@ -128,6 +128,7 @@ void Analysis::run(std::span<const uint8_t> page, uint32_t start, uint64_t rip, 
   crossing_ = false;
   peeked_ = {};
   jumps_ = 0;
+  forms_.trim();
   while (count_ < kMaxInstructions && start_ + length_ < page_.size())
     if (!add(page_.subspan(start_ + length_))) break;
   if (count_ != 0) find_live_flags();
@@ -147,43 +148,75 @@ void Analysis::run_crossing(std::span<const uint8_t> next_page) {
 /// so that it gets a block of its own.
 bool Analysis::add(std::span<const uint8_t> bytes) {
   DecodedInstruction& d = instructions_[count_];
-  const auto status = decoder_.decode(code_size(mode_), bytes, d.instruction);
+  const auto status = decode(bytes, d, rare_[count_]);
   if (status == isa::DecodeStatus::kNeedMore) return false;
   d.offset = length_;
-  d.step = true;
-  if (status == isa::DecodeStatus::kOk) {
-    d.step = must_step(d.instruction);
-    d.use = isa::register_use(d.instruction);
-  } else {
+  if (status != isa::DecodeStatus::kOk) {
     // Whatever its length is: all that it does is to be stepped.
-    d.instruction = {};
-    d.instruction.zydis.length = 1;
+    rare_[count_] = {};
+    rare_[count_].zydis.length = 1;
+    d.instruction = &rare_[count_];
     d.use = {};
+    d.step = true;
   }
-  length_ = static_cast<uint16_t>(length_ + d.instruction.length());
+  length_ = static_cast<uint16_t>(length_ + d.instruction->length());
   ++count_;
-  if (d.step || is_inline_transfer(d.instruction) || changes_mode(d.instruction)) return false;
-  return d.instruction.klass != isa::Class::kControlFlow || goes_on_behind(d.instruction);
+  if (d.step || is_inline_transfer(*d.instruction) || changes_mode(*d.instruction)) return false;
+  return d.instruction->klass != isa::Class::kControlFlow || goes_on_behind(d);
+}
+
+/// What the bytes alone say about the instruction; `rare` is room for one whose form is not kept.
+isa::DecodeStatus Analysis::decode(std::span<const uint8_t> bytes, DecodedInstruction& d,
+                                   isa::Instruction& rare) {
+  if (const auto found = forms_.find(code_size(mode_), bytes)) {
+    d.instruction = &found->form->instruction;
+    d.use = found->form->use;
+    d.displacement = found->displacement;
+    d.immediate = found->immediate;
+    d.step = must_step(*found->form);
+    return isa::DecodeStatus::kOk;
+  }
+  const auto status = decoder_.decode(code_size(mode_), bytes, rare);
+  if (status != isa::DecodeStatus::kOk) return status;
+  d.instruction = &rare;
+  d.use = isa::register_use(rare);
+  d.displacement = d.immediate = 0;
+  for (const ZydisDecodedOperand& operand :
+       std::span(rare.operands).first(rare.zydis.operand_count_visible)) {
+    if (operand.type == ZYDIS_OPERAND_TYPE_MEMORY && operand.mem.disp.has_displacement)
+      d.displacement = operand.mem.disp.value;
+    if (operand.type == ZYDIS_OPERAND_TYPE_IMMEDIATE) d.immediate = operand.imm.value.s;
+  }
+  d.step = must_step(rare);
+  return status;
+}
+
+/// The same for a form, which keeps the answer for the mode that asked last.
+bool Analysis::must_step(const isa::Form& form) const {
+  constexpr uint32_t kKnown = 1u << 31, kStep = 1u << 30;
+  const uint32_t known = kKnown | mode_.value();
+  if ((form.note & ~kStep) != known) form.note = known | (must_step(form.instruction) ? kStep : 0);
+  return (form.note & kStep) != 0;
 }
 
 /// A conditional jump that the block goes on behind. Compilers lay the likelier way out straight, but for
 /// loops.
-bool Analysis::goes_on_behind(const isa::Instruction& jump) {
-  if (!is_conditional(jump.mnemonic()) || jump.operands[0].imm.value.s < 0) return false;
+bool Analysis::goes_on_behind(const DecodedInstruction& jump) {
+  if (!is_conditional(jump.instruction->mnemonic()) || jump.immediate < 0) return false;
   return ++jumps_ <= kMostSideExits && count_ < kMaxInstructions / 2;
 }
 
 void Analysis::find_live_flags() {
   // The instruction behind STI runs before any interrupt; behind the end of a block is where these are seen.
   DecodedInstruction& last = instructions_[count_ - 1];
-  if (last.instruction.mnemonic() == ZYDIS_MNEMONIC_STI) last.step = true;
+  if (last.instruction->mnemonic() == ZYDIS_MNEMONIC_STI) last.step = true;
   uint32_t live = flags_matter_behind(count_ - 1) ? flags_live_at_end() : kArithmetic;
   for (size_t i = count_; i-- > 0;) {
     DecodedInstruction& d = instructions_[i];
-    const bool side_exit = i + 1 < count_ && d.instruction.klass == isa::Class::kControlFlow;
+    const bool side_exit = i + 1 < count_ && d.instruction->klass == isa::Class::kControlFlow;
     if (side_exit) live |= flags_matter_behind(i) ? peek_flags(jump_target(d)) : kArithmetic;
     d.flags_live_out = live;
-    live = d.step || is_inline_transfer(d.instruction)
+    live = d.step || is_inline_transfer(*d.instruction)
                ? kArithmetic
                : (d.use.flags_read | (live & ~d.use.flags_killed)) & kArithmetic;
     d.flags_live_in = live;
@@ -196,7 +229,7 @@ void Analysis::find_live_flags() {
 bool Analysis::flags_matter_behind(size_t index) const {
   for (size_t i = index + 1; i-- > 0;) {
     const DecodedInstruction& d = instructions_[i];
-    const isa::Instruction& in = d.instruction;
+    const isa::Instruction& in = *d.instruction;
     if (d.step) return true;
     if (in.klass == isa::Class::kControlFlow && is_conditional(in.mnemonic())) continue;
     if (in.klass != isa::Class::kInnocuous) return true;
@@ -208,21 +241,21 @@ bool Analysis::flags_matter_behind(size_t index) const {
 
 /// Of a direct jump.
 uint64_t Analysis::jump_target(const DecodedInstruction& jump) const {
-  const uint64_t next = rip_ + jump.offset + jump.instruction.length();
-  const uint64_t target = next + static_cast<uint64_t>(jump.instruction.operands[0].imm.value.s);
+  const uint64_t next = rip_ + jump.offset + jump.instruction->length();
+  const uint64_t target = next + static_cast<uint64_t>(jump.immediate);
   return mode_.long_code() ? target : target & 0xffffffff;
 }
 
 uint32_t Analysis::flags_live_at_end() {
   const DecodedInstruction& last = instructions_[count_ - 1];
-  if (last.step || is_inline_transfer(last.instruction)) return kArithmetic;
+  if (last.step || is_inline_transfer(*last.instruction)) return kArithmetic;
   const uint64_t next = rip_ + length_;
-  if (last.instruction.klass != isa::Class::kControlFlow) return peek_flags(next);
-  const ZydisDecodedOperand& to = last.instruction.operands[0];
-  if (last.instruction.mnemonic() == ZYDIS_MNEMONIC_RET || to.type != ZYDIS_OPERAND_TYPE_IMMEDIATE)
+  if (last.instruction->klass != isa::Class::kControlFlow) return peek_flags(next);
+  const ZydisDecodedOperand& to = last.instruction->operands[0];
+  if (last.instruction->mnemonic() == ZYDIS_MNEMONIC_RET || to.type != ZYDIS_OPERAND_TYPE_IMMEDIATE)
     return kArithmetic;
   uint32_t live = peek_flags(jump_target(last));
-  if (is_conditional(last.instruction.mnemonic())) live |= peek_flags(next);
+  if (is_conditional(last.instruction->mnemonic())) live |= peek_flags(next);
   return live;
 }
 
@@ -237,26 +270,28 @@ uint32_t Analysis::peek_flags(uint64_t rip) {
   const uint32_t begin = at;
   for (unsigned i = 0; i < 6 && undecided != 0; ++i) {
     const auto rest = page_.subspan(at);
-    if (rest.empty() || decoder_.decode(code_size(mode_), rest, peek_) != isa::DecodeStatus::kOk) break;
-    if (must_step(peek_) || peek_.klass == isa::Class::kControlFlow || is_inline_transfer(peek_)) break;
-    const isa::RegisterUse use = isa::register_use(peek_);
-    live |= use.flags_read & undecided;
-    undecided &= ~use.flags_killed & ~live;
-    at += peek_.length();
+    DecodedInstruction d;
+    if (rest.empty() || decode(rest, d, rare_peek_) != isa::DecodeStatus::kOk) break;
+    if (d.step || d.instruction->klass == isa::Class::kControlFlow || is_inline_transfer(*d.instruction))
+      break;
+    live |= d.use.flags_read & undecided;
+    undecided &= ~d.use.flags_killed & ~live;
+    at += d.instruction->length();
   }
   note_peek(begin, at);
   return live | undecided;
 }
 
 /// One more range; if there are as many as can be kept, the first takes it in, with what lies between.
-void Analysis::note_peek(uint64_t begin, uint64_t end) {
+void Analysis::note_peek(uint32_t begin, uint32_t end) {
   if (begin == end) return;
   for (Watch& watch : peeked_) {
     if (watch.begin != watch.end) continue;
-    watch = {begin, end};
+    watch = {static_cast<uint16_t>(begin), static_cast<uint16_t>(end)};
     return;
   }
-  peeked_[0] = {std::min(peeked_[0].begin, begin), std::max(peeked_[0].end, end)};
+  peeked_[0] = {std::min(peeked_[0].begin, static_cast<uint16_t>(begin)),
+                std::max(peeked_[0].end, static_cast<uint16_t>(end))};
 }
 
 }  // namespace eidolon::engine::translate

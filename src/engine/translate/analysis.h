@@ -8,6 +8,7 @@
 
 #include "engine/translate/block.h"
 #include "isa/decoder.h"
+#include "isa/form_cache.h"
 #include "isa/liveness.h"
 
 namespace eidolon::engine::translate {
@@ -22,8 +23,12 @@ inline constexpr uint32_t kArithmetic = x86::kFlagsArithmetic;
 [[nodiscard]] bool changes_mode(const isa::Instruction& instruction);
 
 struct DecodedInstruction {
-  isa::Instruction instruction;
+  /// Its displacement and immediates may be those of another instruction like it: the values that count are
+  /// below.
+  const isa::Instruction* instruction;
   isa::RegisterUse use;
+  int64_t displacement;    ///< of its memory operand; 0 if there is none
+  int64_t immediate;       ///< of its immediate operand; 0 if there is none
   uint16_t offset;         ///< from the start of the block
   uint32_t flags_live_in;  ///< arithmetic flags that this or a later instruction may read
   uint32_t flags_live_out;
@@ -36,7 +41,10 @@ class Analysis {
   /// Conditional jumps that a block goes on behind.
   static constexpr unsigned kMostSideExits = 4;
 
-  explicit Analysis(x86::Vendor vendor) : decoder_(vendor), instructions_(kMaxInstructions) {}
+  explicit Analysis(x86::Vendor vendor)
+      : decoder_(vendor), forms_(decoder_), instructions_(kMaxInstructions), rare_(kMaxInstructions) {}
+  Analysis(const Analysis&) = delete;
+  Analysis& operator=(const Analysis&) = delete;
 
   /// Decodes from `rip`, at offset `start` of its page. There is at least one instruction, if only one to
   /// step, unless the first goes on in the next page: then needs_next_page().
@@ -50,26 +58,31 @@ class Analysis {
   }
   [[nodiscard]] std::span<const uint8_t> bytes(const DecodedInstruction& d) const {
     const auto bytes = crossing_ ? std::span<const uint8_t>(crossing_bytes_) : page_.subspan(start_);
-    return bytes.subspan(d.offset, d.instruction.length());
+    return bytes.subspan(d.offset, d.instruction->length());
   }
   [[nodiscard]] uint16_t length() const { return length_; }
-  /// Offsets in the page that were looked at beyond the block, for the liveness of flags.
+  /// Ranges of the page that were looked at beyond the block, for the liveness of flags.
   [[nodiscard]] const std::array<Watch, 2>& peeked() const { return peeked_; }
 
  private:
+  [[nodiscard]] isa::DecodeStatus decode(std::span<const uint8_t> bytes, DecodedInstruction& d,
+                                         isa::Instruction& rare);
   [[nodiscard]] bool add(std::span<const uint8_t> bytes);
   void find_live_flags();
+  [[nodiscard]] bool must_step(const isa::Form& form) const;
   [[nodiscard]] bool must_step(const isa::Instruction& instruction) const;
-  [[nodiscard]] bool goes_on_behind(const isa::Instruction& jump);
+  [[nodiscard]] bool goes_on_behind(const DecodedInstruction& jump);
   [[nodiscard]] bool flags_matter_behind(size_t index) const;
   [[nodiscard]] uint64_t jump_target(const DecodedInstruction& jump) const;
   [[nodiscard]] uint32_t flags_live_at_end();
   [[nodiscard]] uint32_t peek_flags(uint64_t rip);
-  void note_peek(uint64_t begin, uint64_t end);
+  void note_peek(uint32_t begin, uint32_t end);
 
   isa::Decoder decoder_;
+  isa::FormCache forms_;
   std::vector<DecodedInstruction> instructions_;
-  isa::Instruction peek_;
+  std::vector<isa::Instruction> rare_;  ///< what `forms_` does not keep, at the index of the instruction
+  isa::Instruction rare_peek_;
   size_t count_ = 0;
   std::span<const uint8_t> page_;
   uint32_t start_ = 0;

@@ -12,9 +12,9 @@ namespace eidolon::engine::translate {
 
 struct Block;
 
-/// Bytes outside a block that its code was made to rely on: a range of guest-physical addresses.
+/// Bytes outside a block that its code was made to rely on: a range of its page.
 struct Watch {
-  uint64_t begin = 0, end = 0;
+  uint16_t begin = 0, end = 0;
 };
 
 enum class SiteKind : uint8_t {
@@ -30,52 +30,71 @@ enum class SiteKind : uint8_t {
 
 inline constexpr uint32_t kNone = ~uint32_t{0};
 
+/// A set of arithmetic flags in a byte.
+class FlagSet {
+ public:
+  constexpr FlagSet() = default;
+  explicit constexpr FlagSet(uint32_t rflags)
+      : bits_(static_cast<uint8_t>((rflags & kLow) | ((rflags & x86::kFlagOf) != 0 ? kOverflow : 0))) {}
+  [[nodiscard]] constexpr uint32_t rflags() const {
+    return (bits_ & kLow) | ((bits_ & kOverflow) != 0 ? static_cast<uint32_t>(x86::kFlagOf) : 0);
+  }
+
+ private:
+  static constexpr uint8_t kLow = x86::kFlagsArithmetic & 0xff;
+  static constexpr uint8_t kOverflow = 2;  // where RFLAGS has a 1
+  uint8_t bits_ = 0;
+};
+
 /// A place in a block's code from which the monitor is entered, with what it takes to find the guest's exact
-/// state.
+/// state. There is more than one to a guest instruction, so they are kept small.
 struct Site {
   Block* block;
-  uint64_t target;  ///< kJump: linear address; kMemory, constant: of the access
+  /// kJump: linear address; kMemory, constant: of the access; kIndirect, of a return: bytes that rsp has
+  /// moved already
+  uint64_t target;
+  Block* linked = nullptr;  ///< kJump: the block that `patch` goes to
   uint32_t patch =
       kNone;  ///< kJump: offset of the rel32 that goes to the stub until it is linked; spans: to it
   uint32_t stub = kNone;  ///< kJump: offset of the stub
-  /// is_landing: the rel32 of the way to a block that needs no flags, and where it goes else.
-  uint32_t fast_patch = kNone, fast_stub = kNone;
   /// kMemory, kIndirect: where to try again; kEvent, kPage, kExtended and kString: where to go on
   uint32_t resume = kNone;
-  uint32_t next_link = kNone;                   ///< kJump: the next site that is linked to the same block
-  Block* linked = nullptr;                      ///< kJump: the block that `patch` goes to
-  const isa::Instruction* sensitive = nullptr;  ///< kStep: the instruction, if cpu::execute_sensitive has it
-  uint16_t mnemonic = 0;                        ///< kStep: what has to be stepped
-  uint16_t guest_offset = 0;                    ///< of the guest instruction, from the block's start
-  uint16_t in_slot = 0;  ///< bit n: guest register n is in State::gpr, not in the host's register
-  SiteKind kind = SiteKind::kStep;
-  uint32_t released = 0;       ///< kIndirect, of a return: bytes that rsp has moved already
+  uint32_t next_link = kNone;  ///< kJump: the next site that is linked to the same block
+  /// kStep: the instruction in the InstructionPool, if cpu::execute_sensitive has it
+  uint32_t sensitive = kNone;
+  uint16_t mnemonic = 0;       ///< kStep: what has to be stepped
+  uint16_t guest_offset = 0;   ///< of the guest instruction, from the block's start
+  uint16_t in_slot = 0;        ///< bit n: guest register n is in State::gpr, not in the host's register
   uint16_t size = 0;           ///< kMemory: bytes that are checked
   uint16_t access_offset = 0;  ///< kMemory: of the access that comes first, from the lowest byte checked
-  bool write = false;          ///< kMemory: the access is one
-  bool write_tag = false;      ///< kMemory: the check is for a write, of this access or of one that shares it
-  bool constant = false;       ///< kMemory: the linear address is `target`, not Frame::address
-  bool spans = false;  ///< kMemory: of several accesses, and of two pages not prepared for (meet_two_pages)
-  uint8_t address_register = 0, index_register = 0;  ///< spans: as Builder::look_up() has them
-  uint16_t slot_valid = 0;    ///< spans: guest registers that are (also) in their slots
-  bool loop = false;          ///< kJump: to the block's own entry_loop, or nowhere
-  bool unshared = false;      ///< kJump: to the instruction at the site, in a block that shares no checks
-  bool is_landing = false;    ///< kJump: of a return; the page may have been mapped elsewhere since the call
-  bool divide_error = false;  ///< kStep: a division that raises #DE
-  bool hoisted = false;       ///< kMemory: before its time; what a walk cannot answer is not yet to be told
-  bool flags_saved = false;   ///< guest flags are in Frame::saved_flags, not in the host's flags
-  uint16_t flags_live_in = 0, flags_live_out = 0;  ///< of the guest instruction; the others may be stale
-  StringForm form;                                 ///< kString
+  uint16_t slot_valid = 0;     ///< spans: guest registers that are (also) in their slots
+  StringForm form;             ///< kString
+  FlagSet live_in, live_out;   ///< of the guest instruction; the other flags may be stale
+  uint8_t address_register : 4 = 0, index_register : 4 = 0;  ///< spans: as Builder::look_up() has them
+  SiteKind kind = SiteKind::kStep;
+  bool write : 1 = false;      ///< kMemory: the access is one
+  bool write_tag : 1 = false;  ///< kMemory: the check is for a write, of this access or of one that shares it
+  bool constant : 1 = false;   ///< kMemory: the linear address is `target`, not Frame::address
+  bool spans : 1 =
+      false;  ///< kMemory: of several accesses, and of two pages not prepared for (meet_two_pages)
+  bool loop : 1 = false;      ///< kJump: to the block's own entry_loop, or nowhere
+  bool unshared : 1 = false;  ///< kJump: to the instruction at the site, in a block that shares no checks
+  bool is_landing : 1 =
+      false;  ///< kJump: of a return; the page may have been mapped elsewhere since the call
+  bool divide_error : 1 = false;  ///< kStep: a division that raises #DE
+  bool hoisted : 1 = false;  ///< kMemory: before its time; what a walk cannot answer is not yet to be told
+  bool flags_saved : 1 = false;  ///< guest flags are in Frame::saved_flags, not in the host's flags
 };
+static_assert(sizeof(Site) == 64);
 
-/// Where one guest instruction's code starts, for faults that the host processor raises in it.
+/// Where one guest instruction's code ends, for faults that the host processor raises in it.
 struct FaultPoint {
   Block* block;
   uint32_t host_end;  ///< offset just behind the code of the instruction
   uint16_t guest_offset;
   uint16_t in_slot;
+  FlagSet live_in, live_out;
   bool flags_saved;
-  uint16_t flags_live_in, flags_live_out;
 };
 
 /// A block lies on one page, but for a block of one instruction that goes on in the next linear page.
@@ -103,6 +122,8 @@ struct Block {
   uint32_t cold_begin = 0, cold_end = 0;  ///< its code that hardly ever runs: the ways to the monitor
   uint32_t first_site = 0, site_count = 0;
   std::array<Watch, 2> watches{};
+  /// Of a call's landing: the rel32 of the way to a block that needs no flags, and where it goes else.
+  uint32_t landing_patch = kNone, landing_stub = kNone;
   uint32_t incoming = kNone;  ///< list of kJump sites linked to this block
   uint32_t instructions = 0;
   Block* next_in_bucket = nullptr;
@@ -115,8 +136,9 @@ struct Block {
   /// Whether its code depends on any of the `size` bytes at `address`, guest-physical and within a page.
   [[nodiscard]] bool depends_on(uint64_t address, uint64_t size) const {
     const auto touches = [&](uint64_t from, uint64_t to) { return from < address + size && address < to; };
+    const uint64_t page = physical & ~x86::kPageMask;
     for (const Watch& watch : watches)
-      if (touches(watch.begin, watch.end)) return true;
+      if (watch.begin != watch.end && touches(page + watch.begin, page + watch.end)) return true;
     if (!crosses()) return touches(physical, physical + length);
     const uint64_t page_end = (physical | x86::kPageMask) + 1;
     return touches(physical, page_end) || touches(second_page, second_page + (physical + length - page_end));

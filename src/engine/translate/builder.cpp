@@ -1,6 +1,7 @@
 #include "engine/translate/builder.h"
 
 #include "base/assert.h"
+#include "isa/host_faults.h"
 #include "isa/rewrite.h"
 
 namespace eidolon::engine::translate {
@@ -29,11 +30,7 @@ void Builder::build(Block& block, const Analysis& analysis) {
   block.flags_saved_in = block.flags_live_in && prefers_flags_saved();
   flags_saved_ = saved_valid_ = block.flags_saved_in;
   block.first_site = static_cast<uint32_t>(sites_.size());
-  for (size_t i = 0; i < block.watches.size(); ++i) {
-    const memory::GuestPhysical page = block.physical & ~x86::kPageMask;
-    const Watch& offsets = analysis.peeked()[i];
-    block.watches[i] = {page + offsets.begin, page + offsets.end};
-  }
+  block.watches = analysis.peeked();
 
   emit_head();
   prepare_loop();
@@ -50,7 +47,7 @@ void Builder::build(Block& block, const Analysis& analysis) {
     emit_instruction(index_);
     busy_ = 0;
     release_held();
-    const bool jumps = d.instruction.klass == isa::Class::kControlFlow || is_inline_transfer(d.instruction);
+    const bool jumps = d.instruction->klass == isa::Class::kControlFlow || is_inline_transfer(*d.instruction);
     if (jumps && is_last()) ended = true;
   }
   place();
@@ -72,13 +69,13 @@ void Builder::build(Block& block, const Analysis& analysis) {
 
 void Builder::emit_instruction(size_t index) {
   const DecodedInstruction& d = analysis_->instructions()[index];
-  switch (d.instruction.klass) {
+  switch (d.instruction->klass) {
     case isa::Class::kControlFlow:
       emit_branch(d);
       return;
     case isa::Class::kStack:
-      if (d.instruction.mnemonic() == ZYDIS_MNEMONIC_PUSH) return emit_push(d);
-      if (d.instruction.mnemonic() == ZYDIS_MNEMONIC_POP) return emit_pop(d);
+      if (d.instruction->mnemonic() == ZYDIS_MNEMONIC_PUSH) return emit_push(d);
+      if (d.instruction->mnemonic() == ZYDIS_MNEMONIC_POP) return emit_pop(d);
       return emit_leave(d);
     case isa::Class::kString:
       return emit_string(d);
@@ -90,18 +87,18 @@ void Builder::emit_instruction(size_t index) {
     default:
       break;
   }
-  if (d.instruction.mnemonic() == ZYDIS_MNEMONIC_LEA) return emit_lea(d);
-  if (isa::memory_operand_is_accessed(d.instruction)) return emit_memory(d);
-  if (isa::has_explicit_memory(d.instruction)) return;  // a hint: nop, prefetch
+  if (d.instruction->mnemonic() == ZYDIS_MNEMONIC_LEA) return emit_lea(d);
+  if (isa::memory_operand_is_accessed(*d.instruction)) return emit_memory(d);
+  if (isa::has_explicit_memory(*d.instruction)) return;  // a hint: nop, prefetch
   emit_plain(d);
 }
 
 void Builder::emit_plain(const DecodedInstruction& d) {
-  const ZydisMnemonic mnemonic = d.instruction.mnemonic();
+  const ZydisMnemonic mnemonic = d.instruction->mnemonic();
   if (mnemonic == ZYDIS_MNEMONIC_NOP) return;
   if (mnemonic == ZYDIS_MNEMONIC_CLD || mnemonic == ZYDIS_MNEMONIC_STD) return emit_direction(d);
   isa::HostBytes host;
-  if (!isa::rewrite_plain(d.instruction, analysis_->bytes(d), host)) {
+  if (!isa::rewrite_plain(*d.instruction, analysis_->bytes(d), host)) {
     leave(add_site(SiteKind::kStep, &d));
     return;
   }
@@ -114,7 +111,7 @@ void Builder::emit_plain(const DecodedInstruction& d) {
 void Builder::emit_direction(const DecodedInstruction& d) {
   save_flags_if_live(d);
   e_.gs();
-  if (d.instruction.mnemonic() == ZYDIS_MNEMONIC_STD)
+  if (d.instruction->mnemonic() == ZYDIS_MNEMONIC_STD)
     e_.or_(dword[Xbyak::RegExp(layout_.rflags())], static_cast<uint32_t>(x86::kFlagDf));
   else
     e_.and_(dword[Xbyak::RegExp(layout_.rflags())], ~static_cast<uint32_t>(x86::kFlagDf));
@@ -130,7 +127,7 @@ void Builder::emit_native(const DecodedInstruction& d, std::span<const uint8_t> 
   // A register that is replaced must not be noted as replaced before the instruction has succeeded: a fault
   // in it finds the old value in the slot.
   const auto instructions = analysis_->instructions();
-  if (!is_last() && instructions[index_ + 1].instruction.klass == isa::Class::kControlFlow)
+  if (!is_last() && instructions[index_ + 1].instruction->klass == isa::Class::kControlFlow)
     e_.keep_in_line(static_cast<uint32_t>(host_bytes.size()) + Emitter::kJumpIfBytes);
   e_.bytes(host_bytes);
   note_fault_point(d);
@@ -153,11 +150,11 @@ uint32_t Builder::add_site(SiteKind kind, const DecodedInstruction* d) {
   site.kind = kind;
   if (d != nullptr) {
     site.guest_offset = d->offset;
-    site.mnemonic = static_cast<uint16_t>(d->instruction.mnemonic());
-    site.flags_live_in = static_cast<uint16_t>(d->flags_live_in);
-    site.flags_live_out = static_cast<uint16_t>(d->flags_live_out);
-    if (kind == SiteKind::kStep && is_sensitive(d->instruction))
-      site.sensitive = pool_.keep(d->instruction, analysis_->bytes(*d));
+    site.mnemonic = static_cast<uint16_t>(d->instruction->mnemonic());
+    site.live_in = FlagSet(d->flags_live_in);
+    site.live_out = FlagSet(d->flags_live_out);
+    if (kind == SiteKind::kStep && is_sensitive(*d->instruction))
+      site.sensitive = pool_.keep(*d->instruction, analysis_->bytes(*d));
   }
   site.in_slot = in_slot_;
   site.flags_saved = flags_saved_;
@@ -172,7 +169,7 @@ void Builder::leave(uint32_t site) {
 
 /// The end of a block.
 void Builder::leave_to_step(const DecodedInstruction& d) {
-  if (!block_->mode.long_code() || !is_sensitive(d.instruction)) return leave(add_site(SiteKind::kStep, &d));
+  if (!block_->mode.long_code() || !is_sensitive(*d.instruction)) return leave(add_site(SiteKind::kStep, &d));
   save_flags_if_live(d);
   settle_registers();
   e_.store32(layout_.site(), add_site(SiteKind::kStep, &d));
@@ -180,8 +177,9 @@ void Builder::leave_to_step(const DecodedInstruction& d) {
 }
 
 void Builder::note_fault_point(const DecodedInstruction& d) {
-  faults_.push_back({block_, e_.at(), d.offset, in_slot_, flags_saved_,
-                     static_cast<uint16_t>(d.flags_live_in), static_cast<uint16_t>(d.flags_live_out)});
+  if (!isa::may_fault_by_itself(*d.instruction)) return;
+  faults_.push_back({block_, e_.at(), d.offset, in_slot_, FlagSet(d.flags_live_in), FlagSet(d.flags_live_out),
+                     flags_saved_});
 }
 
 void Builder::emit_stubs() {

@@ -150,7 +150,8 @@ class Builder {
   void emit_other_entry();
   [[nodiscard]] bool prefers_flags_saved() const;
   [[nodiscard]] bool uses_extended_state() const;
-  [[nodiscard]] Xbyak::RegExp page_id_of(uint64_t rip) const;
+  /// Where Frame::page_ids has what holds for the page of `rip`.
+  [[nodiscard]] uint32_t page_id_of(uint64_t rip) const;
 
   // builder.cpp: the frame of a block.
   void emit_instruction(size_t index);
@@ -166,7 +167,7 @@ class Builder {
   void leave_to_step(const DecodedInstruction& d);
   void note_fault_point(const DecodedInstruction& d);
   [[nodiscard]] uint64_t rip_after(const DecodedInstruction& d) const {
-    return truncate(block_->rip + d.offset + d.instruction.length());
+    return truncate(block_->rip + d.offset + d.instruction->length());
   }
   [[nodiscard]] uint64_t truncate(uint64_t rip) const {
     return block_->mode.long_code() ? rip : rip & 0xffffffff;

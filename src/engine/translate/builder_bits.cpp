@@ -23,12 +23,12 @@ Xbyak::Reg sized(unsigned reg, unsigned width) {
 }  // namespace
 
 void Builder::emit_bit_string(const DecodedInstruction& d) {
-  const ZydisDecodedOperand& operand = d.instruction.operands[0];
-  const auto offset = static_cast<unsigned>(isa::gpr_index(d.instruction.operands[1].reg.value));
-  const unsigned width = d.instruction.zydis.operand_width;
+  const ZydisDecodedOperand& operand = d.instruction->operands[0];
+  const auto offset = static_cast<unsigned>(isa::gpr_index(d.instruction->operands[1].reg.value));
+  const unsigned width = d.instruction->zydis.operand_width;
   const int bytes = static_cast<int>(width / 8);
-  const bool locked = (d.instruction.zydis.attributes & ZYDIS_ATTRIB_HAS_LOCK) != 0;
-  const bool write = d.instruction.mnemonic() != ZYDIS_MNEMONIC_BT;
+  const bool locked = (d.instruction->zydis.attributes & ZYDIS_ATTRIB_HAS_LOCK) != 0;
+  const bool write = d.instruction->mnemonic() != ZYDIS_MNEMONIC_BT;
 
   save_flags_if_live(d);
   const uint16_t sources = address_registers(operand) | register_bit(offset);
@@ -49,7 +49,7 @@ void Builder::emit_bit_string(const DecodedInstruction& d) {
   emit_effective_address(address, d, operand);
   load_element_number();
   e_.lea(reg64(address), ptr[reg64(address) + reg64(element) * bytes]);
-  if (d.instruction.zydis.address_width == 32) e_.mov(reg32(address), reg32(address));
+  if (d.instruction->zydis.address_width == 32) e_.mov(reg32(address), reg32(address));
   add_segment_base(address, operand);
   look_up(d, address, element, {static_cast<unsigned>(bytes), write, write, false}, restart);
   add_host(address, element, write);
@@ -60,7 +60,7 @@ void Builder::emit_bit_string(const DecodedInstruction& d) {
     e_.neg(reg64(element));
     e_.lea(reg64(address), ptr[reg64(address) + reg64(element) * bytes]);
     isa::HostBytes host;
-    if (!isa::rewrite_bit_string(d.instruction, analysis_->bytes(d), address, host)) {
+    if (!isa::rewrite_bit_string(*d.instruction, analysis_->bytes(d), address, host)) {
       leave(add_site(SiteKind::kStep, &d));
       return;
     }
@@ -72,7 +72,7 @@ void Builder::emit_bit_string(const DecodedInstruction& d) {
   e_.mov(value, ptr[reg64(address)]);
   prepare_flags(d);
   need(register_bit(offset));
-  switch (d.instruction.mnemonic()) {
+  switch (d.instruction->mnemonic()) {
     case ZYDIS_MNEMONIC_BTS:
       e_.bts(value, bit);
       break;

@@ -16,7 +16,7 @@ bool is_sign_extended_32(uint64_t value) {
 }  // namespace
 
 void Builder::emit_push(const DecodedInstruction& d) {
-  const ZydisDecodedOperand& operand = d.instruction.operands[0];
+  const ZydisDecodedOperand& operand = d.instruction->operands[0];
   const auto width = static_cast<int>(stack_width());
   const bool immediate = operand.type == ZYDIS_OPERAND_TYPE_IMMEDIATE;
   const bool memory = operand.type == ZYDIS_OPERAND_TYPE_MEMORY;
@@ -31,7 +31,7 @@ void Builder::emit_push(const DecodedInstruction& d) {
   need(sources | kRspBit);
   const HostAddress to = host_address_of_stack(d, x86::kRsp, -width, stack_width(), true, sources);
   need(sources);
-  const auto value = static_cast<uint64_t>(operand.imm.value.s);
+  const auto value = static_cast<uint64_t>(d.immediate);
   if (width == 8)
     immediate ? e_.mov(qword[at(to)], value) : e_.mov(qword[at(to)], reg64(source));
   else
@@ -45,7 +45,7 @@ void Builder::emit_push(const DecodedInstruction& d) {
 
 void Builder::emit_pop(const DecodedInstruction& d) {
   const auto width = static_cast<int>(stack_width());
-  const auto to = static_cast<unsigned>(isa::gpr_index(d.instruction.operands[0].reg.value));
+  const auto to = static_cast<unsigned>(isa::gpr_index(d.instruction->operands[0].reg.value));
   need(kRspBit);
   const HostAddress from = host_address_of_stack(d, x86::kRsp, 0, stack_width(), false, register_bit(to));
   if (width == 8)
@@ -160,14 +160,14 @@ unsigned Builder::load_word(const HostAddress& from) {
 }
 
 void Builder::emit_branch(const DecodedInstruction& d) {
-  const ZydisDecodedOperand& to = d.instruction.operands[0];
+  const ZydisDecodedOperand& to = d.instruction->operands[0];
   const auto width = static_cast<int>(stack_width());
-  const ZydisMnemonic mnemonic = d.instruction.mnemonic();
+  const ZydisMnemonic mnemonic = d.instruction->mnemonic();
 
   if (mnemonic == ZYDIS_MNEMONIC_RET) {
     const bool has_immediate =
-        d.instruction.zydis.operand_count > 0 && to.type == ZYDIS_OPERAND_TYPE_IMMEDIATE;
-    const int released = width + (has_immediate ? static_cast<int>(to.imm.value.u & 0xffff) : 0);
+        d.instruction->zydis.operand_count > 0 && to.type == ZYDIS_OPERAND_TYPE_IMMEDIATE;
+    const int released = width + (has_immediate ? static_cast<int>(d.immediate & 0xffff) : 0);
     need(kRspBit);
     const HostAddress from =
         host_address_of_stack(d, x86::kRsp, 0, stack_width(), false, register_bit(x86::kRax));
@@ -178,7 +178,7 @@ void Builder::emit_branch(const DecodedInstruction& d) {
 
   const bool call = mnemonic == ZYDIS_MNEMONIC_CALL;
   if (to.type == ZYDIS_OPERAND_TYPE_IMMEDIATE) {
-    const uint64_t target = truncate(rip_after(d) + static_cast<uint64_t>(to.imm.value.s));
+    const uint64_t target = truncate(rip_after(d) + static_cast<uint64_t>(d.immediate));
     if (call) {
       emit_push_return(d);
       emit_remember_return(d);
@@ -189,10 +189,10 @@ void Builder::emit_branch(const DecodedInstruction& d) {
       return;
     }
     if (is_loop_jump(d, target)) return emit_loop_jump(d);
-    if (!is_last()) return emit_side_exit(d, d.instruction.zydis.opcode & 0xf, target);
+    if (!is_last()) return emit_side_exit(d, d.instruction->zydis.opcode & 0xf, target);
     if (mnemonic != ZYDIS_MNEMONIC_JMP) {
       settle();
-      emit_jump_if(d, d.instruction.zydis.opcode & 0xf, target);
+      emit_jump_if(d, d.instruction->zydis.opcode & 0xf, target);
       emit_jump(d, rip_after(d));
       return;
     }

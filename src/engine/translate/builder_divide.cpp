@@ -29,20 +29,20 @@ Xbyak::Reg sized(unsigned reg, unsigned width) {
 }  // namespace
 
 bool Builder::is_division(const DecodedInstruction& d) {
-  return d.instruction.mnemonic() == ZYDIS_MNEMONIC_DIV || d.instruction.mnemonic() == ZYDIS_MNEMONIC_IDIV;
+  return d.instruction->mnemonic() == ZYDIS_MNEMONIC_DIV || d.instruction->mnemonic() == ZYDIS_MNEMONIC_IDIV;
 }
 
 /// `memory`: where the divisor is, if it is not in a register.
 void Builder::leave_if_division_fails(const DecodedInstruction& d, const HostAddress* memory) {
   if (d.use.uses_high_byte) return;
-  const ZydisDecodedOperand& divisor = d.instruction.operands[0];
+  const ZydisDecodedOperand& divisor = d.instruction->operands[0];
   const unsigned width = divisor.size;
   save_flags_if_live(d);
   make_room(d.use.gpr_written | d.use.gpr_read);
   need(d.use.gpr_read);
   const uint32_t site = add_site(SiteKind::kStep, &d);
   sites_[site].divide_error = true;
-  const bool has_room = d.instruction.mnemonic() == ZYDIS_MNEMONIC_DIV && width != 8;
+  const bool has_room = d.instruction->mnemonic() == ZYDIS_MNEMONIC_DIV && width != 8;
   const Xbyak::Reg high = sized(x86::kRdx, width);
   if (memory != nullptr) {
     const Xbyak::AddressFrame frame(width);

@@ -26,8 +26,7 @@ void Builder::emit_head() {
     return stub.site;
   };
   const auto check_page = [&](uint64_t rip, uint32_t page_id) {
-    e_.gs();
-    e_.cmp(dword[page_id_of(rip)], page_id);
+    e_.compare32(page_id_of(rip), page_id);
     return check(SiteKind::kPage);
   };
 
@@ -37,16 +36,14 @@ void Builder::emit_head() {
       block_->crosses() ? check_page(block_->second_rip(), block_->second_page_id) : page_site;
 
   block_->entry_events = e_.at();
-  e_.gs();
-  e_.cmp(dword[Xbyak::RegExp(layout_.events())], 0);
+  e_.compare32(layout_.events(), 0);
   const uint32_t event_site = check(SiteKind::kEvent);
 
   block_->entry_body = e_.at();
   sites_[page_site].resume = sites_[last_page_site].resume = block_->entry_events;
   sites_[event_site].resume = block_->entry_body;
   if (!uses_extended_state()) return;
-  e_.gs();
-  e_.cmp(dword[Xbyak::RegExp(layout_.extended_away())], 0);
+  e_.compare32(layout_.extended_away(), 0);
   const uint32_t extended_site = check(SiteKind::kExtended);
   sites_[extended_site].resume = e_.at();
 }
@@ -63,7 +60,7 @@ void Builder::emit_head_keeping_flags() {
   };
   const auto check_page = [&](uint64_t rip, uint32_t page_id) {
     e_.gs();
-    e_.mov(ecx, dword[page_id_of(rip)]);
+    e_.mov(ecx, dword[Xbyak::RegExp(page_id_of(rip))]);
     e_.lea(ecx, ptr[rcx - static_cast<int>(page_id)]);
     return leave_unless_rcx_is_0(SiteKind::kPage);
   };
@@ -118,19 +115,20 @@ void Builder::emit_other_entry() {
 bool Builder::prefers_flags_saved() const {
   for (const DecodedInstruction& d : analysis_->instructions()) {
     const bool plain =
-        d.instruction.klass == isa::Class::kInnocuous && !isa::memory_operand_is_accessed(d.instruction);
-    const bool direct_jump = d.instruction.klass == isa::Class::kControlFlow &&
-                             d.instruction.mnemonic() != ZYDIS_MNEMONIC_CALL &&
-                             d.instruction.mnemonic() != ZYDIS_MNEMONIC_RET &&
-                             d.instruction.operands[0].type == ZYDIS_OPERAND_TYPE_IMMEDIATE;
+        d.instruction->klass == isa::Class::kInnocuous && !isa::memory_operand_is_accessed(*d.instruction);
+    const bool direct_jump = d.instruction->klass == isa::Class::kControlFlow &&
+                             d.instruction->mnemonic() != ZYDIS_MNEMONIC_CALL &&
+                             d.instruction->mnemonic() != ZYDIS_MNEMONIC_RET &&
+                             d.instruction->operands[0].type == ZYDIS_OPERAND_TYPE_IMMEDIATE;
     if (d.step || (!plain && !direct_jump)) return true;
     if (((d.use.flags_read | d.use.flags_written) & kArithmetic) != 0) return false;
   }
   return true;
 }
 
-Xbyak::RegExp Builder::page_id_of(uint64_t rip) const {
-  return Xbyak::RegExp(layout_.page_ids()) + Frame::page_slot(rip, block_->mode.user()) * sizeof(uint32_t);
+uint32_t Builder::page_id_of(uint64_t rip) const {
+  return layout_.page_ids() +
+         static_cast<uint32_t>(Frame::page_slot(rip, block_->mode.user()) * sizeof(uint32_t));
 }
 
 }  // namespace eidolon::engine::translate

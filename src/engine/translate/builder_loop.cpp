@@ -35,8 +35,8 @@ bool is_direct_jump(const isa::Instruction& in) {
 void Builder::prepare_loop() {
   const auto instructions = analysis_->instructions();
   const DecodedInstruction& last = instructions.back();
-  if (block_->flags_live_in || last.step || !is_direct_jump(last.instruction)) return;
-  const auto distance = static_cast<uint64_t>(last.instruction.operands[0].imm.value.s);
+  if (block_->flags_live_in || last.step || !is_direct_jump(*last.instruction)) return;
+  const auto distance = static_cast<uint64_t>(last.immediate);
   if (truncate(rip_after(last) + distance) != block_->rip) return;
 
   uint16_t touched = kNeverKept;
@@ -98,7 +98,7 @@ void Builder::emit_unknown_page(const LoopSpan& span) {
 }
 
 bool Builder::is_loop_jump(const DecodedInstruction& d, uint64_t target) const {
-  return !loop_spans_.empty() && target == block_->rip && is_direct_jump(d.instruction);
+  return !loop_spans_.empty() && target == block_->rip && is_direct_jump(*d.instruction);
 }
 
 /// The end of a loop: back to its start, or on behind it.
@@ -109,9 +109,9 @@ void Builder::emit_loop_jump(const DecodedInstruction& d) {
     free_register(static_cast<unsigned>(__builtin_ctz(left)));
   need(static_cast<uint16_t>(~loop_in_slot_));
   const auto first = static_cast<uint32_t>(sites_.size());
-  const bool conditional = d.instruction.mnemonic() != ZYDIS_MNEMONIC_JMP;
+  const bool conditional = d.instruction->mnemonic() != ZYDIS_MNEMONIC_JMP;
   if (conditional)
-    emit_jump_if(d, d.instruction.zydis.opcode & 0xf, block_->rip);
+    emit_jump_if(d, d.instruction->zydis.opcode & 0xf, block_->rip);
   else
     emit_jump(d, block_->rip);
   sites_[first].loop = true;

@@ -12,10 +12,6 @@ static_assert(mmu::VirtualTlb::kEntriesLog2 + x86::kPageShift == 32);  // a 32-b
 Xbyak::Reg64 reg64(unsigned reg) { return Xbyak::Reg64(static_cast<int>(reg)); }
 Xbyak::Reg32 reg32(unsigned reg) { return Xbyak::Reg32(static_cast<int>(reg)); }
 
-int64_t displacement_of(const ZydisDecodedOperand& operand) {
-  return operand.mem.disp.has_displacement ? operand.mem.disp.value : 0;
-}
-
 bool has_constant_address(const ZydisDecodedOperand& operand) {
   const bool rip = operand.mem.base == ZYDIS_REGISTER_RIP;
   return (rip || operand.mem.base == ZYDIS_REGISTER_NONE) && operand.mem.index == ZYDIS_REGISTER_NONE &&
@@ -35,8 +31,8 @@ uint16_t Builder::address_registers(const ZydisDecodedOperand& operand) const {
 /// alone. The registers that it reads must be in place.
 void Builder::emit_effective_address(unsigned to, const DecodedInstruction& d,
                                      const ZydisDecodedOperand& operand, int32_t offset) {
-  const int64_t displacement = displacement_of(operand) - offset;
-  const bool wide = d.instruction.zydis.address_width == 64;
+  const int64_t displacement = d.displacement - offset;
+  const bool wide = d.instruction->zydis.address_width == 64;
   const int base = isa::gpr_index(operand.mem.base);
   const int index = isa::gpr_index(operand.mem.index);
   if (base < 0 && index < 0) {
@@ -74,15 +70,15 @@ Builder::HostAddress Builder::host_address(const DecodedInstruction& d, const Zy
   if (const auto known = locate_held(d, {&operand, 0, 0}, member)) return *known;
   // The lowest byte of the span has to be within reach of the operand's registers.
   constexpr int64_t kLowest = -(int64_t{1} << 31);
-  if (displacement_of(operand) < kLowest + member.offset) member = {};
-  const unsigned size = isa::memory_bytes(d.instruction);
+  if (d.displacement < kLowest + member.offset) member = {};
+  const unsigned size = isa::memory_bytes(*d.instruction);
 
   if (has_constant_address(operand) && loop_span(member.span) == nullptr) {
     const Check check = check_of(member, size, write);
     const int32_t offset = member.shared ? member.offset : 0;
-    auto linear = static_cast<uint64_t>(displacement_of(operand));
+    auto linear = static_cast<uint64_t>(d.displacement);
     if (operand.mem.base == ZYDIS_REGISTER_RIP) linear += rip_after(d);
-    if (d.instruction.zydis.address_width == 32) linear &= 0xffffffff;
+    if (d.instruction->zydis.address_width == 32) linear &= 0xffffffff;
     linear -= static_cast<uint64_t>(offset);
     const uint64_t page = linear & ~x86::kPageMask;
     const bool encodable = page == static_cast<uint64_t>(static_cast<int64_t>(static_cast<int32_t>(page)));
@@ -140,9 +136,9 @@ std::optional<Builder::HostAddress> Builder::by_delta(const DecodedInstruction& 
   const int base = isa::gpr_index(operand.mem.base);
   const bool segment = operand.mem.segment == ZYDIS_REGISTER_FS || operand.mem.segment == ZYDIS_REGISTER_GS;
   if (base < 0 || operand.mem.index != ZYDIS_REGISTER_NONE || segment ||
-      d.instruction.zydis.address_width != 64)
+      d.instruction->zydis.address_width != 64)
     return std::nullopt;
-  return HostAddress{static_cast<unsigned>(base), static_cast<int32_t>(displacement_of(operand)), delta};
+  return HostAddress{static_cast<unsigned>(base), static_cast<int32_t>(d.displacement), delta};
 }
 
 Builder::HostAddress Builder::locate(const DecodedInstruction& d, const Source& source, SpanMember member,
@@ -178,20 +174,20 @@ void Builder::hoist_stack_check(const DecodedInstruction& d) {
   const auto instructions = analysis_->instructions();
   if (!block_->mode.long_code() || block_->unshared || d.flags_live_in != 0 || d.flags_live_out == 0) return;
   if ((d.use.flags_killed & kArithmetic) != kArithmetic) return;
-  if (isa::memory_operand_is_accessed(d.instruction)) return;
+  if (isa::memory_operand_is_accessed(*d.instruction)) return;
   size_t next = index_ + 1;
   for (; next < instructions.size(); ++next) {
     const DecodedInstruction& later = instructions[next];
     if (later.step || later.flags_live_in == 0) return;
     if (spans_.stack(next).span != SpanMember::kNone) break;
-    if (later.instruction.klass != isa::Class::kInnocuous ||
-        isa::memory_operand_is_accessed(later.instruction))
+    if (later.instruction->klass != isa::Class::kInnocuous ||
+        isa::memory_operand_is_accessed(*later.instruction))
       return;
   }
   if (next == instructions.size()) return;
   const DecodedInstruction& access = instructions[next];
-  if (access.instruction.klass == isa::Class::kControlFlow &&
-      access.instruction.operands[0].type == ZYDIS_OPERAND_TYPE_MEMORY)
+  if (access.instruction->klass == isa::Class::kControlFlow &&
+      access.instruction->operands[0].type == ZYDIS_OPERAND_TYPE_MEMORY)
     return;
   SpanMember member = spans_.stack(next);
   const Span& span = spans_.at(member.span);
@@ -257,8 +253,7 @@ void Builder::probe(unsigned address, unsigned index, bool write) {
 
 /// Between the linear address and what probe() makes of it, both ways.
 void Builder::emit_recover_linear(unsigned address, unsigned index, bool write) {
-  e_.gs();
-  e_.xor_(reg64(address), ptr[reg64(index) * 8 + layout_.tlb_tag(block_->mode.view(), write)]);
+  e_.with_element(Emitter::Operation::kXor, address, index, layout_.tlb_tag(block_->mode.view(), write));
 }
 
 /// After probe(): the jump that is taken unless all of the `size` bytes are in the page.
@@ -270,20 +265,16 @@ uint32_t Builder::jump_if_outside(unsigned address, unsigned size) {
 /// The offset in the page becomes the host address, by the entry that probe() selected.
 void Builder::add_host(unsigned address, unsigned index, bool write) {
   const mmu::View view = block_->mode.view();
-  e_.gs();
-  e_.add(reg64(address), ptr[reg64(index) * 8 + layout_.tlb_tag(view, write)]);
-  e_.gs();
-  e_.add(reg64(address), ptr[reg64(index) * 8 + layout_.tlb_delta(view)]);
+  e_.with_element(Emitter::Operation::kAdd, address, index, layout_.tlb_tag(view, write));
+  e_.with_element(Emitter::Operation::kAdd, address, index, layout_.tlb_delta(view));
 }
 /// The host address of the page.
 void Builder::load_host(unsigned to, unsigned index, bool write) {
   load_delta(to, index);
-  e_.gs();
-  e_.add(reg64(to), ptr[reg64(index) * 8 + layout_.tlb_tag(block_->mode.view(), write)]);
+  e_.with_element(Emitter::Operation::kAdd, to, index, layout_.tlb_tag(block_->mode.view(), write));
 }
 void Builder::load_delta(unsigned to, unsigned index) {
-  e_.gs();
-  e_.mov(reg64(to), ptr[reg64(index) * 8 + layout_.tlb_delta(block_->mode.view())]);
+  e_.with_element(Emitter::Operation::kMove, to, index, layout_.tlb_delta(block_->mode.view()));
 }
 
 /// A linear address known now selects its TLB entry now.
@@ -327,7 +318,7 @@ Builder::Stub& Builder::add_miss(const DecodedInstruction& d, const Check& check
 
 /// The guest's instruction with its memory operand at the host address.
 void Builder::emit_memory(const DecodedInstruction& d) {
-  const ZydisDecodedOperand& operand = *isa::memory_operand(d.instruction);
+  const ZydisDecodedOperand& operand = *isa::memory_operand(*d.instruction);
   const bool write = (operand.actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0;
   // Registers of the instruction are avoided, also those that it replaces: a fault must find their old
   // values. rax is what restoring flags needs. A high-byte register forbids the REX prefix that an upper
@@ -338,7 +329,8 @@ void Builder::emit_memory(const DecodedInstruction& d) {
   const HostAddress at = host_address(d, operand, write, avoid);
   busy_ |= register_bit(at.ours());
   isa::HostBytes host;
-  if (!isa::rewrite_operand(d.instruction, analysis_->bytes(d), {at.base, at.index, at.displacement}, host)) {
+  if (!isa::rewrite_operand(*d.instruction, analysis_->bytes(d), {at.base, at.index, at.displacement},
+                            host)) {
     leave(add_site(SiteKind::kStep, &d));
     return;
   }
@@ -347,9 +339,9 @@ void Builder::emit_memory(const DecodedInstruction& d) {
 }
 
 void Builder::emit_lea(const DecodedInstruction& d) {
-  const ZydisDecodedOperand& operand = d.instruction.operands[1];
-  const int to = isa::gpr_index(d.instruction.operands[0].reg.value);
-  const unsigned width = d.instruction.zydis.operand_width;
+  const ZydisDecodedOperand& operand = d.instruction->operands[1];
+  const int to = isa::gpr_index(d.instruction->operands[0].reg.value);
+  const unsigned width = d.instruction->zydis.operand_width;
   if (width == 16) {
     // Only the low half changes: by way of a scratch register.
     const uint16_t parts = address_registers(operand);
@@ -363,7 +355,7 @@ void Builder::emit_lea(const DecodedInstruction& d) {
   need(address_registers(operand));
   make_room(register_bit(static_cast<unsigned>(to)));
   emit_effective_address(static_cast<unsigned>(to), d, operand);
-  if (width == 32 && d.instruction.zydis.address_width == 64)
+  if (width == 32 && d.instruction->zydis.address_width == 64)
     e_.mov(reg32(static_cast<unsigned>(to)), reg32(static_cast<unsigned>(to)));
   replaced(register_bit(static_cast<unsigned>(to)));
 }

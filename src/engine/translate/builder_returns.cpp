@@ -78,7 +78,7 @@ void Builder::emit_return(const DecodedInstruction& d, unsigned target, int stac
   settle_registers();
   const uint32_t index = add_site(SiteKind::kIndirect, &d);
   sites_[index].flags_saved = true;
-  sites_[index].released = static_cast<uint32_t>(stack_change);
+  sites_[index].target = static_cast<uint64_t>(stack_change);
   sites_[index].resume = return_tables_[*table].look_up;
   emit_return_index(x86::kR10, 0);
   emit_stack_change(stack_change);
@@ -116,7 +116,7 @@ void Builder::emit_remember_return(const DecodedInstruction& d) {
 /// Behind the block. Leaves the flags alone.
 void Builder::emit_landing(const Landing& landing) {
   constexpr uint8_t kOverTheWayOut = 8;  // bytes: mov rcx, r10; jmp rel32
-  Site& site = sites_[landing.site];
+  const Site& site = sites_[landing.site];
   const Xbyak::Reg difference = block_->mode.long_code() ? Xbyak::Reg(rcx) : Xbyak::Reg(ecx);
   const auto low = static_cast<int32_t>(site.target);
   const bool short_form =
@@ -136,14 +136,14 @@ void Builder::emit_landing(const Landing& landing) {
   e_.jump(return_tables_[landing.table].unknown);
   EIDOLON_ASSERT(e_.at() - begin == kOverTheWayOut);
   e_.mov(rcx, r10);
-  site.fast_patch = e_.jump();
+  block_->landing_patch = e_.jump();
 }
 
 /// Elsewhere: the way to a block that reads flags.
 void Builder::emit_landing_with_flags(const Landing& landing) {
   Site& site = sites_[landing.site];
-  e_.patch_here(site.fast_patch);
-  site.fast_stub = e_.at();
+  e_.patch_here(block_->landing_patch);
+  block_->landing_stub = e_.at();
   emit_flags_to_memory();
   site.patch = e_.jump();
   e_.patch_here(site.patch);

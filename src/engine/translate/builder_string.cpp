@@ -44,7 +44,7 @@ uint16_t registers_of(const StringForm& form) {
 }  // namespace
 
 void Builder::emit_string(const DecodedInstruction& d) {
-  const StringForm form = string_form(d.instruction);
+  const StringForm form = string_form(*d.instruction);
   save_flags_if_live(d);
   need(registers_of(form));
   const bool flat = form.segment == x86::kDs && form.narrow != block_->mode.long_code();

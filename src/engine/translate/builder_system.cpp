@@ -76,7 +76,7 @@ bool changes_mode(const isa::Instruction& instruction) {
 }
 
 void Builder::emit_system(const DecodedInstruction& d) {
-  switch (d.instruction.mnemonic()) {
+  switch (d.instruction->mnemonic()) {
     case ZYDIS_MNEMONIC_CLI:
       save_flags_if_live(d);
       e_.gs();
@@ -92,8 +92,8 @@ void Builder::emit_system(const DecodedInstruction& d) {
     case ZYDIS_MNEMONIC_CPUID:
       return emit_cpuid(d);
     case ZYDIS_MNEMONIC_MOV: {
-      if (is_cr8(d.instruction.operands[0])) return emit_write_priority(d);
-      if (is_cr8(d.instruction.operands[1])) return emit_read_priority(d);
+      if (is_cr8(d.instruction->operands[0])) return emit_write_priority(d);
+      if (is_cr8(d.instruction->operands[1])) return emit_read_priority(d);
       return emit_read_selector(d);
     }
     case ZYDIS_MNEMONIC_STAC:
@@ -117,10 +117,10 @@ void Builder::emit_system(const DecodedInstruction& d) {
 }
 
 void Builder::emit_read_selector(const DecodedInstruction& d) {
-  const auto to = static_cast<unsigned>(isa::gpr_index(d.instruction.operands[0].reg.value));
-  const x86::Segment segment = segment_of(d.instruction.operands[1].reg.value);
+  const auto to = static_cast<unsigned>(isa::gpr_index(d.instruction->operands[0].reg.value));
+  const x86::Segment segment = segment_of(d.instruction->operands[1].reg.value);
   const auto selector = word[Xbyak::RegExp(layout_.selector(segment))];
-  if (d.instruction.zydis.operand_width == 16) {  // the rest of the register stays
+  if (d.instruction->zydis.operand_width == 16) {  // the rest of the register stays
     need(register_bit(to));
     e_.gs();
     e_.mov(Xbyak::Reg16(static_cast<int>(to)), selector);
@@ -142,7 +142,7 @@ void Builder::emit_swapgs() {
 }
 
 void Builder::emit_rdtsc(const DecodedInstruction& d) {
-  const bool ordered = d.instruction.mnemonic() == ZYDIS_MNEMONIC_RDTSCP;
+  const bool ordered = d.instruction->mnemonic() == ZYDIS_MNEMONIC_RDTSCP;
   save_flags_if_live(d);
   make_room(ordered ? kRaxBit | kRdxBit | kRcxBit : kRaxBit | kRdxBit);
   if (ordered)
@@ -165,11 +165,11 @@ void Builder::emit_rdtsc(const DecodedInstruction& d) {
 
 /// RDFSBASE and its kin.
 void Builder::emit_segment_base(const DecodedInstruction& d) {
-  const ZydisMnemonic mnemonic = d.instruction.mnemonic();
+  const ZydisMnemonic mnemonic = d.instruction->mnemonic();
   const bool fs = mnemonic == ZYDIS_MNEMONIC_RDFSBASE || mnemonic == ZYDIS_MNEMONIC_WRFSBASE;
   const uint32_t base = layout_.segment_base(fs ? x86::kFs : x86::kGs);
-  const auto reg = static_cast<unsigned>(isa::gpr_index(d.instruction.operands[0].reg.value));
-  const bool wide = d.instruction.zydis.operand_width == 64;
+  const auto reg = static_cast<unsigned>(isa::gpr_index(d.instruction->operands[0].reg.value));
+  const bool wide = d.instruction->zydis.operand_width == 64;
   if (mnemonic == ZYDIS_MNEMONIC_RDFSBASE || mnemonic == ZYDIS_MNEMONIC_RDGSBASE) {
     make_room(register_bit(reg));
     e_.gs();

@@ -118,7 +118,7 @@ void Builder::emit_popf(const DecodedInstruction& d) {
 void Builder::emit_suspend_smap(const DecodedInstruction& d) {
   save_flags_if_live(d);
   e_.gs();
-  if (d.instruction.mnemonic() == ZYDIS_MNEMONIC_STAC)
+  if (d.instruction->mnemonic() == ZYDIS_MNEMONIC_STAC)
     e_.or_(dword[Xbyak::RegExp(layout_.rflags())], low(x86::kFlagAc));
   else
     e_.and_(dword[Xbyak::RegExp(layout_.rflags())], ~low(x86::kFlagAc));

@@ -56,7 +56,7 @@ void Builder::emit_cpuid(const DecodedInstruction& d) {
 }
 
 void Builder::emit_read_priority(const DecodedInstruction& d) {
-  const auto to = static_cast<unsigned>(isa::gpr_index(d.instruction.operands[0].reg.value));
+  const auto to = static_cast<unsigned>(isa::gpr_index(d.instruction->operands[0].reg.value));
   save_flags_if_live(d);
   make_room(register_bit(to));
   e_.gs();
@@ -68,7 +68,7 @@ void Builder::emit_read_priority(const DecodedInstruction& d) {
 /// With a vector waiting above the new priority the monitor does the same once more, and has the APIC look.
 /// The exchange is the barrier that cpu::SharedPriority asks for.
 void Builder::emit_write_priority(const DecodedInstruction& d) {
-  const auto from = static_cast<unsigned>(isa::gpr_index(d.instruction.operands[1].reg.value));
+  const auto from = static_cast<unsigned>(isa::gpr_index(d.instruction->operands[1].reg.value));
   save_flags_if_live(d);
   need(register_bit(from));
   const unsigned task = scratch(register_bit(from));

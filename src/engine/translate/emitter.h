@@ -12,6 +12,7 @@
 #pragma GCC diagnostic pop
 
 #include <cstddef>
+#include <cstring>
 #include <span>
 
 #include "cpu/cpu.h"
@@ -98,17 +99,27 @@ class Emitter : public Xbyak::CodeGenerator {
   void gs() { db(0x65); }
 
   // 64-bit moves between a register (0..15) and the per-processor area. None touches the flags.
-  void load(unsigned reg, uint32_t displacement) {
-    gs();
-    mov(Xbyak::Reg64(static_cast<int>(reg)), ptr[Xbyak::RegExp(displacement)]);
-  }
-  void store(uint32_t displacement, unsigned reg) {
-    gs();
-    mov(ptr[Xbyak::RegExp(displacement)], Xbyak::Reg64(static_cast<int>(reg)));
-  }
+  void load(unsigned reg, uint32_t displacement) { put_area_operand(0x8b, reg, displacement); }
+  void store(uint32_t displacement, unsigned reg) { put_area_operand(0x89, reg, displacement); }
   void store32(uint32_t displacement, uint32_t value) {
-    gs();
-    mov(dword[Xbyak::RegExp(displacement)], value);
+    put(0x2504c765 | uint64_t{displacement} << 32, 8);  // mov dword [gs:displacement], value
+    put(value, 4);
+  }
+  void compare32(uint32_t displacement, uint32_t value) {
+    const bool narrow = value < 0x80;
+    put((narrow ? 0x253c8365 : 0x253c8165) | uint64_t{displacement} << 32, 8);  // cmp dword [gs:displacement]
+    put(value, narrow ? 1 : 4);
+  }
+  /// The opcodes of "op r64, r/m64".
+  enum class Operation : uint8_t { kAdd = 0x03, kXor = 0x33, kMove = 0x8b };
+  /// `reg` and a quadword of a table in the per-processor area.
+  void with_element(Operation operation, unsigned reg, unsigned index, uint32_t table) {
+    const uint64_t rex = 0x48 | (reg >> 3) << 2 | (index >> 3) << 1;
+    const uint64_t sib = 0xc5 | (index & 7) << 3;  // index * 8 + disp32
+    put(0x65 | rex << 8 | static_cast<uint64_t>(operation) << 16 | uint64_t{4 | (reg & 7) << 3} << 24 |
+            sib << 32,
+        5);
+    put(table, 4);
   }
   /// The shortest move of a constant that leaves the flags alone.
   void load_constant(unsigned reg, uint64_t value) {
@@ -126,18 +137,20 @@ class Emitter : public Xbyak::CodeGenerator {
       dq(value);
     }
   }
-  void bytes(std::span<const uint8_t> code) { db(code.data(), code.size()); }
+  void bytes(std::span<const uint8_t> code) {
+    std::memcpy(top_ + size_, code.data(), code.size());
+    size_ += code.size();
+  }
 
   /// jmp rel32; returns where the rel32 is.
   uint32_t jump(uint32_t target = 0) {
-    db(0xe9);
+    put(0xe9, 1);
     return rel32(target);
   }
   /// jcc rel32 with the condition code of the opcode's low four bits.
   uint32_t jump_if(unsigned condition, uint32_t target = 0) {
     keep_in_line(kJumpIfBytes);
-    db(0x0f);
-    db(0x80 | condition);
+    put(0x800f | condition << 8, 2);
     return rel32(target);
   }
   /// A comparison and the jump on its result. Both in one 32-byte line and not at its end: other jumps are
@@ -164,6 +177,18 @@ class Emitter : public Xbyak::CodeGenerator {
   }
 
  private:
+  /// Bytes, the lowest first. For what is emitted most: eight are written at once, whatever is behind them,
+  /// where Xbyak looks at each for itself. There is room: a block begins only if there is a lot of it.
+  void put(uint64_t code, uint32_t size) {
+    std::memcpy(top_ + size_, &code, sizeof code);
+    size_ += size;
+  }
+  void put_area_operand(uint8_t opcode, unsigned reg, uint32_t displacement) {
+    const uint64_t rex = 0x48 | (reg >> 3) << 2;
+    put(0x65 | rex << 8 | uint64_t{opcode} << 16 | uint64_t{4 | (reg & 7) << 3} << 24 | uint64_t{0x25} << 32,
+        5);
+    put(displacement, 4);
+  }
   [[nodiscard]] bool minds_lines() const { return mind_lines_ && !cold_; }
   const bool mind_lines_;
   uint32_t hot_at_ = 0, cold_at_ = 0;
@@ -174,7 +199,7 @@ class Emitter : public Xbyak::CodeGenerator {
   }
   uint32_t rel32(uint32_t target) {
     const uint32_t position = at();
-    dd(target - (position + 4));
+    put(target - (position + 4), 4);
     return position;
   }
 };

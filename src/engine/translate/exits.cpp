@@ -42,7 +42,7 @@ uint64_t TranslateEngine::Impl::handle_exit() {
     if (site.kind == SiteKind::kIndirect)
       if (const uint64_t host = find_target(site)) return host;
     if (site.divide_error && whole_run) return raise_divide_error(site);
-    if (site.sensitive != nullptr && whole_run) return execute_lightly(site);
+    if (site.sensitive != kNone && whole_run) return execute_lightly(site);
   }
   return leave_slowly(site);
 }
@@ -114,7 +114,8 @@ void TranslateEngine::Impl::link(uint32_t site_index, Block& target) {
   if (site.linked != nullptr) return;
   if (site.loop && &target != site.block) return;  // registers are where only the block itself expects them
   cache_->patch_jump(site.patch, site.loop ? target.entry_loop : entry_for(site, target));
-  if (site.is_landing && !target.flags_live_in) cache_->patch_jump(site.fast_patch, target.entry_checked);
+  if (site.is_landing && !target.flags_live_in)
+    cache_->patch_jump(site.block->landing_patch, target.entry_checked);
   site.linked = &target;
   site.next_link = target.incoming;
   target.incoming = site_index;

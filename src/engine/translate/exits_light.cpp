@@ -42,9 +42,9 @@ void TranslateEngine::Impl::recover_at(const Site& site) {
   const bool at_instruction = site.kind != SiteKind::kJump;
   const uint64_t rip = at_instruction ? block.rip + site.guest_offset : site.target;
   recover(block.mode.long_code() ? rip : rip & 0xffffffff, site.in_slot, site.flags_saved);
-  if (site.released == 0) return;
+  if (site.kind != SiteKind::kIndirect || site.target == 0) return;
   uint64_t& rsp = cpu_.state.gpr[x86::kRsp];
-  rsp = block.mode.long_code() ? rsp - site.released : (rsp - site.released) & 0xffffffff;
+  rsp = block.mode.long_code() ? rsp - site.target : (rsp - site.target) & 0xffffffff;
 }
 
 /// From a site where everything is settled: a sensitive instruction in 64-bit code (trampolines.h).
@@ -66,7 +66,7 @@ uint64_t TranslateEngine::Impl::execute_settled(const Site& site) {
   recover_flags(site.block->rip + site.guest_offset, frame_.saved_flags);
   ++statistics_.sensitive;
   ++statistics_.stepped[site.mnemonic];
-  execute_sensitive(*site.sensitive);
+  execute_sensitive(pool_.at(site.sensitive));
   return go_on_settled();
 }
 
@@ -87,7 +87,7 @@ uint64_t TranslateEngine::Impl::execute_lightly(const Site& site) {
   recover_at(site);
   ++statistics_.sensitive;
   ++statistics_.stepped[site.mnemonic];
-  execute_sensitive(*site.sensitive);
+  execute_sensitive(pool_.at(site.sensitive));
   return go_on_lightly();
 }
 

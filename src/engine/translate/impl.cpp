@@ -76,8 +76,8 @@ TranslateEngine::Impl::Impl(cpu::Cpu& cpu, std::unique_ptr<CodeCache> cache, con
   frame_.extended_away = 1;
   cpu_.extended_holder = this;
   // More than code of usual kinds fills the cache with.
-  reserve_at_once(sites_, cache_->size() / 64);
-  reserve_at_once(faults_, cache_->size() / 32);
+  reserve_at_once(sites_, cache_->size() / 40);
+  reserve_at_once(faults_, cache_->size() / 64);
   const auto* begin = reinterpret_cast<const void*>(cache_->executable(0));
   const auto* end = reinterpret_cast<const void*>(cache_->executable(static_cast<uint32_t>(cache_->size())));
   const bool registered = register_fault_range(begin, end, host_fault, this).has_value();

@@ -9,7 +9,7 @@ using namespace translate;
 void TranslateEngine::Impl::unlink(uint32_t site_index) {
   Site& site = sites_[site_index];
   cache_->patch_jump(site.patch, site.stub);
-  if (site.is_landing) cache_->patch_jump(site.fast_patch, site.fast_stub);
+  if (site.is_landing) cache_->patch_jump(site.block->landing_patch, site.block->landing_stub);
   site.linked = nullptr;
   site.next_link = kNone;
 }

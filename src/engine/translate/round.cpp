@@ -48,8 +48,8 @@ Round TranslateEngine::Impl::run_round() {
 uint64_t TranslateEngine::Impl::end_round(const Site& site) {
   round_->left_at = site.block->rip + site.guest_offset;
   round_->completed = site.kind == SiteKind::kJump && !site.unshared;
-  round_->flags_exact = round_->completed ? site.flags_live_out : site.flags_live_in;
-  round_->flags_exact_after = site.flags_live_out;
+  round_->flags_exact = (round_->completed ? site.live_out : site.live_in).rflags();
+  round_->flags_exact_after = site.live_out.rflags();
   if (site.kind == SiteKind::kIndirect) round_->flags_exact = round_->flags_exact_after = kArithmetic;
   round_->stepped = !round_->completed;
   return 0;
@@ -57,8 +57,8 @@ uint64_t TranslateEngine::Impl::end_round(const Site& site) {
 
 uint64_t TranslateEngine::Impl::end_round(const FaultPoint& point) {
   round_->left_at = point.block->rip + point.guest_offset;
-  round_->flags_exact = point.flags_live_in;
-  round_->flags_exact_after = point.flags_live_out;
+  round_->flags_exact = point.live_in.rflags();
+  round_->flags_exact_after = point.live_out.rflags();
   round_->stepped = true;
   return 0;
 }

@@ -33,13 +33,13 @@ void Spans::run(std::span<const DecodedInstruction> instructions, uint64_t rip, 
     const DecodedInstruction& d = instructions[i];
     rsp_[i] = values_[x86::kRsp];
     if (d.step) break;
-    switch (d.instruction.klass) {
+    switch (d.instruction->klass) {
       case isa::Class::kInnocuous:
         break;
       case isa::Class::kStack:
       case isa::Class::kControlFlow:
         note_stack(d, i, width);
-        if (d.instruction.klass == isa::Class::kControlFlow) before_jump_ = spans_.size();
+        if (d.instruction->klass == isa::Class::kControlFlow) before_jump_ = spans_.size();
         break;
       case isa::Class::kString:
       case isa::Class::kImplicitMemory:
@@ -74,14 +74,14 @@ void Spans::find_strides() {
 }
 
 void Spans::note_operand(const DecodedInstruction& d, size_t at, uint64_t rip) {
-  const isa::Instruction& in = d.instruction;
+  const isa::Instruction& in = *d.instruction;
   if (!isa::memory_operand_is_accessed(in)) return;
   const ZydisDecodedOperand& operand = *isa::memory_operand(in);
   const unsigned stack_width = in.code_size == isa::CodeSize::k64 ? 64 : 32;
   if (in.zydis.address_width != stack_width) return;
 
   Key key{kNoValue, kNoValue, 0, 0, 0};
-  int64_t displacement = operand.mem.disp.has_displacement ? operand.mem.disp.value : 0;
+  int64_t displacement = d.displacement;
   if (operand.mem.segment == ZYDIS_REGISTER_FS) key.segment = x86::kFs + 1;
   if (operand.mem.segment == ZYDIS_REGISTER_GS) key.segment = x86::kGs + 1;
   if (const int base = isa::gpr_index(operand.mem.base); base >= 0) {
@@ -112,7 +112,7 @@ void Spans::note_operand(const DecodedInstruction& d, size_t at, uint64_t rip) {
 void Spans::note_stack(const DecodedInstruction& d, size_t at, unsigned width) {
   const Value& rsp = values_[x86::kRsp];
   const auto bytes = static_cast<int64_t>(width);
-  switch (d.instruction.mnemonic()) {
+  switch (d.instruction->mnemonic()) {
     case ZYDIS_MNEMONIC_PUSH:
     case ZYDIS_MNEMONIC_CALL:
       return add(stacks_[at], {rsp.id, kNoValue, 0, 0, 0}, rsp.offset - bytes, width, true, at);
@@ -152,7 +152,7 @@ void Spans::add(Access& access, const Key& key, int64_t displacement, unsigned s
 
 /// What the instruction makes of the registers' values.
 void Spans::follow(const DecodedInstruction& d, unsigned width) {
-  const isa::Instruction& in = d.instruction;
+  const isa::Instruction& in = *d.instruction;
   const ZydisDecodedOperand& to = in.operands[0];
   const auto replace_all = [&](unsigned registers) {
     for (; registers != 0; registers &= registers - 1)
@@ -187,10 +187,10 @@ void Spans::follow(const DecodedInstruction& d, unsigned width) {
     Value next;
     switch (in.mnemonic()) {
       case ZYDIS_MNEMONIC_ADD:
-        next = immediate ? Value{value.id, value.offset + from.imm.value.s} : fresh();
+        next = immediate ? Value{value.id, value.offset + d.immediate} : fresh();
         break;
       case ZYDIS_MNEMONIC_SUB:
-        next = immediate ? Value{value.id, value.offset - from.imm.value.s} : fresh();
+        next = immediate ? Value{value.id, value.offset - d.immediate} : fresh();
         break;
       case ZYDIS_MNEMONIC_MOV:
         next = is_full_register(from, width) ? values_[static_cast<unsigned>(isa::gpr_index(from.reg.value))]
@@ -201,7 +201,7 @@ void Spans::follow(const DecodedInstruction& d, unsigned width) {
         const bool simple =
             base >= 0 && from.mem.index == ZYDIS_REGISTER_NONE && in.zydis.address_width == width * 8;
         next = simple ? values_[static_cast<unsigned>(base)] : fresh();
-        if (simple && from.mem.disp.has_displacement) next.offset += from.mem.disp.value;
+        if (simple) next.offset += d.displacement;
         break;
       }
       default:

@@ -48,13 +48,13 @@ ZydisRegister source_segment(const isa::Instruction& instruction) {
 StringForm string_form(const isa::Instruction& instruction) {
   const uint8_t opcode = instruction.zydis.opcode;
   const ZydisRegister segment = source_segment(instruction);
-  return {.operation = operation_of(opcode),
-          .repeat = repeat_of(instruction),
-          .size = (opcode & 1) == 0 ? uint8_t{1} : static_cast<uint8_t>(instruction.zydis.operand_width / 8),
-          .narrow = instruction.zydis.address_width == 32,
-          .segment = segment == ZYDIS_REGISTER_FS   ? x86::kFs
-                     : segment == ZYDIS_REGISTER_GS ? x86::kGs
-                                                    : x86::kDs};
+  StringForm form;
+  form.operation = operation_of(opcode);
+  form.repeat = repeat_of(instruction);
+  form.narrow = instruction.zydis.address_width == 32;
+  form.size = (opcode & 1) == 0 ? 1 : (instruction.zydis.operand_width / 8) & 15;
+  form.segment = segment == ZYDIS_REGISTER_FS ? x86::kFs : segment == ZYDIS_REGISTER_GS ? x86::kGs : x86::kDs;
+  return form;
 }
 
 bool is_known_string(const isa::Instruction& instruction, Mode mode) {

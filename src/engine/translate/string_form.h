@@ -1,5 +1,5 @@
-// What a string instruction is to do (SDM volume 2: MOVS, CMPS, STOS, LODS, SCAS, REP), in the few bytes that
-// a Site keeps of it.
+// What a string instruction is to do (SDM volume 2: MOVS, CMPS, STOS, LODS, SCAS, REP), in the two bytes
+// that a Site keeps of it.
 #pragma once
 
 #include <cstdint>
@@ -13,11 +13,11 @@ struct StringForm {
   enum class Operation : uint8_t { kMove, kCompare, kStore, kLoad, kScan };
   enum class Repeat : uint8_t { kNone, kWhileEqual, kWhileNotEqual };
 
-  Operation operation = Operation::kMove;
-  Repeat repeat = Repeat::kNone;    ///< moves, stores and loads: any but kNone
-  uint8_t size = 0;                 ///< bytes of an element
-  bool narrow = false;              ///< 32-bit addresses and count
-  x86::Segment segment = x86::kDs;  ///< of the source
+  Operation operation : 3 = Operation::kMove;
+  Repeat repeat : 2 = Repeat::kNone;    ///< moves, stores and loads: any but kNone
+  bool narrow : 1 = false;              ///< 32-bit addresses and count
+  uint8_t size : 4 = 0;                 ///< bytes of an element
+  x86::Segment segment : 3 = x86::kDs;  ///< of the source
 
   [[nodiscard]] constexpr bool repeats() const { return repeat != Repeat::kNone; }
   [[nodiscard]] constexpr bool compares() const {
