@@ -30,6 +30,6 @@ struct LongFormat : TableFormat<uint64_t, 4> {
 
 static_assert(LongFormat::kLevels == 4 && LongFormat::kIndexBits == 9);
 static_assert(LongFormat::entry_offset(0xffffffffffff, 4) == 4088 && LongFormat::page_size(3) == 1 << 30);
-static_assert(LongFormat::reserved(3, true, {}) == (0x800fc00000000000 | 0x3fffe000));
+static_assert(LongFormat::reserved(3, true, {}) == (0x800fff0000000000 | 0x3fffe000));
 
 }  // namespace eidolon::mmu

@@ -32,6 +32,6 @@ struct PaeFormat : TableFormat<uint64_t, 2> {
 
 static_assert(PaeFormat::kLevels == 2 && PaeFormat::kIndexBits == 9);
 static_assert(PaeFormat::entry_offset(0xffffffff, 2) == 4088 && PaeFormat::page_size(2) == 2 << 20);
-static_assert(PaeFormat::reserved(2, true, {}) == (0xffffc00000000000 | 0x1fe000));
+static_assert(PaeFormat::reserved(2, true, {}) == (0xffffff0000000000 | 0x1fe000));
 
 }  // namespace eidolon::mmu

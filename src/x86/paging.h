@@ -18,7 +18,8 @@ inline constexpr uint64_t kPteLarge = 1ull << 7;
 inline constexpr uint64_t kPteGlobal = 1ull << 8;
 inline constexpr uint64_t kPteNoExecute = 1ull << 63;
 
-/// MAXPHYADDR that we offer the guest (CPUID 0x80000008 EAX[7:0]). Entries above it are reserved.
-inline constexpr unsigned kPhysicalAddressBits = 46;
+/// MAXPHYADDR that we offer the guest (CPUID 0x80000008 EAX[7:0]). Entries above it are reserved. Firmware maps all
+/// that can be addressed, some by 2 MiB: each further bit doubles the time that takes.
+inline constexpr unsigned kPhysicalAddressBits = 40;
 
 }  // namespace eidolon::x86
