@@ -12,6 +12,8 @@ modules=(virtio_pci virtio_blk virtio-rng virtio_net virtio_console crc32c_gener
   xhci_pci usbhid hid_generic evdev)
 # Loaded only where the kernel's command line has drivers=screen: they take the console along.
 screen_modules=(bochs)
+# Not loaded by itself: without a controller it looks for one for seconds.
+by_hand=(floppy)
 
 "$root/scripts/fetch_guest.sh"
 wanted=$(sha256sum "$guest/made-from" "$0" "$root/scripts/guest-drivers-init" "$root/scripts/guest-dhcp" | cut -d' ' -f1)
@@ -52,6 +54,8 @@ add() {
 for module in "${modules[@]}"; do add "$module"; done
 order=$drivers/order.screen
 for module in "${screen_modules[@]}"; do add "$module"; done
+order=$drivers/by-hand
+for module in "${by_hand[@]}"; do add "$module"; done
 install -m 755 "$root/scripts/guest-drivers-init" "$drivers/init"
 install -m 755 "$root/scripts/guest-dhcp" "$drivers/dhcp"
 # The kernel unpacks one archive after the other.

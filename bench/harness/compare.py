@@ -5,6 +5,7 @@ import pathlib
 import subprocess
 import sys
 
+import firmware
 import guest
 import monitors
 import report
@@ -20,7 +21,7 @@ def arguments():
     parser.add_argument("--percent", type=int, default=100, help="how much of each workload")
     parser.add_argument("--json", type=pathlib.Path)
     parser.add_argument("--eidolon", default=str(guest.ROOT / "build" / "release" / "eidolon"))
-    parser.add_argument("--only", choices=["boot", "workloads"])
+    parser.add_argument("--only", choices=["boot", "workloads", "firmware"])
     options = parser.parse_args()
     if options.runs < 1 or options.percent < 1:
         parser.error("--runs and --percent take numbers from 1 on")
@@ -53,17 +54,20 @@ def main():
         # The pair changes places from turn to turn, so that a drift of the machine favours neither.
         pair = ("eidolon", "tcg") if turn % 2 else ("tcg", "eidolon")
         for name in pair:
-            if options.only != "workloads":
+            if options.only in (None, "boot"):
                 say(f"turn {turn} of {options.runs}: {name}, boot")
                 found, waited = boot(name)
                 boots[name].append(found)
                 waits[name].append(waited)
-            if options.only != "boot":
+            if options.only == "firmware":
+                say(f"turn {turn} of {options.runs}: {name}, from the reset vector")
+                boots[name].append(firmware.starts(options.eidolon, name))
+            if options.only in (None, "workloads"):
                 say(f"turn {turn} of {options.runs}: {name}, workloads")
                 found, waited = monitors.workloads(command(name, f"bench_percent={options.percent}"), name)
                 works[name].append(found)
                 waits[name].append(waited)
-        if options.only != "boot":
+        if options.only in (None, "workloads"):
             found, waited = monitors.native(options.percent)
             works["native"].append(found)
             waits["native"].append(waited)
@@ -78,9 +82,10 @@ def main():
     version = subprocess.run(["qemu-system-x86_64", "--version"], capture_output=True, text=True).stdout.splitlines()[0]
     print(f"medians of {options.runs}; {version}; lower is better, a ratio below 1 is faster than TCG")
     print(report.table(rows))
-    print("longest wait for a processor, in parts of the time: " +
-          ", ".join(f"{name} {share:.0%}" for name, share in waited.items()) +
-          " (above a few per cent the machine was busy: only the processor column means much)")
+    if waited:
+        print("longest wait for a processor, in parts of the time: " +
+              ", ".join(f"{name} {share:.0%}" for name, share in waited.items()) +
+              " (above a few per cent the machine was busy: only the processor column means much)")
     for sentence in wrong:
         print(f"WRONG: {sentence}")
     if options.json:

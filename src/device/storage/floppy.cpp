@@ -212,6 +212,8 @@ void Floppy::load(StateReader& from) {
     const bool job_fits =
         job_waits_ == (phase_ == Phase::kWork) && (!job_waits_ || selected(command_[1]) != nullptr);
     if (phase_ > Phase::kResult || !command_fits || !result_fits || !job_fits) from.fail();
+    // The threads go on at the end of this block, before a reset.
+    if (from.failed()) job_waits_ = false;
     if (job_waits_) pool_.wake();
   }
   from.end();

@@ -1,111 +1,26 @@
 // The screen and the keyboard of a guest, as a user at another terminal has them: by the control socket.
 #include <gtest/gtest.h>
-#include <png.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include <algorithm>
-#include <array>
-#include <bit>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <thread>
 
 #include "boot/os/guest_process.h"
-#include "device/display/font.h"
+#include "boot/os/guest_shell.h"
+#include "boot/os/screen.h"
 
 namespace eidolon::boot_test {
 namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto kBootLimit = 400s;
-constexpr unsigned kCellHeight = 16;
-
-/// Runs `eidolon` with arguments; its status.
-int ask(const std::string& arguments) {
-  const int status = std::system((std::string(EIDOLON_PROGRAM) + " " + arguments + " 2>/dev/null").c_str());
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
-using Glyph = std::array<uint8_t, kCellHeight>;
-
-Glyph glyph_of(unsigned character) {
-  Glyph glyph;
-  std::copy_n(device::display::kFont8x16.begin() + character * kCellHeight, kCellHeight, glyph.begin());
-  return glyph;
-}
-
-/// The character whose glyph is most like this one, for guests have fonts of their own; '?' if none is.
-char character_of(const Glyph& glyph) {
-  constexpr int kMostDots = 24;
-  int least = kMostDots + 1;
-  char best = '?';
-  for (unsigned character = 0x20; character < 0x7f; ++character) {
-    const Glyph other = glyph_of(character);
-    int different = 0;
-    for (unsigned row = 0; row < kCellHeight; ++row)
-      different += std::popcount(static_cast<unsigned>(glyph[row] ^ other[row]));
-    if (different >= least) continue;
-    least = different;
-    best = static_cast<char>(character);
-  }
-  return best;
-}
-
-/// The picture's cells looked up in the font.
-std::string read_text(const std::string& path) {
-  png_image image{};
-  image.version = PNG_IMAGE_VERSION;
-  if (png_image_begin_read_from_file(&image, path.c_str()) == 0) return {};
-  image.format = PNG_FORMAT_GRAY;
-  std::vector<uint8_t> dots(PNG_IMAGE_SIZE(image));
-  if (png_image_finish_read(&image, nullptr, dots.data(), 0, nullptr) == 0) return {};
-  const unsigned cell_width = image.width == 720 ? 9 : 8;  // a text mode has nine dots
-  const unsigned columns = image.width / cell_width, rows = image.height / kCellHeight;
-
-  std::string text;
-  for (unsigned cell_row = 0; cell_row < rows; ++cell_row, text += '\n') {
-    for (unsigned column = 0; column < columns; ++column) {
-      Glyph glyph{};
-      for (unsigned row = 0; row < kCellHeight; ++row)
-        for (unsigned x = 0; x < 8; ++x)
-          if (dots[(cell_row * kCellHeight + row) * image.width + column * cell_width + x] > 0x40)
-            glyph[row] |= static_cast<uint8_t>(0x80u >> x);
-      text += character_of(glyph);
-    }
-  }
-  return text;
-}
-
-class Screen : public testing::Test {
+class Screen : public ScreenTest {
  protected:
   void SetUp() override {
-    if (!std::filesystem::exists(EIDOLON_GUEST "/initrd")) {
-      if (std::getenv("EIDOLON_REQUIRE_GUEST") != nullptr) FAIL() << "no guest in " << EIDOLON_GUEST;
-      GTEST_SKIP() << "no guest; run scripts/fetch_guest.sh";
-    }
-    std::string pattern = "/tmp/eidolon-screen-XXXXXX";
-    directory = mkdtemp(pattern.data());
-    setenv("XDG_RUNTIME_DIR", directory.c_str(), 1);
+    ScreenTest::SetUp();
+    require_guest({"vmlinuz", "initrd"}, "scripts/fetch_guest.sh");
   }
-  void TearDown() override { std::filesystem::remove_all(directory); }
-
-  /// Takes pictures until `text` is on one of them.
-  bool shows(const std::string& text, std::chrono::seconds limit) {
-    const auto deadline = std::chrono::steady_clock::now() + limit;
-    const std::string file = directory + "/screen.png";
-    while (std::chrono::steady_clock::now() < deadline) {
-      if (ask("screenshot --name screen " + file) == 0) last = read_text(file);
-      if (last.find(text) != std::string::npos) return true;
-      std::this_thread::sleep_for(300ms);
-    }
-    return false;
-  }
-
-  std::string directory;
-  std::string last;
 };
 
 /// SeaBIOS makes the screen ready by the adapter's expansion ROM, and a boot sector has INT 10h and 16h.

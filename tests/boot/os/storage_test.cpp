@@ -1,0 +1,147 @@
+// Debian's own drivers on the disk controllers of a PC. The guest is that of scripts/fetch_drivers.sh.
+#include <gtest/gtest.h>
+
+#include <csignal>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include "boot/os/guest_shell.h"
+
+namespace eidolon::boot_test {
+namespace {
+
+/// A file of zeros for one test, removed at the end.
+class ZeroFile {
+ public:
+  ZeroFile(const std::string& name, uintmax_t bytes)
+      : path_(testing::TempDir() + "eidolon-" + name + "-" +
+              testing::UnitTest::GetInstance()->current_test_info()->name()) {
+    std::ofstream(path_, std::ios::binary | std::ios::trunc);
+    std::filesystem::resize_file(path_, bytes);
+  }
+  ~ZeroFile() { std::remove(path_.c_str()); }
+  ZeroFile(const ZeroFile&) = delete;
+  ZeroFile& operator=(const ZeroFile&) = delete;
+  [[nodiscard]] const std::string& path() const { return path_; }
+  void write(std::streamoff offset, const std::string& bytes) const {
+    std::fstream file(path_, std::ios::binary | std::ios::in | std::ios::out);
+    file.seekp(offset);
+    file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  }
+  [[nodiscard]] std::string read(std::streamoff offset, size_t length) const {
+    std::string bytes(length, '\0');
+    std::ifstream file(path_, std::ios::binary);
+    file.seekg(offset);
+    file.read(bytes.data(), static_cast<std::streamsize>(length));
+    return bytes;
+  }
+
+ private:
+  std::string path_;
+};
+
+class DebianStorage : public testing::Test {
+ protected:
+  void SetUp() override { require_guest({"vmlinuz", "initrd-drivers"}, "scripts/fetch_drivers.sh"); }
+  static std::vector<std::string> options(std::vector<std::string> more) {
+    std::vector<std::string> all = {
+        "run", "--kernel", guest_file("vmlinuz"), "--initrd", guest_file("initrd-drivers"), "--append",
+        // The kernel's check of the timer fails on a host that is so busy that ticks get lost.
+        "console=ttyS0 quiet no_timer_check rdinit=/drivers/init", "--engine", "translate"};
+    all.insert(all.end(), more.begin(), more.end());
+    return all;
+  }
+};
+
+constexpr const char* kDropCaches = "echo 3 > /proc/sys/vm/drop_caches; ";
+/// Of `seq 1 100000`.
+constexpr const char* kSequenceHash = "b2bc7d3f8b652d2ec96865b68ad8f80e22cca174abe1aed7889e242a747d590f";
+
+/// A disk is written and read through Linux's block layer, and its contents are in the host's file.
+void exercise(GuestProcess& guest, const std::string& disk, const ZeroFile& file) {
+  expect_answer(guest,
+                "seq 1 100000 | dd of=" + disk + " bs=4k seek=1 2>/dev/null; sync; echo synced $((6 * 7))",
+                "synced 42");
+  EXPECT_EQ(file.read(4096, 12), "1\n2\n3\n4\n5\n6\n") << "in the host's file, while the guest runs";
+  expect_answer(guest,
+                kDropCaches + ("dd if=" + disk + " bs=4k skip=1 2>/dev/null | head -c 588895 | sha256sum"),
+                kSequenceHash);
+}
+
+TEST_F(DebianStorage, DisksAndDiscsOnAhciAndIde) {
+  const ZeroFile sata("sata", 16 << 20), ide("ide", 16 << 20), disc("disc", 1 << 20);
+  disc.write(300 * 2048, "on the disc");
+  GuestProcess guest(options({"--disk", sata.path() + ",if=ahci", "--disk", ide.path() + ",if=ide", "--cdrom",
+                              disc.path(), "--cdrom", disc.path() + ",if=ide"}));
+  ASSERT_TRUE(guest.wait_for(kPrompt, kBootLimit)) << guest.tail();
+  expect_answer(guest, "grep -c -E 'PCI-MSI.*ahci|14-edge.*ata_piix' /proc/interrupts", "2\r\n");
+  expect_answer(guest, "cat /sys/block/sda/size /sys/block/sdb/size /sys/block/sr1/size | tr '\\n' ' '",
+                "32768 32768 2048 ");
+  exercise(guest, "/dev/sda", sata);
+  exercise(guest, "/dev/sdb", ide);
+  for (const std::string drive : {"/dev/sr0", "/dev/sr1"})
+    expect_answer(guest, "dd if=" + drive + " bs=2k skip=300 count=1 2>/dev/null | tr -d '\\0'; echo",
+                  "on the disc\r\n");
+  expect_answer(guest, "dmesg | grep -c -E 'ata[0-9.]+: (exception|failed|error)'", "0\r\n");
+  power_off(guest);
+}
+
+TEST_F(DebianStorage, ADisketteIsReadAndWritten) {
+  const ZeroFile diskette("floppy", 1440 << 10), small("small", 720 << 10);
+  diskette.write(1000 * 512, "on the diskette");
+  small.write(4, "on the smaller one");
+  GuestProcess guest(options({"--floppy", diskette.path(), "--floppy", small.path() + ",readonly"}));
+  ASSERT_TRUE(guest.wait_for(kPrompt, kBootLimit)) << guest.tail();
+  expect_answer(guest, "insmod /drivers/floppy.ko && echo loaded $((6 * 7))", "loaded 42");
+  expect_answer(guest, "dd if=/dev/fd0 bs=512 skip=1000 count=1 2>/dev/null | tr -d '\\0'; echo",
+                "on the diskette\r\n");
+  expect_answer(guest, "dd if=/dev/fd1 bs=512 count=1 2>/dev/null | tr -d '\\0'; echo",
+                "on the smaller one\r\n");
+  expect_answer(guest, "cat /sys/block/fd0/size /sys/block/fd1/size | tr '\\n' ' '", "2880 1440 ");
+  expect_answer(guest,
+                "seq 1 9999 | dd of=/dev/fd0 bs=512 seek=100 conv=fsync 2>/dev/null; echo written $((6 * 7))",
+                "written 42");
+  EXPECT_EQ(diskette.read(100 * 512, 6), "1\n2\n3\n");
+  expect_answer(
+      guest,
+      kDropCaches + std::string("dd if=/dev/fd0 bs=512 skip=100 2>/dev/null | head -c 48888 | tail -n 1"),
+      "9999\r\n");
+  power_off(guest);
+}
+
+TEST_F(DebianStorage, WhatWasSyncedOutlivesAKilledMonitor) {
+  const ZeroFile sata("sata", 16 << 20), ide("ide", 16 << 20);
+  {
+    GuestProcess guest(options({"--disk", sata.path() + ",if=ahci", "--disk", ide.path() + ",if=ide"}));
+    ASSERT_TRUE(guest.wait_for(kPrompt, kBootLimit)) << guest.tail();
+    for (const std::string disk : {"sda", "sdb"}) {
+      expect_answer(guest,
+                    "mke2fs /dev/" + disk + " >/dev/null; mkdir /" + disk + "; mount -t ext4 /dev/" + disk +
+                        " /" + disk + "; seq 1 1234 > /" + disk + "/file; sync; echo done $((6 * 7))",
+                    "done 42");
+    }
+    guest.send_signal(SIGKILL);
+    EXPECT_EQ(guest.wait_for_end(kEndLimit), 128 + SIGKILL);
+  }
+  GuestProcess guest(
+      options({"--disk", sata.path() + ",if=ahci,readonly", "--disk", ide.path() + ",if=ide,snapshot"}));
+  ASSERT_TRUE(guest.wait_for(kPrompt, kBootLimit)) << guest.tail();
+  for (const std::string disk : {"sda", "sdb"}) {
+    expect_answer(
+        guest,
+        "mkdir -p /mnt; mount -t ext4 -o ro,noload /dev/" + disk + " /mnt; wc -l < /mnt/file; umount /mnt",
+        "1234\r\n");
+  }
+  // A hard disk cannot say that it is write-protected: the write fails.
+  expect_answer(guest,
+                "dmesg -n 1; dd if=/dev/zero of=/dev/sda bs=4k count=1; sync; "
+                "dmesg | grep -q 'failed command: WRITE' && echo refused $((6 * 7))",
+                "refused 42");
+  EXPECT_NE(sata.read(1024 + 56, 2), std::string(2, '\0')) << "the file system's mark is still there";
+  power_off(guest);
+}
+
+}  // namespace
+}  // namespace eidolon::boot_test
