@@ -106,7 +106,7 @@ TEST_F(Walk, ReservesAllAboveTheAddressUnderPae) {
 TEST_F(Walk, LeavesBits52To62ToSoftwareInLongMode) {
   map(kLinear, kData | kP | 0x7ffull << 52);
   EXPECT_EQ(error(Access::kRead, View::kSupervisor), kNone);
-  map(kLinear, kData | kP | 1ull << 46);
+  map(kLinear, kData | kP | 1ull << 40);
   EXPECT_EQ(error(Access::kRead, View::kSupervisor), kPfPresent | kPfReserved);
 }
 
@@ -283,17 +283,17 @@ TEST_F(Walk, LoadsPdptes) {
   put(kPdpt, 4, 0x5000 | kP | 0x18);
   put(kPdpt, 5, uint64_t{0xffffffffffffffff} & ~kP);  // not present: nothing is reserved
   put(kPdpt, 6, uint64_t{0});
-  put(kPdpt, 7, 0x3fff'ffff'f000 | kP);
+  put(kPdpt, 7, 0xff'ffff'f000 | kP);
   ASSERT_TRUE(load_pdptes(*memory_, controls_));
   EXPECT_EQ(controls_.pdpte[0], 0x5000 | kP | 0x18);
-  EXPECT_EQ(controls_.pdpte[3], 0x3fff'ffff'f000 | kP);
+  EXPECT_EQ(controls_.pdpte[3], 0xff'ffff'f000 | kP);
 }
 
 TEST_F(Walk, RefusesReservedBitsInPdptes) {
   pae_mode();
   controls_.cr3 = kPdpt;
   controls_.pdpte[0] = 0x7000 | kP;
-  for (const uint64_t bad : {kW, kU, kA, kD, kPs, kG, uint64_t{1} << 46, kXd}) {
+  for (const uint64_t bad : {kW, kU, kA, kD, kPs, kG, uint64_t{1} << 40, kXd}) {
     put(kPdpt, 2, 0x5000 | kP | bad);
     EXPECT_FALSE(load_pdptes(*memory_, controls_)) << std::hex << bad;
   }

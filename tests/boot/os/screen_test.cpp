@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -63,7 +64,7 @@ TEST_F(Screen, ShowsAConsoleThatIsDrawnInTheFrameBuffer) {
                       EIDOLON_GUEST "/initrd-drivers", "--append",
                       "console=tty0 quiet no_timer_check rdinit=/drivers/init drivers=screen"});
   ASSERT_TRUE(shows("eidolon:/root#", kBootLimit)) << last << guest.errors();
-  EXPECT_EQ(std::ranges::count(last, '\n'), 800 / kCellHeight) << "the size that the monitor prefers";
+  EXPECT_EQ(std::ranges::count(last, '\n'), 800 / 16) << "the size that the monitor prefers";
   EXPECT_EQ(ask("keys --text 'cat /sys/class/graphics/fb*/name\n'"), 0);
   EXPECT_TRUE(shows("bochs-drm", 60s)) << last;
   EXPECT_EQ(ask("stop"), 0);
