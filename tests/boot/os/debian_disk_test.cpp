@@ -39,7 +39,8 @@ class DebianDisk : public ScreenTest {
     ASSERT_TRUE(guest.wait_for(kRootPrompt, kCommandLimit)) << guest.tail();
     expect_answer(guest, "[ -d /sys/firmware/efi ] && echo by uefi || echo by bios",
                   "by " + start.firmware + "\r\n", kRootPrompt);
-    expect_answer(guest, "dmesg | grep -c -E 'EXT4-fs error|I/O error|BUG:|Oops|WARNING: CPU'", "0\r\n", kRootPrompt);
+    expect_answer(guest, "dmesg | grep -c -E 'EXT4-fs error|I/O error|BUG:|Oops|WARNING: CPU'", "0\r\n",
+                  kRootPrompt);
   }
 
   void boot_each(const std::string& image, const std::vector<Start>& starts) {
