@@ -2,45 +2,13 @@
 #include <gtest/gtest.h>
 
 #include <csignal>
-#include <cstdio>
-#include <filesystem>
-#include <fstream>
 #include <string>
 
+#include "boot/os/disk_image.h"
 #include "boot/os/guest_shell.h"
 
 namespace eidolon::boot_test {
 namespace {
-
-/// A file of zeros for one test, removed at the end.
-class ZeroFile {
- public:
-  ZeroFile(const std::string& name, uintmax_t bytes)
-      : path_(testing::TempDir() + "eidolon-" + name + "-" +
-              testing::UnitTest::GetInstance()->current_test_info()->name()) {
-    std::ofstream(path_, std::ios::binary | std::ios::trunc);
-    std::filesystem::resize_file(path_, bytes);
-  }
-  ~ZeroFile() { std::remove(path_.c_str()); }
-  ZeroFile(const ZeroFile&) = delete;
-  ZeroFile& operator=(const ZeroFile&) = delete;
-  [[nodiscard]] const std::string& path() const { return path_; }
-  void write(std::streamoff offset, const std::string& bytes) const {
-    std::fstream file(path_, std::ios::binary | std::ios::in | std::ios::out);
-    file.seekp(offset);
-    file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-  }
-  [[nodiscard]] std::string read(std::streamoff offset, size_t length) const {
-    std::string bytes(length, '\0');
-    std::ifstream file(path_, std::ios::binary);
-    file.seekg(offset);
-    file.read(bytes.data(), static_cast<std::streamsize>(length));
-    return bytes;
-  }
-
- private:
-  std::string path_;
-};
 
 class DebianStorage : public testing::Test {
  protected:
@@ -60,18 +28,18 @@ constexpr const char* kDropCaches = "echo 3 > /proc/sys/vm/drop_caches; ";
 constexpr const char* kSequenceHash = "b2bc7d3f8b652d2ec96865b68ad8f80e22cca174abe1aed7889e242a747d590f";
 
 /// A disk is written and read through Linux's block layer, and its contents are in the host's file.
-void exercise(GuestProcess& guest, const std::string& disk, const ZeroFile& file) {
+void exercise(GuestProcess& guest, const std::string& disk, const DiskImage& file) {
   expect_answer(guest,
                 "seq 1 100000 | dd of=" + disk + " bs=4k seek=1 2>/dev/null; sync; echo synced $((6 * 7))",
                 "synced 42");
-  EXPECT_EQ(file.read(4096, 12), "1\n2\n3\n4\n5\n6\n") << "in the host's file, while the guest runs";
+  EXPECT_EQ(file.at(4096, 12), "1\n2\n3\n4\n5\n6\n") << "in the host's file, while the guest runs";
   expect_answer(guest,
                 kDropCaches + ("dd if=" + disk + " bs=4k skip=1 2>/dev/null | head -c 588895 | sha256sum"),
                 kSequenceHash);
 }
 
 TEST_F(DebianStorage, DisksAndDiscsOnAhciAndIde) {
-  const ZeroFile sata("sata", 16 << 20), ide("ide", 16 << 20), disc("disc", 1 << 20);
+  const DiskImage sata(16 << 20, "sata"), ide(16 << 20, "ide"), disc(1 << 20, "disc");
   disc.write(300 * 2048, "on the disc");
   GuestProcess guest(options({"--disk", sata.path() + ",if=ahci", "--disk", ide.path() + ",if=ide", "--cdrom",
                               disc.path(), "--cdrom", disc.path() + ",if=ide"}));
@@ -89,7 +57,7 @@ TEST_F(DebianStorage, DisksAndDiscsOnAhciAndIde) {
 }
 
 TEST_F(DebianStorage, ADisketteIsReadAndWritten) {
-  const ZeroFile diskette("floppy", 1440 << 10), small("small", 720 << 10);
+  const DiskImage diskette(1440 << 10, "floppy"), small(720 << 10, "small");
   diskette.write(1000 * 512, "on the diskette");
   small.write(4, "on the smaller one");
   GuestProcess guest(options({"--floppy", diskette.path(), "--floppy", small.path() + ",readonly"}));
@@ -103,7 +71,7 @@ TEST_F(DebianStorage, ADisketteIsReadAndWritten) {
   expect_answer(guest,
                 "seq 1 9999 | dd of=/dev/fd0 bs=512 seek=100 conv=fsync 2>/dev/null; echo written $((6 * 7))",
                 "written 42");
-  EXPECT_EQ(diskette.read(100 * 512, 6), "1\n2\n3\n");
+  EXPECT_EQ(diskette.at(100 * 512, 6), "1\n2\n3\n");
   expect_answer(
       guest,
       kDropCaches + std::string("dd if=/dev/fd0 bs=512 skip=100 2>/dev/null | head -c 48888 | tail -n 1"),
@@ -112,7 +80,7 @@ TEST_F(DebianStorage, ADisketteIsReadAndWritten) {
 }
 
 TEST_F(DebianStorage, WhatWasSyncedOutlivesAKilledMonitor) {
-  const ZeroFile sata("sata", 16 << 20), ide("ide", 16 << 20);
+  const DiskImage sata(16 << 20, "sata"), ide(16 << 20, "ide");
   {
     GuestProcess guest(options({"--disk", sata.path() + ",if=ahci", "--disk", ide.path() + ",if=ide"}));
     ASSERT_TRUE(guest.wait_for(kPrompt, kBootLimit)) << guest.tail();
@@ -139,7 +107,7 @@ TEST_F(DebianStorage, WhatWasSyncedOutlivesAKilledMonitor) {
                 "dmesg -n 1; dd if=/dev/zero of=/dev/sda bs=4k count=1; sync; "
                 "dmesg | grep -q 'failed command: WRITE' && echo refused $((6 * 7))",
                 "refused 42");
-  EXPECT_NE(sata.read(1024 + 56, 2), std::string(2, '\0')) << "the file system's mark is still there";
+  EXPECT_NE(sata.at(1024 + 56, 2), std::string(2, '\0')) << "the file system's mark is still there";
   power_off(guest);
 }
 
