@@ -12,7 +12,9 @@ std::string guest_file(const std::string& name) { return EIDOLON_GUEST "/" + nam
 void require_guest(const std::vector<std::string>& names, const std::string& script) {
   for (const std::string& name : names) {
     if (std::filesystem::exists(guest_file(name))) continue;
-    if (std::getenv("EIDOLON_REQUIRE_GUEST") != nullptr) FAIL() << "no " << guest_file(name);
+    // ./test says so where scripts/make_disk.sh cannot make its disk.
+    const bool excused = name == "debian-12.raw" && std::getenv("EIDOLON_WITHOUT_DISK") != nullptr;
+    if (!excused && std::getenv("EIDOLON_REQUIRE_GUEST") != nullptr) FAIL() << "no " << guest_file(name);
     GTEST_SKIP() << "no " << guest_file(name) << "; run " << script;
   }
 }

@@ -20,7 +20,7 @@ inline constexpr const char* kPrompt = "eidolon:/root# ";
 std::string guest_file(const std::string& name);
 
 /// Skips the test, or fails it under EIDOLON_REQUIRE_GUEST, unless all files of cache/guest are there. To be
-/// called by SetUp(). `script` makes them.
+/// called by SetUp(), or asked about afterwards with IsSkipped(). `script` makes them.
 void require_guest(const std::vector<std::string>& names, const std::string& script);
 
 /// Types a command; its output up to the next prompt must contain `answer`, which the command line itself

@@ -40,6 +40,7 @@ class Loaders : public ScreenTest {
 
 TEST_F(Loaders, GrubsShellAnswersKeys) {
   require_guest({"debian-12.raw"}, "scripts/make_disk.sh");
+  if (IsSkipped() || HasFatalFailure()) return;
   GuestProcess guest(
       {"run", "--name", "screen", "--firmware", "bios", "--disk", guest_file("debian-12.raw") + ",snapshot"});
   ASSERT_TRUE(guest.wait_for("GNU GRUB", kBootLimit)) << guest.tail();
@@ -54,6 +55,7 @@ TEST_F(Loaders, GrubsShellAnswersKeys) {
 
 TEST_F(Loaders, IpxeStartsFromItsDisc) {
   require_guest({"ipxe.iso"}, "scripts/fetch_tools.sh");
+  if (IsSkipped() || HasFatalFailure()) return;
   const GuestProcess guest({"run", "--name", "screen", "--firmware", "bios", "--cdrom",
                             guest_file("ipxe.iso"), "--net", "user", "--serial", "null"});
   ASSERT_TRUE(shows("Open Source Network Boot Firmware", kBootLimit)) << last;
@@ -64,6 +66,7 @@ TEST_F(Loaders, IpxeStartsFromItsDisc) {
 
 TEST_F(Loaders, MemtestForUefiFindsNoError) {
   require_guest({"memtest86+x64.efi"}, "scripts/fetch_tools.sh");
+  if (IsSkipped() || HasFatalFailure()) return;
   const std::string disk =
       fat_disk({{guest_file("memtest86+x64.efi"), "memtest.efi"},
                 {text_file("fs0:\r\nmemtest.efi console=ttyS0,115200\r\n"), "startup.nsh"}});
@@ -75,6 +78,7 @@ TEST_F(Loaders, MemtestForUefiFindsNoError) {
 
 TEST_F(Loaders, SystemdBootStartsLinux) {
   require_guest({"systemd-bootx64.efi", "vmlinuz", "initrd"}, "scripts/fetch_tools.sh");
+  if (IsSkipped() || HasFatalFailure()) return;
   const std::string entry = "title Linux\nlinux /vmlinuz\ninitrd /initrd\noptions console=ttyS0 quiet\n";
   const std::string disk = fat_disk({{guest_file("systemd-bootx64.efi"), "EFI/BOOT/BOOTX64.EFI"},
                                      {guest_file("vmlinuz"), "vmlinuz"},
