@@ -201,11 +201,11 @@ TEST_F(NvmeTest, TheWireIsUpWhileCompletionsWait) {
 TEST_F(NvmeTest, AFullCompletionQueueHoldsCommandsBack) {
   start();
   ASSERT_EQ(create_queues(1, 4), 0u);
-  nvme::Command command = transfer(kRead, 0, 1);
-  for (unsigned i = 0; i < 3; ++i) poke(pairs[1].submissions + i * 64, command);
+  // Each to a block of its own: they are under way together.
+  for (unsigned i = 0; i < 3; ++i) poke(pairs[1].submissions + i * 64, transfer(kWrite, i, 1));
   ring_submission(1, 3);
   ASSERT_TRUE(wait_until([&] { return phase_at(pairs[1].completions + 2 * 16); }));
-  poke(pairs[1].submissions + 3 * 64, command);
+  poke(pairs[1].submissions + 3 * 64, transfer(kWrite, 3, 1));
   ring_submission(1, 0);
   std::this_thread::sleep_for(std::chrono::milliseconds(20));
   EXPECT_FALSE(phase_at(pairs[1].completions + 3 * 16));
