@@ -20,6 +20,7 @@
 #include "interrupt/irq_router.h"
 #include "interrupt/local_apic.h"
 #include "memory/io_bus.h"
+#include "snapshot.h"
 #include "x86/msr.h"
 
 namespace {
@@ -190,14 +191,7 @@ void use_hands(Board& board, Input& input) {
 
 void snapshot(Board& board, Input& input) {
   auto parts = board.parts();
-  Stateful& part = *parts[input.take<uint8_t>() % parts.size()];
-  StateWriter writer;
-  part.save(writer);
-  std::vector<uint8_t> bytes = writer.bytes();
-  for (unsigned damage = input.take<uint8_t>() % 8; damage > 0; --damage)
-    bytes[input.take<uint16_t>() % bytes.size()] = input.take<uint8_t>();
-  StateReader reader(bytes);
-  part.load(reader);
+  fuzz::snapshot(*parts[input.take<uint8_t>() % parts.size()], input);
 }
 
 }  // namespace

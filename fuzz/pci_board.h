@@ -2,8 +2,6 @@
 // is asked, and the input as a source of numbers.
 #pragma once
 
-#include <algorithm>
-#include <array>
 #include <atomic>
 #include <cstring>
 #include <memory>
@@ -20,6 +18,7 @@
 #include "interrupt/irq_router.h"
 #include "interrupt/local_apic.h"
 #include "memory/io_bus.h"
+#include "snapshot.h"
 
 namespace eidolon::fuzz {
 
@@ -27,9 +26,11 @@ using namespace eidolon::device;
 
 constexpr uint64_t kMemory = 256 << 10;
 
+/// Has room for nothing, but checks that nothing outside it is asked for. Some reads and discards fail.
 class SmallMedium final : public storage::Medium {
  public:
-  [[nodiscard]] uint64_t size() const override { return bytes_.size(); }
+  explicit SmallMedium(uint64_t size = 64 << 10) : size_(size) {}
+  [[nodiscard]] uint64_t size() const override { return size_; }
   [[nodiscard]] bool read_only() const override { return false; }
   storage::IoStatus read(uint64_t offset, std::span<const iovec> into) override {
     for (const iovec& part : into) {
@@ -37,7 +38,7 @@ class SmallMedium final : public storage::Medium {
       std::memset(part.iov_base, 0x11, part.iov_len);
       offset += part.iov_len;
     }
-    return storage::IoStatus::kDone;
+    return answer(offset);
   }
   storage::IoStatus write(uint64_t offset, std::span<const iovec> from) override {
     for (const iovec& part : from) {
@@ -52,7 +53,7 @@ class SmallMedium final : public storage::Medium {
   storage::IoStatus flush() override { return storage::IoStatus::kDone; }
   storage::IoStatus discard(uint64_t offset, uint64_t length) override {
     check(offset, length);
-    return storage::IoStatus::kFailed;
+    return answer(offset);
   }
   storage::IoStatus write_zeroes(uint64_t offset, uint64_t length, bool /*may_unmap*/) override {
     check(offset, length);
@@ -61,9 +62,12 @@ class SmallMedium final : public storage::Medium {
 
  private:
   void check(uint64_t offset, uint64_t length) const {
-    EIDOLON_ASSERT(offset <= bytes_.size() && length <= bytes_.size() - offset);
+    EIDOLON_ASSERT(offset <= size_ && length <= size_ - offset);
   }
-  std::array<uint8_t, 64 << 10> bytes_{};
+  static storage::IoStatus answer(uint64_t offset) {
+    return offset % 7 == 0 ? storage::IoStatus::kFailed : storage::IoStatus::kDone;
+  }
+  const uint64_t size_;
   std::atomic<uint8_t> sum_{0};
 };
 
@@ -146,17 +150,6 @@ inline void access_configuration(Board& board, Input& input, unsigned devices) {
   } else {
     board.root.config_write(0, at << 3, offset, size, static_cast<uint32_t>(input.value()));
   }
-}
-
-/// A snapshot that is loaded back, damaged or not.
-inline void snapshot(pci::Function& function, Input& input) {
-  StateWriter writer;
-  function.save(writer);
-  std::vector<uint8_t> bytes = writer.bytes();
-  for (unsigned damage = input.take<uint8_t>() % 8; damage > 0; --damage)
-    bytes[input.take<uint16_t>() % bytes.size()] = input.take<uint8_t>();
-  StateReader reader(bytes);
-  function.load(reader);
 }
 
 }  // namespace eidolon::fuzz

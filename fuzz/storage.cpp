@@ -3,26 +3,19 @@
 // space, a change of memory, a command that is set up as it should be, or a snapshot that is loaded back,
 // damaged or not.
 #include <array>
-#include <atomic>
-#include <cstring>
 #include <memory>
 #include <span>
 #include <vector>
 
 #include "base/assert.h"
 #include "device/chipset/dma_controller.h"
-#include "device/pci/host_bridge.h"
-#include "device/pci/lpc.h"
-#include "device/pci/placement.h"
 #include "device/pci/registers.h"
 #include "device/storage/ahci.h"
 #include "device/storage/ata_cdrom.h"
 #include "device/storage/ata_disk.h"
 #include "device/storage/floppy.h"
 #include "device/storage/ide.h"
-#include "input.h"
-#include "interrupt/irq_router.h"
-#include "memory/io_bus.h"
+#include "pci_board.h"
 
 namespace {
 
@@ -30,64 +23,13 @@ using namespace eidolon;
 using namespace eidolon::device;
 using namespace eidolon::device::storage;
 
-constexpr uint64_t kMemory = 256 << 10;
+using fuzz::kMemory;
 constexpr uint64_t kList = 0x4000, kFis = 0x5000, kTable = 0x6000, kRegions = 0x8000, kData = 0x10000;
 constexpr unsigned kAhciAt = Ahci::kDevice << 3 | Ahci::kFunction,
                    kIdeAt = Ide::kDevice << 3 | Ide::kFunction;
 
-/// Has room for nothing, but checks that nothing outside it is asked for.
-class CheckedMedium final : public Medium {
- public:
-  explicit CheckedMedium(uint64_t size) : size_(size) {}
-  [[nodiscard]] uint64_t size() const override { return size_; }
-  [[nodiscard]] bool read_only() const override { return false; }
-  IoStatus read(uint64_t offset, std::span<const iovec> into) override {
-    for (const iovec& part : into) {
-      check(offset, part.iov_len);
-      std::memset(part.iov_base, 0x11, part.iov_len);
-      offset += part.iov_len;
-    }
-    return offset % 7 == 0 ? IoStatus::kFailed : IoStatus::kDone;
-  }
-  IoStatus write(uint64_t offset, std::span<const iovec> from) override {
-    for (const iovec& part : from) {
-      check(offset, part.iov_len);
-      uint8_t sum = 0;
-      for (size_t i = 0; i < part.iov_len; ++i) sum ^= static_cast<const uint8_t*>(part.iov_base)[i];
-      sum_ = sum;
-      offset += part.iov_len;
-    }
-    return IoStatus::kDone;
-  }
-  IoStatus flush() override { return IoStatus::kDone; }
-  IoStatus discard(uint64_t offset, uint64_t length) override {
-    check(offset, length);
-    return IoStatus::kDone;
-  }
-  IoStatus write_zeroes(uint64_t offset, uint64_t length, bool /*may_unmap*/) override {
-    check(offset, length);
-    return IoStatus::kDone;
-  }
-
- private:
-  void check(uint64_t offset, uint64_t length) const {
-    EIDOLON_ASSERT(offset <= size_ && length <= size_ - offset);
-  }
-  const uint64_t size_;
-  std::atomic<uint8_t> sum_{0};
-};
-
-struct Board {
-  interrupt::Pic pic;
-  interrupt::ApicBus apics;
-  interrupt::IoApic io_apic{apics};
-  interrupt::IrqRouter irqs{&pic, &io_apic};
-  std::unique_ptr<memory::GuestMemory> memory = *memory::GuestMemory::create(kMemory);
-  memory::IoBus ports, mmio;
-  pci::Root root{*memory, apics, irqs};
-  pci::HostBridge bridge{root};
-  pci::Lpc lpc{root};
-  CheckedMedium disk{256 << 10}, disc{(100 << 10) + 512}, diskette{1440 << 10};
+struct Board : fuzz::Board {
+  fuzz::SmallMedium disk{256 << 10}, disc{(100 << 10) + 512}, diskette{1440 << 10};
   DmaController dma{*memory};
   Ahci ahci{"ahci"};
   Ide ide{"ide", {&irqs.isa(14), &irqs.isa(15)}};
@@ -95,8 +37,6 @@ struct Board {
   uint64_t ahci_bar = 0, ide_bar = 0;
 
   Board() {
-    EIDOLON_ASSERT(memory->add_region(0, kMemory, memory::RegionKind::kRam).has_value());
-    apics.connect(io_apic);
     using ata::BusKind;
     ahci.attach(0, std::make_unique<ata::Disk>(disk, "one", BusKind::kSerial));
     ahci.attach(1, std::make_unique<ata::Cdrom>(&disc, "two", BusKind::kSerial));
@@ -104,15 +44,9 @@ struct Board {
     ide.attach(0, 1, std::make_unique<ata::Cdrom>(&disc, "four", BusKind::kParallel));
     floppy.insert(0, diskette, *floppy_format(diskette.size()));
     floppy.reset();
-    root.add(0, 0, bridge);
-    root.add(pci::Lpc::kDevice, 0, lpc);
     root.add(Ahci::kDevice, Ahci::kFunction, ahci);
     root.add(Ide::kDevice, Ide::kFunction, ide);
-    const pci::Windows windows = {.ports = {0xc000, 0x10000},
-                                  .memory32 = {0xc0000000, 0xd0000000},
-                                  .memory64 = {0x4'00000000, 0x8'00000000},
-                                  .config = 0xe0000000};
-    EIDOLON_ASSERT(pci::place(root, bridge, lpc, windows).has_value());
+    place();
     for (unsigned i = 0; i < Ide::kChannels; ++i) {
       attach(Ide::kCommandPort[i], 8, ide.command_ports(i));
       attach(Ide::kControlPort[i], 1, ide.control_port(i));
@@ -122,8 +56,6 @@ struct Board {
     attach(DmaController::kFirstPort, DmaController::kFirstPorts, dma.first_ports());
     attach(DmaController::kPagePort, DmaController::kPagePorts, dma.page_ports());
     attach(DmaController::kSecondPort, DmaController::kSecondPorts, dma.second_ports());
-    ports.set_fallback(&root.ports());
-    mmio.set_fallback(&root.addresses());
     find_bars();
   }
   void attach(uint64_t base, uint64_t length, memory::IoHandler& handler) {
@@ -135,30 +67,9 @@ struct Board {
     ahci_bar = root.config_read(0, kAhciAt, 0x24, 4) & ~15u;
     ide_bar = root.config_read(0, kIdeAt, 0x20, 4) & ~3u;
   }
-  template <typename T>
-  void put(uint64_t at, T value) {
-    (void)memory->write(at, &value, sizeof value);
-  }
 };
 
-class Input : public fuzz::InputBytes {
- public:
-  using InputBytes::InputBytes;
-  /// Small numbers, single bits and places in memory find more than uniform ones.
-  uint64_t value() {
-    const auto kind = take<uint8_t>();
-    switch (kind & 3) {
-      case 0:
-        return kind >> 2;
-      case 1:
-        return uint64_t{1} << (kind >> 2);
-      case 2:
-        return take<uint16_t>() % (kMemory + 0x1000);
-      default:
-        return take<uint64_t>();
-    }
-  }
-};
+using Input = fuzz::Input;
 
 uint8_t take_opcode(Input& input) {
   static constexpr std::array kKnown = std::to_array<uint8_t>(
@@ -217,11 +128,11 @@ void command_ahci(Board& board, Input& input) {
   (void)board.memory->write(kTable + 0x40, cdb.data(), cdb.size());
   const unsigned regions = input.take<uint8_t>() % 16;
   for (unsigned i = 0; i < regions; ++i) {
-    board.put<uint64_t>(kTable + 0x80 + 16 * i, (shape & 0x40) != 0 ? input.value() : kData + 0x400 * i);
-    board.put<uint64_t>(kTable + 0x88 + 16 * i, input.value() << 32);
+    board.poke<uint64_t>(kTable + 0x80 + 16 * i, (shape & 0x40) != 0 ? input.value() : kData + 0x400 * i);
+    board.poke<uint64_t>(kTable + 0x88 + 16 * i, input.value() << 32);
   }
-  board.put<uint32_t>(kList, 5 | regions << 16);
-  board.put<uint64_t>(kList + 8, kTable);
+  board.poke<uint32_t>(kList, 5 | regions << 16);
+  board.poke<uint64_t>(kList + 8, kTable);
   board.mmio.write(port, 8, kList);
   board.mmio.write(port + 8, 8, kFis);
   board.mmio.write(port + 0x14, 4, ~0u);
@@ -237,7 +148,7 @@ void command_ide(Board& board, Input& input) {
   board.ports.write(0x1f6, 1, 0xe0 | (shape & 1) << 4);
   const unsigned regions = 1 + input.take<uint8_t>() % 8;
   for (unsigned i = 0; i < regions; ++i)
-    board.put<uint64_t>(kRegions + 8 * i, (kData + 0x1000 * i) | (input.value() & 0x8000ffff) << 32);
+    board.poke<uint64_t>(kRegions + 8 * i, (kData + 0x1000 * i) | (input.value() & 0x8000ffff) << 32);
   board.ports.write(board.ide_bar + 4, 4, kRegions);
   board.ports.write(0x1f7, 1, take_opcode(input));
   if ((shape & 1) != 0) {
@@ -275,14 +186,7 @@ void access_config(Board& board, Input& input) {
 
 void snapshot(Board& board, Input& input) {
   const std::array<Stateful*, 4> parts = {&board.ahci, &board.ide, &board.floppy, &board.dma};
-  Stateful& part = *parts[input.take<uint8_t>() % parts.size()];
-  StateWriter writer;
-  part.save(writer);
-  std::vector<uint8_t> bytes = writer.bytes();
-  for (unsigned damage = input.take<uint8_t>() % 6; damage > 0; --damage)
-    bytes[input.take<uint16_t>() % bytes.size()] = input.take<uint8_t>();
-  StateReader reader(bytes);
-  part.load(reader);
+  fuzz::snapshot(*parts[input.take<uint8_t>() % parts.size()], input);
 }
 
 }  // namespace
@@ -299,7 +203,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         access_config(*board, input);
         break;
       case 2:
-        board->put<uint64_t>(input.value() % kMemory, input.value());
+        board->poke<uint64_t>(input.value() % kMemory, input.value());
         break;
       case 3:
       case 4:
