@@ -54,10 +54,7 @@ void Builder::emit_pop(const DecodedInstruction& d) {
     e_.mov(reg32(to), dword[at(from)]);
   replaced(register_bit(to));
   if (to == x86::kRsp) return;
-  if (width == 8)
-    e_.lea(rsp, ptr[rsp + width]);
-  else
-    e_.lea(esp, ptr[rsp + width]);
+  emit_stack_change(width);
   changed(kRspBit);
 }
 

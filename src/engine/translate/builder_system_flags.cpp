@@ -107,10 +107,7 @@ void Builder::emit_popf(const DecodedInstruction& d) {
   e_.and_(reg32(work), low(x86::kFlagsDefined | x86::kFlagFixed) & ~(kPopped | low(x86::kFlagRf)));
   e_.or_(reg32(value), reg32(work));
   emit_set_flags(value, work);
-  if (width == 8)
-    e_.lea(rsp, ptr[rsp + width]);
-  else
-    e_.lea(esp, ptr[rsp + width]);
+  emit_stack_change(width);
   changed(kRspBit);
 }
 
