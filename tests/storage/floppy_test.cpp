@@ -5,15 +5,10 @@
 
 #include "memory/io_bus.h"
 #include "storage/memory_medium.h"
+#include "storage/threaded_line.h"
 
 namespace eidolon::device::storage {
 namespace {
-
-class Line final : public interrupt::IrqLine {
- public:
-  void set(bool now) override { level = now; }
-  std::atomic<bool> level{false};
-};
 
 class FloppyTest : public testing::Test {
  protected:
@@ -86,7 +81,7 @@ class FloppyTest : public testing::Test {
 
   std::unique_ptr<memory::GuestMemory> memory = *memory::GuestMemory::create(0x100000);
   memory::IoBus ports;
-  Line irq;
+  ThreadedLine irq;
   DmaController dma{*memory};
   MemoryMedium medium{1440 * 1024};
   std::optional<Floppy> floppy;

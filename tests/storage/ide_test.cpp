@@ -5,15 +5,10 @@
 #include "device/storage/ata_disk.h"
 #include "pci/fixture.h"
 #include "storage/memory_medium.h"
+#include "storage/threaded_line.h"
 
 namespace eidolon::device::storage {
 namespace {
-
-class Line final : public interrupt::IrqLine {
- public:
-  void set(bool now) override { level = now; }
-  std::atomic<bool> level{false};
-};
 
 class IdeTest : public pci::PciTest {
  protected:
@@ -89,7 +84,7 @@ class IdeTest : public pci::PciTest {
   }
   void start_master(bool to_memory, unsigned channel = 0) { out(master + 8 * channel, 1 | to_memory << 3); }
 
-  Line irq14, irq15;
+  ThreadedLine irq14, irq15;
   MemoryMedium medium{1 << 20}, second{1 << 20}, disc{1 << 20};
   std::optional<Ide> controller;
   uint64_t master = 0;
