@@ -1,353 +1,18 @@
 #include "control/command_line.h"
 
 #include <CLI/CLI.hpp>
-#include <filesystem>
 #include <sstream>
+#include <utility>
 
-#include "base/try.h"
 #include "control/ask_options.h"
-#include "control/disk_option.h"
 #include "control/exit_status.h"
+#include "control/explain_options.h"
 #include "control/image_options.h"
-#include "control/memory_size.h"
-#include "control/socket_path.h"
-#include "machine/engine_choice.h"
+#include "control/run_options.h"
 
 namespace eidolon::control {
 
 namespace {
-
-/// The options of a machine as they were typed.
-struct MachineText {
-  std::string kernel, initrd, append;
-  std::string unpack = "host";
-  std::string memory = "512M";
-  std::string cpu = "host";
-};
-
-CLI::Option* describe_machine(CLI::App& command, MachineText& text) {
-  CLI::Option* kernel = command
-                            .add_option("--kernel", text.kernel,
-                                        "Linux bzImage, vmlinux with a PVH note, or Multiboot 1 kernel")
-                            ->type_name("FILE");
-  command.add_option("--initrd", text.initrd, "initial RAM disk, or the module of a Multiboot kernel")
-      ->type_name("FILE");
-  command.add_option("--append", text.append, "the kernel's command line")->type_name("TEXT");
-  command
-      .add_option("--kernel-unpack", text.unpack,
-                  "who unpacks a bzImage: host (at once; without KASLR), or guest (the kernel does)")
-      ->type_name("WHO")
-      ->capture_default_str();
-  command.add_option("--memory", text.memory, "guest memory: 512M, 2G, or a number of MiB")
-      ->type_name("SIZE")
-      ->capture_default_str();
-  command.add_option("--cpu", text.cpu, "processor model: host, x86-64-v2 or x86-64-v3")
-      ->type_name("MODEL")
-      ->capture_default_str();
-  return kernel;
-}
-
-Result<machine::MachineConfig> read_machine(const MachineText& text) {
-  machine::MachineConfig config;
-  config.kernel_path = text.kernel;
-  if (!text.initrd.empty()) config.initrd_path = text.initrd;
-  config.command_line = text.append;
-  if (text.unpack != "host" && text.unpack != "guest")
-    return fail("--kernel-unpack does not know '{}'; it takes host or guest", text.unpack);
-  config.kernel_unpack = text.unpack == "host" ? boot::KernelUnpack::kHost : boot::KernelUnpack::kGuest;
-  config.memory_bytes = EIDOLON_TRY(parse_memory_size(text.memory));
-  config.cpu_model = text.cpu;
-  return config;
-}
-
-/// The options of a machine that starts from firmware, or of what guests are told on the side.
-struct FirmwareText {
-  std::string firmware, variables, log, boot;
-  std::vector<std::string> items, strings;
-};
-
-void describe_firmware(CLI::App& run, FirmwareText& text) {
-  run.add_option(
-         "--firmware", text.firmware,
-         "start from firmware instead of a kernel: bios (SeaBIOS), uefi (OVMF), or a ROM image. Without "
-         "--kernel and with a disk, bios is meant")
-      ->type_name("FIRMWARE");
-  run.add_option(
-         "--uefi-vars", text.variables,
-         "the machine's UEFI variables, made if the file is not there; without it they are forgotten at "
-         "the end")
-      ->type_name("FILE");
-  run.add_option("--boot", text.boot,
-                 "what firmware tries first: disk, cdrom, floppy and net, in the order wanted")
-      ->type_name("ORDER");
-  run.add_option("--firmware-log", text.log, "what firmware says on its debug port goes to this file")
-      ->type_name("FILE");
-  run.add_option(
-         "--fw-cfg", text.items,
-         "a file that the guest reads by fw_cfg: name=NAME,file=PATH or name=NAME,string=TEXT. May be "
-         "given several times")
-      ->type_name("ITEM")
-      ->allow_extra_args(false);
-  run.add_option("--smbios-string", text.strings,
-                 "a string for the guest in SMBIOS (type 11), such as a credential for systemd. May be given "
-                 "several times")
-      ->type_name("TEXT")
-      ->allow_extra_args(false);
-}
-
-struct RunText {
-  MachineText machine;
-  std::string engine = "auto";
-  std::string serial;  ///< empty: stdio, unless the screen is there
-  std::vector<std::string> disks;
-  std::vector<std::string> cdroms;
-  std::vector<std::string> floppies;
-  FirmwareText firmware;
-  std::string net = "none";
-  std::vector<std::string> published;
-  std::string usb = "none";
-  std::string vga = "std";
-  std::string display = "none";
-  std::string name, control;
-  bool no_reboot = false;
-  bool statistics = false;
-  bool perf_map = false;
-};
-
-void describe_run(CLI::App& run, RunText& text) {
-  describe_machine(run, text.machine);
-  run.add_option("--engine", text.engine, "auto, translate or step; for developers: lockstep")
-      ->type_name("ENGINE")
-      ->capture_default_str();
-  run.add_option("--serial", text.serial,
-                 "where COM1 goes: stdio (the default, but with --display terminal), file:PATH or null")
-      ->type_name("TARGET");
-  run.add_option(
-         "--disk", text.disks,
-         "a disk: an image, a block device, or nbd://host/name; its format is seen from its start, or said: "
-         ",format=raw (qcow2, vmdk, vhdx, vdi); with ,readonly it cannot be written, with ,snapshot "
-         "what is written is forgotten at the end; ,if=virtio (/dev/vda, vdb ...; the default) or "
-         ",if=nvme (/dev/nvme0n1 ...), ,if=ahci or ,if=ide (/dev/sda ...). May be given several times")
-      ->type_name("FILE")
-      ->allow_extra_args(false);
-  run.add_option("--cdrom", text.cdroms,
-                 "an ISO image in a CD-ROM drive, on ,if=ahci or ,if=ide. May be given several times")
-      ->type_name("FILE")
-      ->allow_extra_args(false);
-  run.add_option("--floppy", text.floppies,
-                 "an image of a diskette (1440K and other usual sizes) in a floppy drive, with ,readonly or "
-                 ",snapshot. "
-                 "Twice at most")
-      ->type_name("FILE")
-      ->allow_extra_args(false);
-  describe_firmware(run, text.firmware);
-  run.add_option("--net", text.net, "none, or user: a virtio network card behind the host's own connections")
-      ->type_name("NETWORK")
-      ->capture_default_str();
-  run.add_option(
-         "--publish", text.published,
-         "a TCP port of the host that leads into the guest, as 8080:80; [ADDRESS:]HOST:GUEST[/udp]. May be "
-         "given several times, with --net user")
-      ->type_name("HOST:GUEST")
-      ->allow_extra_args(false);
-  run.add_option(
-         "--usb", text.usb,
-         "what is plugged into a USB controller: tablet (a pointer with absolute positions), keyboard, or "
-         "both, as tablet,keyboard; none: no controller")
-      ->type_name("DEVICES")
-      ->capture_default_str();
-  run.add_option("--vga", text.vga, "std: a VGA adapter with the Bochs display interface; none")
-      ->type_name("ADAPTER")
-      ->capture_default_str();
-  run.add_option("--display", text.display,
-                 "who sees the screen: none, terminal (its text modes, in this one), or vnc[:ADDRESS]:PORT "
-                 "(127.0.0.1, 5900)")
-      ->type_name("DISPLAY")
-      ->capture_default_str();
-  run.add_option("--name", text.name,
-                 "the machine's name, by which eidolon status, screenshot and others find it")
-      ->type_name("NAME");
-  run.add_option("--control", text.control,
-                 "listen for those commands on this Unix socket, not on the name's own")
-      ->type_name("SOCKET");
-  run.add_flag("--no-reboot", text.no_reboot,
-               "end with status 3 when the guest resets, instead of starting again");
-  run.add_flag("--stats", text.statistics, "at the end, say what the engine counted");
-  run.add_flag("--perf-map", text.perf_map,
-               "write /tmp/perf-PID.map, so that Linux perf can name guest code");
-  run.footer(R"(Keys: Ctrl-A x quits, Ctrl-A h helps, Ctrl-A Ctrl-A sends Ctrl-A to the guest.
-
-Exit status: 0 after the guest's power-off or Ctrl-A x; (value << 1) | 1 after a write to the debug-exit
-port 0xf4; 3 after a reset or a triple fault under --no-reboot; 2 if the command line or a file is wrong;
-1 if the host failed; 128 + number after a signal.
-
-Examples:
-  eidolon run --kernel vmlinuz --initrd initrd.gz --append console=ttyS0
-  eidolon run --kernel vmlinux --memory 2G --cpu x86-64-v3 --append "console=ttyS0 panic=-1" --no-reboot
-  eidolon run --kernel vmlinuz --initrd initrd.img --append "root=/dev/vda console=ttyS0" --disk root.img --net user
-  eidolon run --firmware uefi --uefi-vars machine.vars --disk disk.img
-  eidolon run --kernel test.elf --engine step --serial file:test.log)");
-}
-
-bool same_file(const std::string& one, const std::string& other) {
-  std::error_code ignored;
-  return !one.empty() && !other.empty() && std::filesystem::equivalent(one, other, ignored);
-}
-
-Result<machine::NetworkConfig> read_network(const RunText& text) {
-  using Kind = machine::NetworkConfig::Kind;
-  if (text.net != "none" && text.net != "user")
-    return fail("--net does not know '{}'; it takes none or user", text.net);
-  machine::NetworkConfig network{.kind = text.net == "user" ? Kind::kUser : Kind::kNone, .published = {}};
-  if (network.kind == Kind::kNone && !text.published.empty())
-    return fail("--publish needs a network to lead into; add --net user");
-  for (const std::string& port : text.published)
-    network.published.push_back(EIDOLON_TRY(backend::parse_published_port(port)));
-  return network;
-}
-
-Result<machine::UsbConfig> read_usb(std::string_view text) {
-  machine::UsbConfig usb;
-  if (text == "none") return usb;
-  for (size_t comma = 0; comma != std::string_view::npos;) {
-    comma = text.find(',');
-    const std::string_view device = text.substr(0, comma);
-    if (device != "tablet" && device != "keyboard")
-      return fail("--usb does not know '{}'; it takes tablet, keyboard, tablet,keyboard or none", device);
-    (device == "tablet" ? usb.tablet : usb.keyboard) = true;
-    if (comma != std::string_view::npos) text.remove_prefix(comma + 1);
-  }
-  return usb;
-}
-
-Result<machine::FirmwareConfig> read_firmware(const RunText& text) {
-  const FirmwareText& typed = text.firmware;
-  machine::FirmwareConfig config;
-  const bool direct = !text.machine.kernel.empty();
-  if (direct && !typed.firmware.empty())
-    return fail("--kernel boots a kernel without firmware; leave out --kernel or --firmware");
-  if (direct && !(typed.variables.empty() && typed.boot.empty() && typed.log.empty()))
-    return fail(
-        "--uefi-vars, --boot and --firmware-log are about firmware, and --kernel boots without; leave out "
-        "one or the other");
-  if (!direct) {
-    if (!text.machine.initrd.empty() || !text.machine.append.empty())
-      return fail("--initrd and --append belong to a kernel; add --kernel");
-    if (typed.firmware.empty() && text.disks.empty() && text.cdroms.empty() && text.floppies.empty())
-      return fail(
-          "there is nothing to start; give a kernel with --kernel, a disk with --disk, or --firmware");
-    config = machine::find_firmware(typed.firmware.empty() ? "bios" : typed.firmware);
-    config.variables_path = typed.variables;
-    if (typed.firmware != "uefi" && typed.firmware.find('/') == std::string::npos && !typed.variables.empty())
-      return fail("--uefi-vars is about --firmware uefi; add that, or leave it out");
-  }
-  if (!typed.boot.empty()) config.boot_order = EIDOLON_TRY(machine::parse_boot_order(typed.boot));
-  for (const std::string& item : typed.items)
-    config.items.push_back(EIDOLON_TRY(machine::parse_fw_cfg_item(item)));
-  config.smbios_strings = typed.strings;
-  return config;
-}
-
-Result<RunRequest> read_run(const RunText& text) {
-  RunRequest request;
-  request.machine = EIDOLON_TRY(read_machine(text.machine));
-  request.machine.firmware = EIDOLON_TRY(read_firmware(text));
-  request.firmware_log = text.firmware.log;
-  request.machine.engine = EIDOLON_TRY(machine::parse_engine_choice(text.engine));
-  for (const std::string& disk : text.disks) request.machine.disks.push_back(EIDOLON_TRY(parse_disk(disk)));
-  for (const std::string& disc : text.cdroms) request.machine.disks.push_back(EIDOLON_TRY(parse_cdrom(disc)));
-  for (const std::string& diskette : text.floppies)
-    request.machine.disks.push_back(EIDOLON_TRY(parse_floppy(diskette)));
-  request.machine.network = EIDOLON_TRY(read_network(text));
-  request.machine.usb = EIDOLON_TRY(read_usb(text.usb));
-  // A recording cannot hold what devices write into memory while the processor runs.
-  if (request.machine.engine == machine::EngineChoice::kLockstep &&
-      (!request.machine.disks.empty() || text.usb != "none" ||
-       request.machine.network.kind != machine::NetworkConfig::Kind::kNone))
-    return fail(
-        "--engine lockstep works without devices that write to memory; leave out disks, --net and --usb");
-  if (text.vga != "std" && text.vga != "none")
-    return fail("--vga does not know '{}'; it takes std or none", text.vga);
-  request.machine.vga = text.vga == "std";
-  request.display = EIDOLON_TRY(backend::parse_display_target(text.display));
-  request.machine.firmware.text_on_serial = request.display.kind == backend::DisplayTarget::Kind::kNone;
-  if (request.display.kind != backend::DisplayTarget::Kind::kNone && !request.machine.vga)
-    return fail("--display has nothing to show with --vga none; leave one of them out");
-  if (!text.name.empty()) EIDOLON_TRY(check_machine_name(text.name));
-  request.name = text.name;
-  request.control = text.control;
-  if (request.machine.engine == machine::EngineChoice::kLockstep && text.machine.kernel.empty())
-    return fail(
-        "--engine lockstep works without firmware, which changes what is where in memory; add --kernel");
-  const bool screen_here = request.display.kind == backend::DisplayTarget::Kind::kTerminal;
-  if (screen_here && text.serial == "stdio")
-    return fail("--serial stdio and --display terminal would share one terminal; leave one of them out");
-  request.serial = EIDOLON_TRY(backend::parse_serial_target(!text.serial.empty() ? text.serial
-                                                            : screen_here        ? "null"
-                                                                                 : "stdio"));
-  request.reboot = !text.no_reboot;
-  request.statistics = text.statistics;
-  request.perf_map = text.perf_map;
-  const auto engine = request.machine.engine;
-  if (text.perf_map && engine != machine::EngineChoice::kAuto && engine != machine::EngineChoice::kTranslate)
-    return fail(
-        "--perf-map is about translated code, and --engine {} is not about that; leave one of them out",
-        text.engine);
-  const std::string& file = request.serial.path;
-  if (same_file(file, text.machine.kernel) || same_file(file, text.machine.initrd)) {
-    return fail("--serial would overwrite '{}', which the guest is loaded from; name another file", file);
-  }
-  for (const machine::DiskConfig& disk : request.machine.disks) {
-    if (same_file(request.serial.path, disk.path))
-      return fail("--serial would overwrite the disk '{}'; name another file", disk.path);
-  }
-  return request;
-}
-
-struct ExplainText {
-  MachineText machine;
-  std::string at, symbols, after;
-  unsigned timeout = 60;
-};
-
-void describe_explain(CLI::App& explain, ExplainText& text) {
-  describe_machine(explain, text.machine)->required();
-  explain
-      .add_option("--at", text.at,
-                  "linear address in the guest: 0x..., or with --symbols a name, or name+0x..")
-      ->type_name("ADDRESS")
-      ->required();
-  explain.add_option("--symbols", text.symbols, "the kernel's System.map")->type_name("FILE");
-  explain.add_option("--after", text.after, "go on until the guest has written this to its serial port")
-      ->type_name("TEXT");
-  explain.add_option("--timeout", text.timeout, "give up after so many seconds")
-      ->type_name("SECONDS")
-      ->check(CLI::Range(1u, 86400u))
-      ->capture_default_str();
-  explain.footer(
-      R"(Boots the guest until code at the address is translated, and prints the block: the guest's instructions beside
-the host code made of them, which registers and flags are put aside, and where the code may leave.
-
-If it never is: the guest may not come there in that time; a Linux that unpacks itself moves about (say nokaslr in --append); or the
-code runs in a mode that is stepped, such as 16-bit code. A function that is inlined has no address of its own.
-
-Exit status: 0 if the block was printed, 1 if the address was never translated, 2 if the command line or a file is
-wrong.
-
-Examples:
-  eidolon explain --kernel vmlinuz --append console=ttyS0 --symbols System.map --at schedule
-  eidolon explain --kernel vmlinuz --initrd initrd.gz --append console=ttyS0 --at 0x401000 --after "login:")");
-}
-
-Result<ExplainRequest> read_explain(const ExplainText& text) {
-  ExplainRequest request;
-  request.machine = EIDOLON_TRY(read_machine(text.machine));
-  request.at = text.at;
-  if (!text.symbols.empty()) request.symbols = text.symbols;
-  request.after = text.after;
-  request.timeout_seconds = text.timeout;
-  return request;
-}
 
 /// CLI11's message as one sentence that says where to look.
 std::string sentence(std::string message, const CLI::App& app) {
@@ -358,11 +23,21 @@ std::string sentence(std::string message, const CLI::App& app) {
   return message + "; see eidolon " + command + "--help";
 }
 
+Request wrong(std::string message) {
+  return Finished{.status = kExitUsage, .output = {}, .error = std::move(message)};
+}
+
+template <typename Wanted>
+Request finish(Result<Wanted> request) {
+  if (!request) return wrong(std::move(request.error().message));
+  return *std::move(request);
+}
+
 }  // namespace
 
 Request parse_command_line(std::span<const char* const> arguments) {
-  RunText text;
-  ExplainText explain_text;
+  RunOptions run;
+  ExplainOptions explain;
   CheckRequest check_request;
   ImageOptions image;
 
@@ -373,10 +48,8 @@ Request parse_command_line(std::span<const char* const> arguments) {
   eidolon check
   eidolon image create --size 20G disk.qcow2
 See eidolon run --help for the options of a machine.)");
-  CLI::App* run = app.add_subcommand("run", "Run a virtual machine");
-  describe_run(*run, text);
-  CLI::App* explain = app.add_subcommand("explain", "Print a block of guest code beside its translation");
-  describe_explain(*explain, explain_text);
+  run.describe(app);
+  explain.describe(app);
   CLI::App* check = app.add_subcommand("check", "Say what this host offers and which engine would be used");
   check->add_flag("--json", check_request.json, "as JSON");
 
@@ -392,30 +65,15 @@ See eidolon run --help for the options of a machine.)");
     std::ostringstream error;
     app.exit(asked, output, error);
     return Finished{.status = kExitOk, .output = output.str(), .error = {}};
-  } catch (const CLI::ParseError& wrong) {
-    return Finished{.status = kExitUsage, .output = {}, .error = sentence(wrong.what(), app)};
+  } catch (const CLI::ParseError& problem) {
+    return wrong(sentence(problem.what(), app));
   }
   if (check->parsed()) return check_request;
-  if (image.parsed()) {
-    Result<ImageRequest> request = image.read();
-    if (!request) return Finished{.status = kExitUsage, .output = {}, .error = request.error().message};
-    return *std::move(request);
-  }
-  if (explain->parsed()) {
-    Result<ExplainRequest> request = read_explain(explain_text);
-    if (!request) return Finished{.status = kExitUsage, .output = {}, .error = request.error().message};
-    return *std::move(request);
-  }
-  if (auto request = ask.read()) {
-    if (!*request) return Finished{.status = kExitUsage, .output = {}, .error = request->error().message};
-    return **std::move(request);
-  }
-  if (!run->parsed())
-    return Finished{
-        .status = kExitUsage, .output = {}, .error = "name a command, such as run; see eidolon --help"};
-  Result<RunRequest> request = read_run(text);
-  if (!request) return Finished{.status = kExitUsage, .output = {}, .error = request.error().message};
-  return *std::move(request);
+  if (image.parsed()) return finish(image.read());
+  if (explain.parsed()) return finish(explain.read());
+  if (auto request = ask.read()) return finish(*std::move(request));
+  if (run.parsed()) return finish(run.read());
+  return wrong("name a command, such as run; see eidolon --help");
 }
 
 }  // namespace eidolon::control

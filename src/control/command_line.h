@@ -1,37 +1,17 @@
-// The command line as a request. Nothing is opened or started here; what cannot be is one sentence.
+// The command line as a request. Nothing is started here, and nothing opened but the files of --fw-cfg; what
+// cannot be is one sentence.
 #pragma once
 
 #include <span>
 #include <string>
 #include <variant>
 
-#include "backend/display_target.h"
-#include "backend/serial_target.h"
 #include "control/ask_request.h"
+#include "control/explain_request.h"
 #include "control/image_request.h"
-#include "machine/machine_config.h"
+#include "control/run_request.h"
 
 namespace eidolon::control {
-
-struct RunRequest {
-  machine::MachineConfig machine;
-  backend::SerialTarget serial;
-  backend::DisplayTarget display;
-  std::string name;          ///< of the machine, for its control socket; empty: none
-  std::string control;       ///< the control socket's path, if it is not to follow from the name
-  std::string firmware_log;  ///< a file for what firmware writes to its log port; empty: there is none
-  bool statistics = false;   ///< print what the engine counted when the machine ends
-  bool perf_map = false;     ///< write the map of generated code for Linux perf
-  bool reboot = true;        ///< a reset starts the machine again; otherwise it ends the program
-};
-
-struct ExplainRequest {
-  machine::MachineConfig machine;
-  std::string at;  ///< an address or a symbol
-  std::optional<std::string> symbols;
-  std::string after;  ///< what the guest has to write to its serial port first; empty: nothing
-  unsigned timeout_seconds = 60;
-};
 
 struct CheckRequest {
   bool json = false;

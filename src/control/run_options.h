@@ -1,0 +1,52 @@
+// The options of `eidolon run`.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "control/machine_options.h"
+#include "control/run_request.h"
+
+namespace eidolon::control {
+
+/// The options of a machine that starts from firmware, or of what guests are told on the side.
+struct FirmwareText {
+  std::string firmware, variables, log, boot;
+  std::vector<std::string> items, strings;
+};
+
+/// All of them as they were typed.
+struct RunText {
+  MachineText machine;
+  std::string engine = "auto";
+  std::string serial;  ///< empty: stdio, unless the screen is there
+  std::vector<std::string> disks;
+  std::vector<std::string> cdroms;
+  std::vector<std::string> floppies;
+  FirmwareText firmware;
+  std::string net = "none";
+  std::vector<std::string> published;
+  std::string usb = "none";
+  std::string vga = "std";
+  std::string display = "none";
+  std::string name, control;
+  bool no_reboot = false;
+  bool statistics = false;
+  bool perf_map = false;
+};
+
+class RunOptions {
+ public:
+  void describe(CLI::App& app);
+  [[nodiscard]] bool parsed() const { return run_ != nullptr && run_->parsed(); }
+  /// What was typed. Opens nothing but the files of --fw-cfg.
+  [[nodiscard]] Result<RunRequest> read() const;
+
+ private:
+  CLI::App* run_ = nullptr;
+  RunText text_;
+};
+
+}  // namespace eidolon::control

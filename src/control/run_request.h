@@ -1,0 +1,24 @@
+// What `eidolon run` is asked to do.
+#pragma once
+
+#include <string>
+
+#include "backend/display_target.h"
+#include "backend/serial_target.h"
+#include "machine/machine_config.h"
+
+namespace eidolon::control {
+
+struct RunRequest {
+  machine::MachineConfig machine;
+  backend::SerialTarget serial;
+  backend::DisplayTarget display;
+  std::string name;          ///< of the machine, for its control socket; empty: none
+  std::string control;       ///< the control socket's path, if it is not to follow from the name
+  std::string firmware_log;  ///< a file for what firmware writes to its log port; empty: there is none
+  bool statistics = false;   ///< print what the engine counted when the machine ends
+  bool perf_map = false;     ///< write the map of generated code for Linux perf
+  bool reboot = true;        ///< a reset starts the machine again; otherwise it ends the program
+};
+
+}  // namespace eidolon::control
