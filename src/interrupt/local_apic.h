@@ -9,6 +9,7 @@
 #include <array>
 #include <functional>
 #include <mutex>
+#include <type_traits>
 
 #include "base/clock.h"
 #include "base/state_stream.h"
@@ -119,7 +120,8 @@ class LocalApic final : public memory::IoHandler, public cpu::InterruptSource, p
     s(self.base_, self.id_, self.logical_, self.format_, self.spurious_, task_priority, self.request_.words,
       self.service_.words, self.trigger_.words, self.command_, self.lvt_, self.errors_, self.error_status_,
       self.lint_, self.ext_int_);
-    self.priority_->task = task_priority;
+    // Generated code writes it without the lock: saving must not.
+    if constexpr (!std::is_const_v<Self>) self.priority_->task = task_priority;
     ApicTimer::fields(self.timer_, s);
   }
 
