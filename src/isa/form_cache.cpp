@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/bits.h"
+
 namespace eidolon::isa {
 
 namespace {
@@ -11,8 +13,7 @@ int64_t read(std::span<const uint8_t> bytes, unsigned at, unsigned size, bool is
   if (size == 0) return 0;
   uint64_t value = 0;
   for (unsigned i = 0; i < size; ++i) value |= uint64_t{bytes[at + i]} << 8 * i;
-  const unsigned unused = 64 - 8 * size;
-  return is_signed ? static_cast<int64_t>(value << unused) >> unused : static_cast<int64_t>(value);
+  return static_cast<int64_t>(is_signed ? sign_extend(value, 8 * size) : value);
 }
 
 /// Whether the decoder sees the parts where the layout has them, and operands take their values as they are.

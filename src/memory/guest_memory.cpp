@@ -53,11 +53,9 @@ Result<> GuestMemory::add_region(GuestPhysical base, uint64_t length, RegionKind
     return fail("guest memory region at {:#x} is not page-aligned", base);
   if (length > capacity_ - used_)
     return fail("guest memory region at {:#x} exceeds the machine's memory", base);
-  auto next = std::ranges::upper_bound(regions_, base, {}, &Region::base);
-  if ((next != regions_.end() && next->base - base < length) ||
-      (next != regions_.begin() && base - std::prev(next)->base < std::prev(next)->length))
+  if (overlaps(base, length, nullptr))
     return fail("guest memory region at {:#x} overlaps another", base);
-  regions_.insert(next, Region{base, length, ram_ + used_, kind});
+  regions_.insert(std::ranges::upper_bound(regions_, base, {}, &Region::base), Region{base, length, ram_ + used_, kind});
   used_ += length;
   return {};
 }
