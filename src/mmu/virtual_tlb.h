@@ -20,7 +20,7 @@
 //
 // SMAP: what EFLAGS.AC lets in is in the third table, so that neither STAC nor CLAC has to touch any entry.
 //
-// Which entries let a physical page be written is found by the page (`writable_`).
+// Which entries let a physical page be written is found by the page (`writable_`): 36 MiB more of addresses.
 #pragma once
 
 #include <array>

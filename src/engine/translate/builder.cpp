@@ -110,11 +110,7 @@ void Builder::emit_plain(const DecodedInstruction& d) {
 // look there (builder_string.cpp).
 void Builder::emit_direction(const DecodedInstruction& d) {
   save_flags_if_live(d);
-  e_.gs();
-  if (d.instruction->mnemonic() == ZYDIS_MNEMONIC_STD)
-    e_.or_(dword[Xbyak::RegExp(layout_.rflags())], static_cast<uint32_t>(x86::kFlagDf));
-  else
-    e_.and_(dword[Xbyak::RegExp(layout_.rflags())], ~static_cast<uint32_t>(x86::kFlagDf));
+  emit_flag(x86::kFlagDf, d.instruction->mnemonic() == ZYDIS_MNEMONIC_STD);
 }
 
 // The guest's own instruction, with its registers and flags in place around it.

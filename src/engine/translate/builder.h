@@ -261,6 +261,7 @@ class Builder {
   void emit_pushf(const DecodedInstruction& d);
   void emit_popf(const DecodedInstruction& d);
   void emit_suspend_smap(const DecodedInstruction& d);
+  void emit_flag(uint64_t flag, bool set);
   void emit_compose_flags(unsigned to, unsigned work);
   void emit_set_flags(unsigned flags, unsigned work);
 
@@ -304,6 +305,7 @@ class Builder {
   void emit_indirect(const DecodedInstruction& d, unsigned target, int stack_change);
   unsigned index_register(unsigned target);
   void emit_jump_cache_look_up(unsigned target, unsigned index, uint32_t site, Mode mode);
+  void emit_jump_cache_jump(unsigned index);
 
   // builder_returns.cpp: predicted returns.
   struct ReturnTable;

@@ -10,17 +10,7 @@ namespace eidolon::engine::translate {
 
 using namespace Xbyak::util;
 
-namespace {
-Xbyak::Reg64 reg64(unsigned reg) { return Xbyak::Reg64(static_cast<int>(reg)); }
-Xbyak::Reg32 reg32(unsigned reg) { return Xbyak::Reg32(static_cast<int>(reg)); }
-Xbyak::Reg16 reg16(unsigned reg) { return Xbyak::Reg16(static_cast<int>(reg)); }
-
-Xbyak::Reg sized(unsigned reg, unsigned width) {
-  if (width == 16) return reg16(reg);
-  if (width == 32) return reg32(reg);
-  return reg64(reg);
-}
-}  // namespace
+namespace {}  // namespace
 
 void Builder::emit_bit_string(const DecodedInstruction& d) {
   const ZydisDecodedOperand& operand = d.instruction->operands[0];

@@ -6,8 +6,6 @@ namespace eidolon::engine::translate {
 using namespace Xbyak::util;
 
 namespace {
-Xbyak::Reg64 reg64(unsigned reg) { return Xbyak::Reg64(static_cast<int>(reg)); }
-Xbyak::Reg32 reg32(unsigned reg) { return Xbyak::Reg32(static_cast<int>(reg)); }
 constexpr uint16_t kRspBit = 1u << x86::kRsp;
 
 bool is_sign_extended_32(uint64_t value) {
@@ -36,10 +34,7 @@ void Builder::emit_push(const DecodedInstruction& d) {
     immediate ? e_.mov(qword[at(to)], value) : e_.mov(qword[at(to)], reg64(source));
   else
     immediate ? e_.mov(dword[at(to)], value & 0xffffffff) : e_.mov(dword[at(to)], reg32(source));
-  if (width == 8)
-    e_.lea(rsp, ptr[rsp - width]);
-  else
-    e_.lea(esp, ptr[rsp - width]);
+  emit_stack_change(-width);
   changed(kRspBit);
 }
 

@@ -8,25 +8,7 @@ namespace eidolon::engine::translate {
 
 using namespace Xbyak::util;
 
-namespace {
-
-constexpr unsigned kConditionAe = 3;
-
-Xbyak::Reg sized(unsigned reg, unsigned width) {
-  const auto index = static_cast<int>(reg);
-  switch (width) {
-    case 8:
-      return Xbyak::Reg8(index, index >= 4);
-    case 16:
-      return Xbyak::Reg16(index);
-    case 32:
-      return Xbyak::Reg32(index);
-    default:
-      return Xbyak::Reg64(index);
-  }
-}
-
-}  // namespace
+namespace {}  // namespace
 
 bool Builder::is_division(const DecodedInstruction& d) {
   return d.instruction->mnemonic() == ZYDIS_MNEMONIC_DIV || d.instruction->mnemonic() == ZYDIS_MNEMONIC_IDIV;

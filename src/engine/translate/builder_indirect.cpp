@@ -11,10 +11,7 @@ namespace eidolon::engine::translate {
 
 using namespace Xbyak::util;
 
-namespace {
-Xbyak::Reg64 reg64(unsigned reg) { return Xbyak::Reg64(static_cast<int>(reg)); }
-Xbyak::Reg32 reg32(unsigned reg) { return Xbyak::Reg32(static_cast<int>(reg)); }
-}  // namespace
+namespace {}  // namespace
 
 /// A register for the index of an entry.
 unsigned Builder::index_register(unsigned target) {
@@ -45,6 +42,12 @@ void Builder::emit_jump_cache_look_up(unsigned target, unsigned index, uint32_t 
   leave_if_different();
 }
 
+/// To the code that the look-up found.
+void Builder::emit_jump_cache_jump(unsigned index) {
+  e_.gs();
+  e_.jmp(ptr[reg64(index) * 2 + (layout_.jump_cache() + offsetof(JumpEntry, code))]);
+}
+
 /// Jumps to the linear address in scratch register `target`, after adding `stack_change` to rsp.
 void Builder::emit_indirect(const DecodedInstruction& d, unsigned target, int stack_change) {
   save_flags_if_live(d);
@@ -52,8 +55,7 @@ void Builder::emit_indirect(const DecodedInstruction& d, unsigned target, int st
   emit_jump_cache_look_up(target, index, add_site(SiteKind::kIndirect, &d), block_->mode);
   settle_registers();
   if (stack_change != 0) emit_stack_change(stack_change);
-  e_.gs();
-  e_.jmp(ptr[reg64(index) * 2 + (layout_.jump_cache() + offsetof(JumpEntry, code))]);
+  emit_jump_cache_jump(index);
 }
 
 }  // namespace eidolon::engine::translate

@@ -21,9 +21,6 @@ namespace {
 constexpr int64_t kMaxStride = 512;  // with more, the page is another too often
 constexpr uint16_t kNeverKept = 1u << x86::kRsp | 1u << x86::kRax;  // rax: flags that are put aside
 
-Xbyak::Reg64 reg64(unsigned reg) { return Xbyak::Reg64(static_cast<int>(reg)); }
-Xbyak::Reg32 reg32(unsigned reg) { return Xbyak::Reg32(static_cast<int>(reg)); }
-
 /// The target of a direct jump that is no call, as far as the instruction knows.
 bool is_direct_jump(const isa::Instruction& in) {
   return in.klass == isa::Class::kControlFlow && in.mnemonic() != ZYDIS_MNEMONIC_CALL &&
@@ -74,8 +71,7 @@ void Builder::emit_loop_head() {
     emit_unknown_page(span);
   }
   block_->entry_loop = e_.at();
-  e_.gs();
-  e_.cmp(dword[Xbyak::RegExp(layout_.events())], 0);
+  e_.compare32(layout_.events(), 0);
   const uint32_t patch = e_.jump_if(kConditionNe);
   const uint32_t site = add_site(SiteKind::kEvent, nullptr);
   sites_[site].resume = e_.at();

@@ -9,9 +9,6 @@ using namespace Xbyak::util;
 namespace {
 static_assert(mmu::VirtualTlb::kEntriesLog2 + x86::kPageShift == 32);  // a 32-bit shift makes the slot
 
-Xbyak::Reg64 reg64(unsigned reg) { return Xbyak::Reg64(static_cast<int>(reg)); }
-Xbyak::Reg32 reg32(unsigned reg) { return Xbyak::Reg32(static_cast<int>(reg)); }
-
 bool has_constant_address(const ZydisDecodedOperand& operand) {
   const bool rip = operand.mem.base == ZYDIS_REGISTER_RIP;
   return (rip || operand.mem.base == ZYDIS_REGISTER_NONE) && operand.mem.index == ZYDIS_REGISTER_NONE &&

@@ -11,25 +11,8 @@ using namespace Xbyak::util;
 using Operation = StringForm::Operation;
 
 namespace {
-constexpr unsigned kNotZero = 5;
-
-Xbyak::Reg64 reg64(unsigned reg) { return Xbyak::Reg64(static_cast<int>(reg)); }
-Xbyak::Reg32 reg32(unsigned reg) { return Xbyak::Reg32(static_cast<int>(reg)); }
 
 /// The low `size` bytes of a register.
-Xbyak::Reg sized(unsigned reg, unsigned size) {
-  const auto index = static_cast<int>(reg);
-  switch (size) {
-    case 1:
-      return Xbyak::Reg8(index, index >= 4);  // sil and dil, not dh and bh
-    case 2:
-      return Xbyak::Reg16(index);
-    case 4:
-      return Xbyak::Reg32(index);
-    default:
-      return Xbyak::Reg64(index);
-  }
-}
 
 /// Those that have to be in place, if only for the monitor.
 uint16_t registers_of(const StringForm& form) {
@@ -83,7 +66,7 @@ uint32_t Builder::emit_element(const DecodedInstruction& d, const StringForm& fo
   const uint32_t site = string_site(d, form);
   e_.gs();
   e_.test(byte[Xbyak::RegExp(layout_.rflags() + 1)], static_cast<uint32_t>(x86::kFlagDf >> 8));
-  leave_if(kNotZero, site);
+  leave_if(kConditionNe, site);
   const auto find = [&](unsigned address, unsigned pointer, bool write) {
     find_elements(address, index, pointer, write);
     e_.cmp(reg64(address), static_cast<uint32_t>(x86::kPageSize - form.size));
@@ -93,7 +76,7 @@ uint32_t Builder::emit_element(const DecodedInstruction& d, const StringForm& fo
   if (form.uses_source()) find(source, x86::kRsi, false);
   if (form.uses_target()) find(target, x86::kRdi, form.writes_target());
 
-  const Xbyak::Reg value = sized(form.uses_accumulator() ? unsigned{x86::kRax} : index, form.size);
+  const Xbyak::Reg value = sized(form.uses_accumulator() ? unsigned{x86::kRax} : index, form.size * 8);
   if (form.uses_source()) e_.mov(value, ptr[reg64(source)]);
   if (form.writes_target()) e_.mov(ptr[reg64(target)], value);
   if (form.compares()) e_.cmp(value, ptr[reg64(target)]);
@@ -113,7 +96,7 @@ uint32_t Builder::emit_elements(const DecodedInstruction& d, const StringForm& f
   const uint32_t site = string_site(d, form);
   e_.gs();
   e_.test(byte[Xbyak::RegExp(layout_.rflags() + 1)], static_cast<uint32_t>(x86::kFlagDf >> 8));
-  leave_if(kNotZero, site);
+  leave_if(kConditionNe, site);
   if (form.narrow) e_.mov(ecx, ecx);
   // The last offset in a page from which on all elements lie in it. A count of zero is content with offset
   // 4096, which is a miss, but then nothing is accessed.

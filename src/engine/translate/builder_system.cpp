@@ -8,12 +8,9 @@ namespace eidolon::engine::translate {
 using namespace Xbyak::util;
 
 namespace {
-Xbyak::Reg64 reg64(unsigned reg) { return Xbyak::Reg64(static_cast<int>(reg)); }
-Xbyak::Reg32 reg32(unsigned reg) { return Xbyak::Reg32(static_cast<int>(reg)); }
 constexpr uint16_t kRaxBit = 1u << x86::kRax;
 constexpr uint16_t kRcxBit = 1u << x86::kRcx;
 constexpr uint16_t kRdxBit = 1u << x86::kRdx;
-constexpr auto kInterruptFlag = static_cast<uint32_t>(x86::kFlagIf);
 
 bool is_cr8(const ZydisDecodedOperand& operand) {
   return operand.type == ZYDIS_OPERAND_TYPE_REGISTER && operand.reg.value == ZYDIS_REGISTER_CR8;
@@ -79,9 +76,7 @@ void Builder::emit_system(const DecodedInstruction& d) {
   switch (d.instruction->mnemonic()) {
     case ZYDIS_MNEMONIC_CLI:
       save_flags_if_live(d);
-      e_.gs();
-      e_.and_(dword[Xbyak::RegExp(layout_.rflags())], ~kInterruptFlag);
-      return;
+      return emit_flag(x86::kFlagIf, false);
     case ZYDIS_MNEMONIC_STI:
       return emit_sti(d);
     case ZYDIS_MNEMONIC_SWAPGS:
@@ -176,7 +171,6 @@ void Builder::emit_segment_base(const DecodedInstruction& d) {
     wide ? e_.mov(reg64(reg), ptr[Xbyak::RegExp(base)]) : e_.mov(reg32(reg), dword[Xbyak::RegExp(base)]);
     return replaced(register_bit(reg));
   }
-  need(register_bit(reg));
   save_flags_if_live(d);
   need(register_bit(reg));
   const unsigned value = scratch(register_bit(reg));

@@ -15,7 +15,6 @@ using namespace Xbyak::util;
 
 namespace {
 constexpr uint32_t low(uint64_t flags) { return static_cast<uint32_t>(flags); }
-constexpr unsigned kNotZero = kConditionNe;
 constexpr unsigned kTarget = x86::kR10, kIndex = x86::kR11;
 static_assert(offsetof(cpu::SegmentRegister, limit) == offsetof(cpu::SegmentRegister, attributes) + 4);
 }  // namespace
@@ -26,7 +25,7 @@ void Builder::emit_syscall(const DecodedInstruction& d) {
   const uint32_t site = add_site(SiteKind::kStep, &d);
   e_.gs();
   e_.test(dword[Xbyak::RegExp(layout_.rflags())], low(x86::kFlagAc));
-  leave_if(kNotZero, site);
+  leave_if(kConditionNe, site);
   e_.load(kTarget, layout_.lstar());
   emit_jump_cache_look_up(kTarget, kIndex, site, block_->mode.other_privilege());
 
@@ -45,8 +44,7 @@ void Builder::emit_syscall(const DecodedInstruction& d) {
   emit_flat_segments(x86::kR9, x86::kR10, 0);
   e_.load_constant(x86::kRcx, rip_after(d));
   replaced(register_bit(x86::kRcx));
-  e_.gs();
-  e_.jmp(ptr[r11 * 2 + (layout_.jump_cache() + offsetof(JumpEntry, code))]);
+  emit_jump_cache_jump(kIndex);
 }
 
 void Builder::emit_sysret(const DecodedInstruction& d) {
@@ -60,10 +58,9 @@ void Builder::emit_sysret(const DecodedInstruction& d) {
   e_.gs();
   e_.or_(r10d, dword[Xbyak::RegExp(layout_.rflags())]);
   e_.test(r10d, low(x86::kFlagAc | x86::kFlagTf));
-  leave_if(kNotZero, site);
-  e_.gs();
-  e_.cmp(dword[Xbyak::RegExp(layout_.deferred_events())], 0);
-  leave_if(kNotZero, site);
+  leave_if(kConditionNe, site);
+  e_.compare32(layout_.deferred_events(), 0);
+  leave_if(kConditionNe, site);
   emit_jump_cache_look_up(x86::kRcx, kIndex, site, block_->mode.other_privilege());
 
   e_.and_(r9d, low(kRestored));
@@ -74,8 +71,7 @@ void Builder::emit_sysret(const DecodedInstruction& d) {
   e_.add(r9d, 16);
   e_.or_(r9d, 3);
   emit_flat_segments(x86::kR9, x86::kR10, 3);
-  e_.gs();
-  e_.jmp(ptr[r11 * 2 + (layout_.jump_cache() + offsetof(JumpEntry, code))]);
+  emit_jump_cache_jump(kIndex);
 }
 
 /// CS, whose selector is in `cs`, and SS, the descriptor behind it for SYSCALL and before it for SYSRET.

@@ -7,8 +7,6 @@ namespace eidolon::engine::translate {
 using namespace Xbyak::util;
 
 namespace {
-Xbyak::Reg64 reg64(unsigned reg) { return Xbyak::Reg64(static_cast<int>(reg)); }
-Xbyak::Reg32 reg32(unsigned reg) { return Xbyak::Reg32(static_cast<int>(reg)); }
 constexpr uint16_t kRspBit = 1u << x86::kRsp;
 constexpr uint32_t low(uint64_t flags) { return static_cast<uint32_t>(flags); }
 
@@ -28,11 +26,9 @@ constexpr uint32_t kPopped = low(x86::kFlagsArithmetic | x86::kFlagTf | x86::kFl
 /// no note (Analysis sees to it that there is one). Interrupts that waited for IF are the monitor's business.
 void Builder::emit_sti(const DecodedInstruction& d) {
   save_flags_if_live(d);
-  e_.gs();
-  e_.cmp(dword[Xbyak::RegExp(layout_.deferred_events())], 0);
-  stubs_.push_back({.patch = e_.jump_if(kConditionNe), .site = add_site(SiteKind::kStep, &d)});
-  e_.gs();
-  e_.or_(dword[Xbyak::RegExp(layout_.rflags())], low(x86::kFlagIf));
+  e_.compare32(layout_.deferred_events(), 0);
+  leave_if(kConditionNe, add_site(SiteKind::kStep, &d));
+  emit_flag(x86::kFlagIf, true);
 }
 
 /// RFLAGS as PUSHF and SYSCALL show them, in `to`. Flags must be put aside.
@@ -72,13 +68,11 @@ void Builder::emit_pushf(const DecodedInstruction& d) {
   const unsigned value = scratch(0);
   const unsigned part = scratch(0);
   emit_compose_flags(value, part);
-  if (width == 8) {
+  if (width == 8)
     e_.mov(qword[at(to)], reg64(value));
-    e_.lea(rsp, ptr[rsp - width]);
-  } else {
+  else
     e_.mov(dword[at(to)], reg32(value));
-    e_.lea(esp, ptr[rsp - width]);
-  }
+  emit_stack_change(-width);
   changed(kRspBit);
 }
 
@@ -98,8 +92,7 @@ void Builder::emit_popf(const DecodedInstruction& d) {
   e_.xor_(reg32(work), reg32(value));
   e_.test(reg32(work), low(x86::kFlagAc | x86::kFlagTf));  // TF is clear, or this would not be translated
   leave_if(kConditionNe, site);
-  e_.gs();
-  e_.cmp(dword[Xbyak::RegExp(layout_.deferred_events())], 0);
+  e_.compare32(layout_.deferred_events(), 0);
   leave_if(kConditionNe, site);
   e_.and_(reg32(value), kPopped);
   e_.gs();
@@ -114,11 +107,17 @@ void Builder::emit_popf(const DecodedInstruction& d) {
 /// STAC and CLAC, under CR4.SMAP: the end of the block, as what follows is a block of another mode.
 void Builder::emit_suspend_smap(const DecodedInstruction& d) {
   save_flags_if_live(d);
+  emit_flag(x86::kFlagAc, d.instruction->mnemonic() == ZYDIS_MNEMONIC_STAC);
+}
+
+/// Sets or clears a system flag. The host's flags must be put aside.
+void Builder::emit_flag(uint64_t flag, bool set) {
+  const auto flags = dword[Xbyak::RegExp(layout_.rflags())];
   e_.gs();
-  if (d.instruction->mnemonic() == ZYDIS_MNEMONIC_STAC)
-    e_.or_(dword[Xbyak::RegExp(layout_.rflags())], low(x86::kFlagAc));
+  if (set)
+    e_.or_(flags, low(flag));
   else
-    e_.and_(dword[Xbyak::RegExp(layout_.rflags())], ~low(x86::kFlagAc));
+    e_.and_(flags, ~low(flag));
 }
 
 }  // namespace eidolon::engine::translate

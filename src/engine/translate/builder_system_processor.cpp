@@ -6,9 +6,6 @@ namespace eidolon::engine::translate {
 using namespace Xbyak::util;
 
 namespace {
-Xbyak::Reg64 reg64(unsigned reg) { return Xbyak::Reg64(static_cast<int>(reg)); }
-Xbyak::Reg32 reg32(unsigned reg) { return Xbyak::Reg32(static_cast<int>(reg)); }
-Xbyak::Reg8 reg8(unsigned reg) { return Xbyak::Reg8(static_cast<int>(reg), reg >= 4); }
 constexpr uint16_t kAskedBits = 1u << x86::kRax | 1u << x86::kRcx;
 constexpr uint16_t kAnswerBits = kAskedBits | 1u << x86::kRbx | 1u << x86::kRdx;
 }  // namespace

@@ -204,6 +204,21 @@ class Emitter : public Xbyak::CodeGenerator {
   }
 };
 
-inline constexpr unsigned kConditionB = 2, kConditionE = 4, kConditionNe = 5, kConditionA = 7;
+inline constexpr unsigned kConditionB = 2, kConditionAe = 3, kConditionE = 4, kConditionNe = 5,
+                          kConditionA = 7;
+
+// A general register of the host by its number, at a width.
+inline Xbyak::Reg64 reg64(unsigned reg) { return Xbyak::Reg64(static_cast<int>(reg)); }
+inline Xbyak::Reg32 reg32(unsigned reg) { return Xbyak::Reg32(static_cast<int>(reg)); }
+inline Xbyak::Reg16 reg16(unsigned reg) { return Xbyak::Reg16(static_cast<int>(reg)); }
+inline Xbyak::Reg8 reg8(unsigned reg) {
+  return Xbyak::Reg8(static_cast<int>(reg), reg >= 4);
+}  // sil and dil, not dh and bh
+inline Xbyak::Reg sized(unsigned reg, unsigned bits) {
+  if (bits == 8) return reg8(reg);
+  if (bits == 16) return reg16(reg);
+  if (bits == 32) return reg32(reg);
+  return reg64(reg);
+}
 
 }  // namespace eidolon::engine::translate

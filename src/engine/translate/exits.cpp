@@ -1,8 +1,9 @@
 // What happens when generated code leaves.
 //
-// The exit handler is entered with the guest's x87 and vector state still in the host's registers, and this
-// file is compiled not to touch them. The frequent exits (a virtual TLB miss that a page walk can answer, a
-// jump whose target is known) go on from here; all others save that state first (leave_slowly).
+// The exit handler may be entered with the guest's x87 and vector state still in the host's registers, and
+// this file is compiled not to touch them. The frequent exits (a virtual TLB miss that a page walk can
+// answer, a jump whose target is known) go on from here; all others see to it that it is saved first
+// (leave_slowly).
 #include "engine/events.h"
 #include "engine/translate/impl.h"
 

@@ -1,6 +1,6 @@
-// Exits that call the processor's own routines (cpu/) with the guest's x87 and vector state still in the
-// host's registers: sensitive instructions and page faults. This file and those routines are compiled not to
-// touch that state; whoever among them is about to call anything else asks for its release first
+// Exits that call the processor's own routines (cpu/) while the guest's x87 and vector state may still be in
+// the host's registers: sensitive instructions and page faults. This file and those routines are compiled not
+// to touch that state; whoever among them is about to call anything else asks for its release first
 // (cpu::ExtendedStateHolder).
 #include "cpu/debug.h"
 #include "cpu/event.h"

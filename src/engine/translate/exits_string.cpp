@@ -1,6 +1,6 @@
-// String instructions that generated code does not finish by itself: they go page by page, with the guest's
-// x87 and vector state still in the host's registers. What needs more than host memory (a fault, MMIO, a page
-// with translations) is left to the step engine, with RSI, RDI and RCX as after the iterations done.
+// String instructions that generated code does not finish by itself: they go page by page, while the guest's
+// x87 and vector state may still be in the host's registers. What needs more than host memory (a fault, MMIO,
+// a page with translations) is left to the step engine, with RSI, RDI and RCX as after the iterations done.
 #include "cpu/linear.h"
 #include "engine/translate/impl.h"
 #include "engine/translate/string_pieces.h"

@@ -45,8 +45,8 @@ struct Frame {
   uint64_t host_fault_pc;  ///< host address of the instruction that faulted; else 0
   uint64_t host_fault_vector;
   uint32_t deferred_events;  ///< taken from the processor's flags because they cannot be delivered yet
-  /// Not 0: the guest's x87 and vector state is in State::fpu, not in the host's registers. Blocks that use it
-  /// ask (builder_head.cpp).
+  /// Not 0: the guest's x87 and vector state is in State::fpu, not in the host's registers. Blocks that use
+  /// it ask (builder_head.cpp).
   uint32_t extended_away;
   void* engine;  ///< the TranslateEngine, for the exit handler
 

@@ -246,8 +246,8 @@ void TranslateEngine::Impl::enter(uint64_t host_address) {
   in_generated_code_ = false;
 }
 
-/// From here on the host's registers are C++'s. The guest's state goes back when a block needs it: what came in
-/// between may not have been the last that wants them.
+/// From here on the host's registers are C++'s. The guest's state goes back when a block needs it: what came
+/// in between may not have been the last that wants them.
 void TranslateEngine::Impl::save_extended_state() {
   if (frame_.extended_away != 0) return;
   frame_.extended_away = 1;
@@ -255,9 +255,7 @@ void TranslateEngine::Impl::save_extended_state() {
   hide_host_pointers(cpu_.state.fpu);
 }
 
-void TranslateEngine::Impl::release_extended_state() {
-  save_extended_state();
-}
+void TranslateEngine::Impl::release_extended_state() { save_extended_state(); }
 
 void TranslateEngine::Impl::load_extended_state() {
   sanitize_image(cpu_.state.fpu, extended_mask_);

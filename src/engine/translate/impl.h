@@ -69,7 +69,7 @@ class TranslateEngine::Impl final : public memory::CodeObserver, public cpu::Ext
   void recover_flags(uint64_t rip, uint64_t flags);
   void load_registers();
 
-  // exits_light.cpp: with x87 and vector state still in the host's registers
+  // exits_light.cpp: x87 and vector state may still be in the host's registers
   static uint64_t settled_exit_handler(Frame* frame);
   [[nodiscard]] uint64_t execute_settled(const Site& site);
   [[nodiscard]] uint64_t go_on_settled();

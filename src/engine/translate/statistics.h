@@ -24,7 +24,7 @@ struct Statistics {
   uint64_t sensitive = 0;             ///< sensitive instructions executed by a light exit
   uint64_t page_faults = 0;           ///< raised by a light exit
   uint64_t divide_errors = 0;         ///< raised by a light exit
-  uint64_t extended_loads = 0;        ///< x87 and vector state put back into registers
+  uint64_t extended_loads = 0;        ///< exits that put x87 and vector state back into registers
   uint64_t steps = 0;                 ///< instructions stepped, from translated code
   uint64_t steps_untranslatable = 0;  ///< instructions stepped because the mode is not translated
   uint64_t jump_exits = 0;            ///< direct jumps that were not linked
