@@ -133,7 +133,7 @@ std::optional<Console::Left> Console::handle_signals() {
 }
 
 void Console::stop_and_resume() {
-  leave_terminal();
+  restore_terminal();
   raise(SIGSTOP);
   enter_terminal();
 }
@@ -143,11 +143,9 @@ void Console::enter_terminal() {
   if (painter_.set_active) painter_.set_active(terminal_ && terminal_->raw());
 }
 
-void Console::leave_terminal() {
+void Console::restore_terminal() {
   if (painter_.set_active) painter_.set_active(false);
   if (terminal_) terminal_->restore();
 }
-
-void Console::restore_terminal() { leave_terminal(); }
 
 }  // namespace eidolon::backend

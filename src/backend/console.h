@@ -60,7 +60,6 @@ class Console {
   [[nodiscard]] std::optional<Left> handle_signals();
   void stop_and_resume();
   void enter_terminal();
-  void leave_terminal();
 
   SerialTarget target_;
   SignalWatch signals_;

@@ -28,7 +28,9 @@ void LogFile::put(uint8_t byte) {
 }
 
 void LogFile::write_out() {
-  if (file_.valid() && !line_.empty() && ::write(file_.get(), line_.data(), line_.size()) < 0) line_.clear();
+  if (file_.valid() && !line_.empty()) {
+    [[maybe_unused]] const ssize_t written = ::write(file_.get(), line_.data(), line_.size());
+  }
   line_.clear();
 }
 

@@ -107,13 +107,10 @@ std::string TerminalScreen::next_frame() {
   if (size.ws_col != columns_ || size.ws_row != lines_) forget();
   columns_ = size.ws_col;
   lines_ = size.ws_row;
-  if (!notice_.empty()) {
-    std::string text = frame_.update(text_page(notice_), columns_, lines_);
-    return std::exchange(last_, text) == text ? std::string() : text;
-  }
-  if (vga_ == nullptr) return {};
-  vga_->capture(capture_);
-  std::string text = frame_.update(picture_of(capture_), columns_, lines_);
+  const bool has_notice = !notice_.empty();
+  if (!has_notice && vga_ == nullptr) return {};
+  if (!has_notice) vga_->capture(capture_);
+  std::string text = frame_.update(has_notice ? text_page(notice_) : picture_of(capture_), columns_, lines_);
   return std::exchange(last_, text) == text ? std::string() : text;
 }
 

@@ -29,11 +29,6 @@ using device::input::PointerEvent;
 constexpr uint32_t kXrgb8888 = 0x34325258;  // the fourcc "XR24"
 constexpr int kFrameMilliseconds = 33, kIdleMilliseconds = 250;
 
-int32_t absolute(uint32_t pixel, uint32_t size) {
-  const uint32_t last = std::max(size, 2u) - 1;
-  return static_cast<int32_t>(std::min(pixel, last) * uint64_t{PointerEvent::kRange} / last);
-}
-
 uint8_t buttons_of(unsigned mask) {
   return static_cast<uint8_t>(((mask & NVNC_BUTTON_LEFT) != 0 ? device::input::kLeftButton : 0) |
                               ((mask & NVNC_BUTTON_MIDDLE) != 0 ? device::input::kMiddleButton : 0) |
@@ -180,8 +175,8 @@ void Vnc::Server::pointer(uint16_t x, uint16_t y, unsigned mask) {
       ((pressed & NVNC_SCROLL_UP) != 0 ? 1 : 0) - ((pressed & NVNC_SCROLL_DOWN) != 0 ? 1 : 0);
   const Surface& surface = renderer_->surface();
   input_->pointer({.absolute = true,
-                   .x = absolute(x, surface.width),
-                   .y = absolute(y, surface.height),
+                   .x = PointerEvent::from_pixel(x, surface.width),
+                   .y = PointerEvent::from_pixel(y, surface.height),
                    .wheel = wheel,
                    .buttons = buttons_of(mask)});
 }

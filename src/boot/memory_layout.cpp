@@ -60,6 +60,18 @@ uint64_t pci_high_base(const memory::GuestMemory& memory) {
   return align_up(end, kPciHighBytes);
 }
 
+RamSizes ram_sizes(const memory::GuestMemory& memory) {
+  RamSizes sizes;
+  for (const memory::Region& region : memory.regions()) {
+    if (region.kind != memory::RegionKind::kRam) continue;
+    if (region.base < kMmioHoleEnd)
+      sizes.low_end = std::max(sizes.low_end, region.base + region.length);
+    else
+      sizes.high += region.length;
+  }
+  return sizes;
+}
+
 uint64_t high_ram_end(const memory::GuestMemory& memory) {
   const memory::Region* region = memory.find(kHighRamBase);
   return region == nullptr ? kHighRamBase : region->base + region->length;

@@ -75,6 +75,13 @@ struct MapEntry {
 /// Where the window for 64-bit BARs begins: above all RAM, at 16 GiB or a multiple of it.
 [[nodiscard]] uint64_t pci_high_base(const memory::GuestMemory& memory);
 
+/// RAM as the CMOS memory, E820 of firmware and SMBIOS count it.
+struct RamSizes {
+  uint64_t low_end = 0;  ///< where RAM below 4 GiB ends, holes included
+  uint64_t high = 0;     ///< bytes from 4 GiB on
+};
+[[nodiscard]] RamSizes ram_sizes(const memory::GuestMemory& memory);
+
 /// End of the usable RAM that begins at 1 MiB, or 1 MiB if there is none.
 [[nodiscard]] uint64_t high_ram_end(const memory::GuestMemory& memory);
 

@@ -56,12 +56,6 @@ Result<uint8_t> button(const Json& request, const char* name) {
   return fail("\"{}\" takes a button: left, right, middle, side or extra", name);
 }
 
-/// Pixels to the range of absolute positions.
-int32_t absolute(int32_t pixel, uint32_t size) {
-  const auto last = static_cast<int64_t>(std::max(size, 2u) - 1);
-  return static_cast<int32_t>(std::clamp<int64_t>(pixel, 0, last) * PointerEvent::kRange / last);
-}
-
 }  // namespace
 
 Result<Json> press_keys(const Json& request, const Commanded& on) {
@@ -85,11 +79,10 @@ Result<Json> use_mouse(const Json& request, const Commanded& on) {
   if (event.absolute) {
     if (on.machine.vga() == nullptr)
       return fail("this machine has no screen to point at; move the mouse instead");
-    device::display::Capture screen;
-    on.machine.vga()->capture(screen);
-    on.machine.input().set_screen_size(screen.mode.width, screen.mode.height);
-    event.x = absolute(event.x, screen.mode.width);
-    event.y = absolute(event.y, screen.mode.height);
+    const device::display::Mode screen = on.machine.vga()->mode();
+    on.machine.input().set_screen_size(screen.width, screen.height);
+    event.x = PointerEvent::from_pixel(event.x, screen.width);
+    event.y = PointerEvent::from_pixel(event.y, screen.height);
   }
   device::input::Input& input = on.machine.input();
   const auto buttons = static_cast<uint8_t>((input.buttons() | press | click) & ~release);

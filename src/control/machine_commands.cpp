@@ -30,9 +30,8 @@ Answer status(const Json& /*request*/, const Commanded& on) {
                  {"engine", engine_name(on.machine.engine().kind)},
                  {"up_seconds", static_cast<double>(on.machine.up_time()) / 1e9}};
   if (const auto* vga = on.machine.vga()) {
-    device::display::Capture capture;
-    vga->capture(capture);
-    answer["screen"] = {{"width", capture.mode.width}, {"height", capture.mode.height}};
+    const device::display::Mode mode = vga->mode();
+    answer["screen"] = {{"width", mode.width}, {"height", mode.height}};
   }
   return answer;
 }

@@ -39,19 +39,9 @@ Nanoseconds host_utc() {
   return duration_cast<nanoseconds>(system_clock::now().time_since_epoch()).count();
 }
 
-/// As the CMOS memory counts: everything up to the end of RAM below 4 GiB, holes included, and what is above.
 Rtc::MemorySizes memory_sizes(const memory::GuestMemory& memory) {
-  constexpr uint64_t k4GiB = uint64_t{1} << 32;
-  Rtc::MemorySizes sizes;
-  for (const memory::Region& region : memory.regions()) {
-    if (region.kind != memory::RegionKind::kRam) continue;
-    if (region.base < k4GiB) {
-      sizes.below_4g = std::max(sizes.below_4g, region.base + region.length);
-    } else {
-      sizes.above_4g += region.length;
-    }
-  }
-  return sizes;
+  const boot::RamSizes sizes = boot::ram_sizes(memory);
+  return {.below_4g = sizes.low_end, .above_4g = sizes.high};
 }
 
 std::array<interrupt::IrqLine*, Hpet::kPins> hpet_pins(interrupt::IrqRouter& irqs) {
@@ -171,11 +161,11 @@ Result<> Devices::add_vga(const MachineConfig& config, memory::IoBus& ports, mem
   return {};
 }
 
-Result<> Devices::configure_pci(memory::IoBus& ports, const memory::GuestMemory& memory) {
+Result<> Devices::configure_pci(memory::IoBus& ports) {
   const device::pci::Windows windows = {
       .ports = {boot::kPciPortBase, boot::kPciPortEnd},
       .memory32 = {boot::kMmioHoleBase, boot::kPciConfigBase},
-      .memory64 = {boot::pci_high_base(memory), boot::pci_high_base(memory) + boot::kPciHighBytes},
+      .memory64 = {boot::pci_high_base(memory_), boot::pci_high_base(memory_) + boot::kPciHighBytes},
       .config = boot::kPciConfigBase,
       .pm = boot::kPmEventPort};
   EIDOLON_TRY(device::pci::place(pci_, host_bridge_, lpc_, windows));
@@ -204,9 +194,7 @@ void Devices::move_local_apic(memory::IoBus& mmio, uint64_t address) {
 
 void Devices::attach(cpu::Cpu& processor) {
   local_apic_.attach(processor.events, {.hz = uint64_t{processor.model.tsc_khz()} * 1000});
-  const auto forget = [&processor] { processor.mmu.invalidate_all(); };
-  firmware_.set_map_observer(forget);
-  memory_.set_map_observer(forget);
+  memory_.set_map_observer([&processor] { processor.mmu.invalidate_all(); });
 }
 
 }  // namespace eidolon::machine

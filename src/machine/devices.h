@@ -63,7 +63,7 @@ class Devices {
   /// Requests that wait for the host fail, for the machine is to end. From any thread.
   void stop_waiting() { disks_.stop_waiting(); }
   /// Does on the PCI bus what firmware would do. After attach(), for a machine without firmware.
-  Result<> configure_pci(memory::IoBus& ports, const memory::GuestMemory& memory);
+  Result<> configure_pci(memory::IoBus& ports);
   /// For a machine with firmware: puts it where the processor starts. After add().
   Result<> load_firmware(const MachineConfig& config, memory::IoBus& ports, memory::IoBus& mmio);
   /// What the guest can be told of the machine.

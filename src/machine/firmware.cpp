@@ -22,6 +22,16 @@ Result<std::vector<uint8_t>> read_rom(const std::string& path) {
   return rom;
 }
 
+/// Closed, the gate folds the 64 KiB above 1 MiB, which is what real-mode code reaches, onto those at 0.
+void connect(device::A20Gate& a20, memory::GuestMemory& memory) {
+  uint8_t* const low = memory.host(0, 1);
+  uint8_t* const high = memory.host(boot::kHighRamBase, 1);
+  a20.set_observer([&memory, low, high](bool open) {
+    memory::remap(memory, boot::kHighRamBase, open ? high : low, memory::RegionKind::kRam);
+    memory.map_changed();
+  });
+}
+
 }  // namespace
 
 Result<> Firmware::load(const FirmwareConfig& config, memory::GuestMemory& memory,
@@ -32,7 +42,7 @@ Result<> Firmware::load(const FirmwareConfig& config, memory::GuestMemory& memor
   EIDOLON_TRY(memory.add_region(base, rom.size(), memory::RegionKind::kRom));
   if (!memory.load(base, rom.data(), rom.size()))
     return fail("there is no room for firmware '{}' below 4 GiB; name another file", config.rom_path);
-  pam_.emplace(memory, [this] { forget_map(); });
+  pam_.emplace(memory);
   EIDOLON_TRY(pam_->attach(memory.host(base, rom.size()) + rom.size(), rom.size()));
   bridge.connect(*pam_);
   connect(a20, memory);
@@ -41,16 +51,6 @@ Result<> Firmware::load(const FirmwareConfig& config, memory::GuestMemory& memor
     EIDOLON_TRY(ports.attach(device::DebugConsole::kPort, 1, *log_, "firmware log"));
   }
   return add_flash(config, base, mmio);
-}
-
-/// Closed, the gate folds the 64 KiB above 1 MiB, which is what real-mode code reaches, onto those at 0.
-void Firmware::connect(device::A20Gate& a20, memory::GuestMemory& memory) const {
-  uint8_t* const low = memory.host(0, 1);
-  uint8_t* const high = memory.host(boot::kHighRamBase, 1);
-  a20.set_observer([this, &memory, low, high](bool open) {
-    memory::remap(memory, boot::kHighRamBase, open ? high : low, memory::RegionKind::kRam);
-    forget_map();
-  });
 }
 
 /// Directly below the ROM, as if both were one chip: that is how the images of OVMF are cut.

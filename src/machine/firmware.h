@@ -6,10 +6,10 @@
 
 #include "base/result.h"
 #include "device/chipset/a20_gate.h"
-#include "device/storage/cfi_flash.h"
 #include "device/chipset/debug_console.h"
 #include "device/pci/host_bridge.h"
 #include "device/pci/pam.h"
+#include "device/storage/cfi_flash.h"
 #include "machine/firmware_config.h"
 #include "memory/guest_memory.h"
 #include "memory/io_bus.h"
@@ -21,17 +21,10 @@ class Firmware {
   /// Reads the image and puts it where the processor starts. RAM is there (boot::add_ram_for_firmware).
   Result<> load(const FirmwareConfig& config, memory::GuestMemory& memory, device::pci::HostBridge& bridge,
                 device::A20Gate& a20, memory::IoBus& ports, memory::IoBus& mmio);
-  /// `changed` is called when other memory is shown somewhere, on the processor's thread.
-  void set_map_observer(std::function<void()> changed) { map_changed_ = std::move(changed); }
 
  private:
-  void forget_map() const {
-    if (map_changed_) map_changed_();
-  }
-  void connect(device::A20Gate& a20, memory::GuestMemory& memory) const;
   Result<> add_flash(const FirmwareConfig& config, uint64_t rom_base, memory::IoBus& mmio);
 
-  std::function<void()> map_changed_;
   std::optional<device::pci::Pam> pam_;
   std::shared_ptr<device::storage::Medium> variables_;
   std::unique_ptr<device::CfiFlash> flash_;

@@ -16,23 +16,6 @@ using device::FwCfg;
 
 constexpr uint64_t kGiB = uint64_t{1} << 30;
 
-struct RamSizes {
-  uint64_t low_end = 0;  ///< where RAM below 4 GiB ends
-  uint64_t high = 0;     ///< bytes from 4 GiB on
-};
-
-RamSizes ram_sizes(const memory::GuestMemory& memory) {
-  RamSizes sizes;
-  for (const memory::Region& region : memory.regions()) {
-    if (region.kind != memory::RegionKind::kRam) continue;
-    if (region.base < boot::kMmioHoleEnd)
-      sizes.low_end = std::max(sizes.low_end, region.base + region.length);
-    else
-      sizes.high += region.length;
-  }
-  return sizes;
-}
-
 /// Where firmware put 64-bit BARs above 4 GiB, in whole GiB.
 std::pair<uint64_t, uint64_t> high_bars(const device::pci::Root& root) {
   uint64_t begin = ~uint64_t{0}, end = 0;
@@ -57,7 +40,7 @@ Result<> add(FwCfg& fw_cfg, const std::string& name, FwCfg::Bytes bytes) {
 }
 
 FwCfg::Bytes e820(const memory::GuestMemory& memory) {
-  const RamSizes sizes = ram_sizes(memory);
+  const boot::RamSizes sizes = boot::ram_sizes(memory);
   FwCfg::Bytes bytes;
   const auto range = [&bytes](uint64_t base, uint64_t length) {
     boot::append(bytes, base);
@@ -95,7 +78,7 @@ boot::AcpiConfig acpi_config(const memory::GuestMemory& memory, const PciParts& 
   if (const uint16_t pm = pci.lpc.pm_base(); pm != 0) config.pm_base = pm;
   config.pci.config_base = pci.bridge.window_base();
   if (config.pci.config_base >= boot::kIoApicBase) config.pci.config_base = 0;
-  config.pci.low_base = std::max(align_up(ram_sizes(memory).low_end, 1 << 20), uint64_t{0x80000000});
+  config.pci.low_base = std::max(align_up(boot::ram_sizes(memory).low_end, 1 << 20), uint64_t{0x80000000});
   config.pci.high_base = boot::pci_high_base(memory);
   const auto [begin, end] = high_bars(pci.root);
   if (begin < end) {
@@ -106,7 +89,7 @@ boot::AcpiConfig acpi_config(const memory::GuestMemory& memory, const PciParts& 
 }
 
 boot::SmbiosConfig smbios_config(const memory::GuestMemory& memory, const FirmwareConfig& config) {
-  const RamSizes sizes = ram_sizes(memory);
+  const boot::RamSizes sizes = boot::ram_sizes(memory);
   return {.processors = 1,
           .low_bytes = sizes.low_end,
           .high_bytes = sizes.high,
@@ -115,7 +98,7 @@ boot::SmbiosConfig smbios_config(const memory::GuestMemory& memory, const Firmwa
 }
 
 Result<> add_common_items(FwCfg& fw_cfg, const MachineConfig& config, const memory::GuestMemory& memory) {
-  const RamSizes sizes = ram_sizes(memory);
+  const boot::RamSizes sizes = boot::ram_sizes(memory);
   fw_cfg.set_number<uint64_t>(FwCfg::kRamSize, sizes.low_end + sizes.high);
   fw_cfg.set_number<uint16_t>(FwCfg::kProcessors, 1);
   fw_cfg.set_number<uint16_t>(FwCfg::kMostProcessors, 1);

@@ -87,7 +87,7 @@ Result<> Machine::assemble(const MachineConfig& config) {
 
 /// What firmware and a boot loader would do.
 Result<> Machine::load_kernel(const MachineConfig& config) {
-  EIDOLON_TRY(devices_.configure_pci(ports_, *memory_));
+  EIDOLON_TRY(devices_.configure_pci(ports_));
   const uint64_t rsdp = EIDOLON_TRY(boot::write_acpi(*memory_, acpi_config(*memory_, devices_.pci())));
   EIDOLON_TRY(boot::write_smbios(*memory_, smbios_config(*memory_, config.firmware)));
   const boot::BootRequest request = {.kernel_path = config.kernel_path,

@@ -53,9 +53,9 @@ Result<> GuestMemory::add_region(GuestPhysical base, uint64_t length, RegionKind
     return fail("guest memory region at {:#x} is not page-aligned", base);
   if (length > capacity_ - used_)
     return fail("guest memory region at {:#x} exceeds the machine's memory", base);
-  if (overlaps(base, length, nullptr))
-    return fail("guest memory region at {:#x} overlaps another", base);
-  regions_.insert(std::ranges::upper_bound(regions_, base, {}, &Region::base), Region{base, length, ram_ + used_, kind});
+  if (overlaps(base, length, nullptr)) return fail("guest memory region at {:#x} overlaps another", base);
+  regions_.insert(std::ranges::upper_bound(regions_, base, {}, &Region::base),
+                  Region{base, length, ram_ + used_, kind});
   used_ += length;
   return {};
 }
@@ -84,7 +84,7 @@ void GuestMemory::move_window(const Region& window, GuestPhysical base) {
   if (window.base != kNowhere) before_write(window.base, window.length);
   // SAFETY: the windows are objects of ours that are shown as const but are not.
   std::atomic_ref(const_cast<Region&>(window).base).store(base);
-  if (map_changed_) map_changed_();
+  map_changed();
 }
 
 bool GuestMemory::overlaps(GuestPhysical base, uint64_t length, const Region* but) const {

@@ -60,8 +60,13 @@ class GuestMemory {
   void hide_window(const Region& window);
   /// For an engine that has to see each access to a device.
   void forbid_windows() { windows_forbidden_ = true; }
-  /// Called on the processor's thread after a window has moved: host addresses have to be forgotten.
-  void set_map_observer(std::function<void()> changed) { map_changed_ = std::move(changed); }
+  /// Called on the processor's thread when other memory is shown somewhere: host addresses have to be
+  /// forgotten.
+  void set_map_observer(std::function<void()> changed) { map_observer_ = std::move(changed); }
+  /// For whoever has shown other memory somewhere (memory/remap.h), on the processor's thread.
+  void map_changed() const {
+    if (map_observer_) map_observer_();
+  }
 
   [[nodiscard]] std::span<const Region> regions() const { return regions_; }
   [[nodiscard]] uint64_t ram_bytes() const;
@@ -107,7 +112,7 @@ class GuestMemory {
   std::vector<Region> regions_;                   ///< sorted by base
   std::vector<std::unique_ptr<Region>> windows_;  ///< only their bases change while the machine runs
   bool windows_forbidden_ = false;
-  std::function<void()> map_changed_;
+  std::function<void()> map_observer_;
   std::unique_ptr<std::atomic<uint8_t>[]> page_flags_;  ///< by offset in the mapping
   CodeObserver* observer_ = nullptr;
 

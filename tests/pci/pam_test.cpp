@@ -18,6 +18,7 @@ class PamTest : public testing::Test {
     EXPECT_TRUE(pam.attach(rom + kRom, kRom));
     bridge.connect(pam);
     root.add(0, 0, bridge);
+    memory->set_map_observer([this] { ++changes; });
   }
   void set(unsigned index, uint8_t value) { root.config_write(0, 0, kPam0 + index, 1, value); }
   std::optional<uint8_t> at(uint64_t address) {
@@ -32,7 +33,7 @@ class PamTest : public testing::Test {
   interrupt::IrqRouter irqs{nullptr, &io_apic};
   Root root{*memory, apics, irqs};
   unsigned changes = 0;
-  Pam pam{*memory, [this] { ++changes; }};
+  Pam pam{*memory};
   HostBridge bridge{root};
 };
 

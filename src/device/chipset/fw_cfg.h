@@ -18,6 +18,7 @@
 
 #include "device/device.h"
 #include "memory/guest_memory.h"
+#include "memory/io_window.h"
 
 namespace eidolon::device {
 
@@ -82,16 +83,8 @@ class FwCfg final : public Device, public memory::IoHandler {
     Bytes bytes;
     std::function<Bytes()> make;
   };
-  class DmaWindow final : public memory::IoHandler {
-   public:
-    explicit DmaWindow(FwCfg& owner) : owner_(owner) {}
-    [[nodiscard]] uint64_t io_read(uint64_t offset, unsigned size) override;
-    void io_write(uint64_t offset, unsigned size, uint64_t value) override;
-
-   private:
-    FwCfg& owner_;
-  };
-
+  [[nodiscard]] uint64_t dma_read(uint64_t offset, unsigned size);
+  void dma_write(uint64_t offset, unsigned size, uint64_t value);
   void select(uint16_t key);
   [[nodiscard]] Bytes directory() const;
   [[nodiscard]] uint8_t next();
@@ -107,7 +100,7 @@ class FwCfg final : public Device, public memory::IoHandler {
   uint32_t at_ = 0;  ///< the next byte of the selected item
   Bytes selected_;
   uint32_t request_high_ = 0;  ///< of the address of the next request
-  DmaWindow dma_window_{*this};
+  memory::IoWindow<FwCfg, &FwCfg::dma_read, &FwCfg::dma_write> dma_window_{*this};
 };
 
 }  // namespace eidolon::device

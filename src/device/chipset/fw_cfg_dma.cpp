@@ -23,20 +23,20 @@ constexpr uint64_t kDmaSignature = 0x51454d5520434647;  ///< "QEMU CFG"
 }  // namespace
 
 /// The register reads as a signature: DMA is there.
-uint64_t FwCfg::DmaWindow::io_read(uint64_t offset, unsigned size) {
+uint64_t FwCfg::dma_read(uint64_t offset, unsigned size) {
   uint64_t value = 0;
   for (unsigned i = 0; i < size && offset + i < kDmaPorts; ++i)
     value |= (kDmaSignature >> (56 - 8 * (offset + i)) & 0xff) << (8 * i);
   return value;
 }
 
-void FwCfg::DmaWindow::io_write(uint64_t offset, unsigned size, uint64_t value) {
-  std::lock_guard lock(owner_.mutex_);
-  if (size == 4 && offset == 0) owner_.request_high_ = std::byteswap(static_cast<uint32_t>(value));
+void FwCfg::dma_write(uint64_t offset, unsigned size, uint64_t value) {
+  std::lock_guard lock(mutex_);
+  if (size == 4 && offset == 0) request_high_ = std::byteswap(static_cast<uint32_t>(value));
   if (size != 4 || offset != 4) return;
-  const uint64_t address = uint64_t{owner_.request_high_} << 32 | std::byteswap(static_cast<uint32_t>(value));
-  owner_.request_high_ = 0;
-  owner_.run_request(address);
+  const uint64_t address = uint64_t{request_high_} << 32 | std::byteswap(static_cast<uint32_t>(value));
+  request_high_ = 0;
+  run_request(address);
 }
 
 void FwCfg::run_request(uint64_t address) {

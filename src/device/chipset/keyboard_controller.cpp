@@ -229,20 +229,20 @@ bool KeyboardController::pointer_ready() const {
   return mouse_.reporting() && (memory_[0] & kByteAuxOff) == 0;
 }
 
-uint64_t KeyboardController::StatusWindow::io_read(uint64_t /*offset*/, unsigned /*size*/) {
-  std::lock_guard lock(owner_.mutex_);
-  return owner_.status_;
+uint64_t KeyboardController::status_read(uint64_t /*offset*/, unsigned /*size*/) {
+  std::lock_guard lock(mutex_);
+  return status_;
 }
 
-void KeyboardController::StatusWindow::io_write(uint64_t /*offset*/, unsigned /*size*/, uint64_t value) {
+void KeyboardController::status_write(uint64_t /*offset*/, unsigned /*size*/, uint64_t value) {
   bool reset_asked = false;
   {
-    std::lock_guard lock(owner_.mutex_);
-    reset_asked = owner_.command(static_cast<uint8_t>(value));
-    owner_.fill();
-    owner_.update_irq();
+    std::lock_guard lock(mutex_);
+    reset_asked = command(static_cast<uint8_t>(value));
+    fill();
+    update_irq();
   }
-  if (reset_asked) owner_.machine_.reset();
+  if (reset_asked) machine_.reset();
 }
 
 void KeyboardController::save(StateWriter& to) const {

@@ -10,6 +10,7 @@
 #include "device/device.h"
 #include "device/input/events.h"
 #include "device/machine_control.h"
+#include "memory/io_window.h"
 
 namespace eidolon::device {
 
@@ -42,16 +43,8 @@ class KeyboardController final : public Device,
   void load(StateReader& from) override;
 
  private:
-  class StatusWindow final : public memory::IoHandler {
-   public:
-    explicit StatusWindow(KeyboardController& owner) : owner_(owner) {}
-    [[nodiscard]] uint64_t io_read(uint64_t offset, unsigned size) override;
-    void io_write(uint64_t offset, unsigned size, uint64_t value) override;
-
-   private:
-    KeyboardController& owner_;
-  };
-
+  [[nodiscard]] uint64_t status_read(uint64_t offset, unsigned size);
+  void status_write(uint64_t offset, unsigned size, uint64_t value);
   void power_on();
   /// The controller's own answer; it takes the place of a byte that was not read.
   void put(uint8_t byte, uint8_t status = 0);
@@ -73,7 +66,8 @@ class KeyboardController final : public Device,
   std::array<uint8_t, 32> memory_{};  ///< the first byte is the command byte
   uint8_t output_port_ = 0;           ///< less the bit of the A20 gate
   uint8_t awaiting_ = 0;              ///< the command whose data byte comes next, or 0
-  StatusWindow status_window_{*this};
+  memory::IoWindow<KeyboardController, &KeyboardController::status_read, &KeyboardController::status_write>
+      status_window_{*this};
 };
 
 }  // namespace eidolon::device

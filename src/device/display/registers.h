@@ -12,8 +12,8 @@ namespace eidolon::device::display {
 
 namespace sequencer {
 inline constexpr unsigned kReset = 0, kClocking = 1, kMapMask = 2, kFontSelect = 3, kMemoryMode = 4;
-inline constexpr uint8_t k8Dots = 0x01, kHalfClock = 0x08, kScreenOff = 0x20;         // kClocking
-inline constexpr uint8_t kExtendedMemory = 0x02, kSequential = 0x04, kChain4 = 0x08;  // kMemoryMode
+inline constexpr uint8_t k8Dots = 0x01, kHalfClock = 0x08, kScreenOff = 0x20;  // kClocking
+inline constexpr uint8_t kSequential = 0x04, kChain4 = 0x08;                   // kMemoryMode
 }  // namespace sequencer
 
 namespace crtc {

@@ -60,6 +60,11 @@ void Vga::enter_text_mode() {
   changed(0, kLegacyBytes);
 }
 
+Mode Vga::mode() const {
+  std::lock_guard lock(mutex_);
+  return mode_of(registers_, kMemoryBytes);
+}
+
 void Vga::capture(Capture& into) const {
   std::lock_guard lock(mutex_);
   into.registers = registers_;

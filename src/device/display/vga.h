@@ -50,11 +50,12 @@ class Vga final : public pci::Function {
   /// For kWindowBase.
   [[nodiscard]] memory::IoHandler& window() { return legacy_window_; }
 
-  /// What a video BIOS does: 80x25 text, a font and the palette. For a machine without one.
+  /// What a video BIOS does: 80x25 text, a font and the palette. A machine may have none.
   void enter_text_mode();
 
   // For a Renderer, from any thread.
   void capture(Capture& into) const;
+  [[nodiscard]] Mode mode() const;
   /// All of the display memory. The guest may be writing it.
   [[nodiscard]] std::span<const uint8_t> memory() const { return {frame_.host, kMemoryBytes}; }
 

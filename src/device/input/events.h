@@ -2,6 +2,7 @@
 // to the devices that the guest sees.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 namespace eidolon::device::input {
@@ -24,6 +25,11 @@ inline constexpr uint8_t kExtraButton = 1u << 4;
 struct PointerEvent {
   static constexpr int32_t kRange =
       0x7fff;  ///< absolute positions are from 0 to this, whatever the screen's size
+  /// A pixel of a screen that is `size` wide or high, as an absolute position. Outside it, the nearest one.
+  static constexpr int32_t from_pixel(int64_t pixel, uint32_t size) {
+    const int64_t last = std::max(size, 2u) - 1;
+    return static_cast<int32_t>(std::clamp<int64_t>(pixel, 0, last) * kRange / last);
+  }
 
   bool absolute = false;
   int32_t x = 0;      ///< to the right; relative: counts, on an ordinary screen pixels

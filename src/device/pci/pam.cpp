@@ -51,7 +51,7 @@ void Pam::apply(const std::array<uint8_t, kRegisters>& registers) {
     show(segment, access);
     any = true;
   }
-  if (any && changed_) changed_();
+  if (any) memory_.map_changed();
 }
 
 void Pam::show(unsigned segment, uint8_t access) {

@@ -8,7 +8,6 @@
 
 #include <array>
 #include <cstdint>
-#include <functional>
 
 #include "base/result.h"
 #include "memory/guest_memory.h"
@@ -21,9 +20,7 @@ class Pam {
   static constexpr uint64_t kBase = 0xc0000, kEnd = 0x100000;
   static constexpr uint64_t kMostRom = 0x20000;  ///< bytes of the ROM that are shown here, from its end
 
-  /// `changed` is called after each change: whatever holds host addresses is to forget them.
-  Pam(memory::GuestMemory& memory, std::function<void()> changed)
-      : memory_(memory), changed_(std::move(changed)) {}
+  explicit Pam(memory::GuestMemory& memory) : memory_(memory) {}
   /// Adds the range to the memory. `rom_end` is behind the ROM's last byte, `rom_length` at least 64 KiB.
   Result<> attach(uint8_t* rom_end, uint64_t rom_length);
   /// What the seven registers say, on the processor's thread. Nothing before attach().
@@ -36,7 +33,6 @@ class Pam {
   void show(unsigned segment, uint8_t access);
 
   memory::GuestMemory& memory_;
-  const std::function<void()> changed_;
   uint8_t* rom_end_ = nullptr;
   uint64_t rom_length_ = 0;
   std::array<uint8_t*, kSegments> ram_{};
