@@ -10,7 +10,7 @@ set -euo pipefail
 build_packages=(g++ cmake ninja-build ccache git
   libzydis-dev libxbyak-dev libfmt-dev libcli11-dev nlohmann-json3-dev libslirp-dev libnbd-dev libgtest-dev
   libpng-dev libneatvnc-dev libaml-dev libpixman-1-dev
-  pkg-config libbz2-dev liblz4-dev liblzma-dev libzstd-dev zlib1g-dev)
+  pkg-config libbz2-dev liblz4-dev liblzma-dev libxxhash-dev libzstd-dev zlib1g-dev)
 guest_packages=(cpio gzip xz-utils)
 bench_packages=(qemu-system-x86 python3 libbenchmark-dev)
 test_packages=(qemu-utils nbdkit seabios ovmf)

@@ -1,0 +1,43 @@
+// Writes a snapshot's file. It has another name until it is complete and on the disk: whatever fails, nothing
+// half-written is left behind, and what was under the name before is still there.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+#include "base/result.h"
+#include "snapshot/table.h"
+
+namespace eidolon::snapshot {
+
+class FileWriter {
+ public:
+  static Result<FileWriter> create(const std::string& path);
+  FileWriter(FileWriter&&) = default;
+  FileWriter& operator=(FileWriter&&) = delete;
+  ~FileWriter();
+
+  Result<> add(std::string name, Bytes bytes);
+
+  // For bytes that are no section but what one leads to.
+  /// Keeps `length` bytes free, at a multiple of `alignment`; where they are. What is not written is a hole.
+  [[nodiscard]] uint64_t reserve(uint64_t length, uint64_t alignment);
+  Result<> write(uint64_t offset, Bytes bytes);
+
+  /// Everything is on the disk, under the file's name, when this returns. The last call.
+  Result<> finish();
+
+ private:
+  FileWriter(std::string path, std::string unfinished, FileDescriptor file)
+      : path_(std::move(path)), unfinished_(std::move(unfinished)), file_(std::move(file)) {}
+  [[nodiscard]] std::unexpected<Error> failure(int error) const;
+
+  std::string path_;
+  std::string unfinished_;  ///< the file's name for now; empty: there is none
+  FileDescriptor file_;
+  uint64_t end_ = kPreambleBytes;
+  std::vector<Section> sections_;
+};
+
+}  // namespace eidolon::snapshot
