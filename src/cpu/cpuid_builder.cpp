@@ -50,12 +50,12 @@ namespace id = x86::cpuid;
 
 constexpr uint32_t kHighestBasic = id::kTopologyV2;
 constexpr uint32_t kLowestHighestBasic = id::kProcessorFrequency;
-constexpr uint32_t kHighestExtended = id::kAddressSizes;
 constexpr unsigned kLinearAddressBits = 48;
 /// Bits of leaf 1 EDX that AMD repeats in leaf 0x80000001 EDX.
 constexpr uint32_t kAmdRepeated = 0x0183f3ff;
-/// Brand index 0, 64-byte lines for CLFLUSH, one logical processor.
-constexpr uint32_t kVersionEbx = 8u << 8 | 1u << 16;
+/// Brand index 0, 64-byte lines for CLFLUSH.
+constexpr uint32_t kVersionEbx = 8u << 8;
+constexpr uint32_t kMostCaches = 8;
 
 constexpr CpuidResult kIntel = {.ebx = 0x756e6547, .ecx = 0x6c65746e, .edx = 0x49656e69};
 constexpr CpuidResult kOurselves = {
@@ -179,10 +179,15 @@ void CpuidBuilder::add_timing() {
 
 void CpuidBuilder::add_extended(const FeatureWords& features) {
   const CpuidResult& vendor = model_.leaves_.front().result;
-  CpuidResult highest{.eax = kHighestExtended};
+  CpuidResult highest{.eax = id::kAddressSizes};
   uint32_t edx = features.extended1_edx;
   if (model_.amd_) {
-    highest = {.eax = kHighestExtended, .ebx = vendor.ebx, .ecx = vendor.ecx, .edx = vendor.edx};
+    const bool topology = (features.extended1_ecx & id::kTopologyExtensions) != 0;
+    if (topology) add(id::kAmdTopology, {});
+    highest = {.eax = topology ? id::kAmdTopology : id::kAddressSizes,
+               .ebx = vendor.ebx,
+               .ecx = vendor.ecx,
+               .edx = vendor.edx};
     edx |= features.leaf1_edx & kAmdRepeated;
   }
   add(id::kExtended, highest);
@@ -202,19 +207,32 @@ void CpuidBuilder::add_brand(std::string_view text) {
   }
 }
 
-void CpuidBuilder::copy_host_caches() {
-  add(2, model_.amd_ ? CpuidResult{} : host_cpuid(2));
-  constexpr uint32_t kTypeMask = 0x1f;
-  constexpr uint32_t kMostCaches = 8;
-  for (uint32_t i = 0; !model_.amd_ && i < kMostCaches; ++i) {
-    CpuidResult cache = host_cpuid(id::kCaches, i);
-    if ((cache.eax & kTypeMask) == 0) break;
-    // Shared by one processor, in a package of one core.
-    cache.eax &= 0x3fff;
-    add(id::kCaches, i, cache);
+void CpuidBuilder::copy_host_caches(const FeatureWords& features) {
+  const bool extensions = (features.extended1_ecx & id::kTopologyExtensions) != 0;
+  const uint32_t leaf = model_.amd_ ? id::kAmdCaches : id::kCaches;
+  for (uint32_t i = 0; (!model_.amd_ || extensions) && i < kMostCaches; ++i) {
+    const CpuidResult cache = host_cpuid(leaf, i);
+    if ((cache.eax & id::kCacheTypeMask) == 0) break;
+    add(leaf, i, cache);
   }
+  add(2, model_.amd_ ? CpuidResult{} : host_cpuid(2));
   add(0x80000005, host_cpuid(0x80000005));
   add(0x80000006, host_cpuid(0x80000006));
+}
+
+/// Those of a processor of the time: what they share says which processors belong together.
+void CpuidBuilder::add_plain_caches() {
+  enum : uint32_t { kData = 1, kCode = 2, kUnified = 3 };
+  struct Cache {
+    uint32_t type, level, ways, sets;  // of 64-byte lines
+  };
+  constexpr std::array<Cache, 4> kPlain = {
+      {{kData, 1, 8, 64}, {kCode, 1, 8, 64}, {kUnified, 2, 8, 512}, {kUnified, 3, 16, 8192}}};
+  for (uint32_t i = 0; i < kPlain.size(); ++i) {
+    const auto [type, level, ways, sets] = kPlain[i];
+    add(id::kCaches, i, {.eax = type | level << 5 | 1u << 8, .ebx = 63 | (ways - 1) << 22, .ecx = sets - 1});
+  }
+  add(2, {.eax = 0xff01});  // see leaf 4
 }
 
 CpuidModel CpuidBuilder::finish(const FeatureWords& features) {
@@ -222,6 +240,7 @@ CpuidModel CpuidBuilder::finish(const FeatureWords& features) {
   model_.supported_cr4_ = cr4_of(features);
   model_.supported_efer_ = efer_of(features);
   model_.features_ = feature_set(features);
+  model_.set_topology({});
   std::ranges::sort(model_.leaves_, {},
                     [](const CpuidLeaf& row) { return std::pair(row.leaf, row.subleaf); });
   return std::move(model_);
@@ -239,7 +258,7 @@ CpuidModel CpuidBuilder::host() {
 
   CpuidBuilder builder;
   builder.add_basic(vendor, host_cpuid(id::kVersion).eax, features);
-  builder.copy_host_caches();
+  builder.copy_host_caches(features);
   builder.add_xsave(features);
   builder.add_timing();
   builder.add_extended(features);
@@ -260,6 +279,7 @@ Result<CpuidModel> CpuidBuilder::microarchitecture_level(unsigned level) {
 
   CpuidBuilder builder;
   builder.add_basic(vendor, version, features);
+  builder.add_plain_caches();
   builder.add_xsave(features);
   builder.add_timing();
   builder.add_extended(features);

@@ -38,7 +38,8 @@ class CpuidBuilder {
   void add_timing();
   void add_extended(const FeatureWords& features);
   void add_brand(std::string_view text);
-  void copy_host_caches();
+  void copy_host_caches(const FeatureWords& features);
+  void add_plain_caches();
   /// Derives from the features what control registers may hold; sorts the leaves.
   CpuidModel finish(const FeatureWords& features);
 

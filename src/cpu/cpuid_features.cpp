@@ -84,7 +84,7 @@ FeatureWords passed_features() {
       .leaf7_edx = kFsrm | kAvx512Vp2Intersect | kSerialize | kAvx512Fp16,
       .leaf7_1_eax = kAvxVnni | kAvx512Bf16 | kFastShortRepMask,
       .leafd_1_eax = kXsaveOpt | kXsaveC | kXgetbv1,
-      .extended1_ecx = kLahf | kLzcnt | kSse4a | kPrefetchw,
+      .extended1_ecx = kLahf | kLzcnt | kSse4a | kPrefetchw | kTopologyExtensions,
       .extended1_edx = kMmxExt,
       .extended8_ebx = kClzero | kWbnoinvd,
   };

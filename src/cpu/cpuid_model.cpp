@@ -13,13 +13,6 @@ namespace {
 constexpr uint32_t kLegacyAndHeader = 576;
 constexpr unsigned kComponents = 8;
 
-/// Topology leaves of one processor: a level of threads and a level of cores, each with one member.
-[[nodiscard]] CpuidResult topology(uint32_t subleaf, uint32_t apic_id) {
-  const uint32_t level = subleaf & 0xff;
-  if (level > 1) return {.ecx = level, .edx = apic_id};
-  return {.ebx = 1, .ecx = (level + 1) << 8 | level, .edx = apic_id};
-}
-
 }  // namespace
 
 const CpuidLeaf* CpuidModel::find(uint32_t leaf, uint32_t subleaf) const {
@@ -58,7 +51,7 @@ uint32_t CpuidModel::compacted_size(uint64_t xcr0) const {
 }
 
 CpuidResult CpuidModel::query(uint32_t leaf, uint32_t subleaf, uint64_t cr4, uint64_t xcr0,
-                              uint32_t apic_id) const {
+                              unsigned processor) const {
   namespace id = x86::cpuid;
   if (leaves_.empty()) return {};
   // Intel's processors answer for the highest basic leaf when asked beyond it; AMD's with zeros.
@@ -68,13 +61,14 @@ CpuidResult CpuidModel::query(uint32_t leaf, uint32_t subleaf, uint64_t cr4, uin
   if (beyond && !amd_) leaf = highest;
 
   if (leaf == id::kTopology || leaf == id::kTopologyV2) {
-    return find(leaf, 0) != nullptr ? topology(subleaf, apic_id) : CpuidResult{};
+    return find(leaf, 0) != nullptr ? topology_level(subleaf, processor) : CpuidResult{};
   }
   const CpuidLeaf* row = find(leaf, subleaf);
   if (row == nullptr) return {};
   CpuidResult result = row->result;
+  if (leaf == id::kAmdTopology) return amd_identity(processor);
   if (leaf == id::kVersion) {
-    result.ebx |= apic_id << 24;
+    result.ebx |= topology_.apic_id(processor) << 24;
     if ((cr4 & x86::kCr4OsXsave) != 0) result.ecx |= id::kOsXsave;
   } else if (leaf == id::kXsave && subleaf == 0) {
     result.ebx = standard_size(xcr0);

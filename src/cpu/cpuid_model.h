@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "x86/topology.h"
 
 namespace eidolon::cpu {
 
@@ -40,9 +41,14 @@ class CpuidModel {
   /// and what mirrors control registers (OSXSAVE, XSAVE sizes) are filled in by `query`.
   static Result<CpuidModel> create(std::string_view name);
 
-  /// `cr4` and `xcr0` are the asking processor's; `apic_id` its number.
+  /// `cr4` and `xcr0` are the asking processor's; `processor` is its number, from which the topology makes
+  /// its APIC ID.
   [[nodiscard]] CpuidResult query(uint32_t leaf, uint32_t subleaf, uint64_t cr4, uint64_t xcr0,
-                                  uint32_t apic_id) const;
+                                  unsigned processor) const;
+
+  /// Before the machine runs; until then there is one processor. `topology` is valid().
+  void set_topology(const x86::Topology& topology);
+  [[nodiscard]] const x86::Topology& topology() const { return topology_; }
 
   /// Takes away RDRAND and RDSEED, for who needs every run of the guest to be the same.
   void hide_random_numbers();
@@ -82,10 +88,13 @@ class CpuidModel {
  private:
   friend class CpuidBuilder;
   [[nodiscard]] const CpuidLeaf* find(uint32_t leaf, uint32_t subleaf) const;
+  [[nodiscard]] CpuidResult topology_level(uint32_t subleaf, unsigned processor) const;
+  [[nodiscard]] CpuidResult amd_identity(unsigned processor) const;
   [[nodiscard]] uint32_t standard_size(uint64_t xcr0) const;
   [[nodiscard]] uint32_t compacted_size(uint64_t xcr0) const;
 
   std::vector<CpuidLeaf> leaves_;
+  x86::Topology topology_;
   uint64_t supported_xcr0_ = 1;
   uint64_t supported_cr4_ = 0;
   uint64_t supported_efer_ = 0;

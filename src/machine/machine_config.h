@@ -12,6 +12,7 @@
 #include "boot/loader.h"
 #include "engine/translate/observer.h"
 #include "machine/firmware_config.h"
+#include "x86/topology.h"
 
 namespace eidolon::machine {
 
@@ -53,6 +54,7 @@ struct MachineConfig {
   boot::KernelUnpack kernel_unpack = boot::KernelUnpack::kHost;
   uint64_t memory_bytes = uint64_t{512} << 20;
   std::string cpu_model = "host";
+  x86::Topology topology;  ///< valid()
   EngineChoice engine = EngineChoice::kAuto;
   std::vector<DiskConfig> disks;
   NetworkConfig network;

@@ -22,6 +22,8 @@ inline constexpr uint32_t kExtendedVersion = 0x80000001;
 inline constexpr uint32_t kBrand = 0x80000002;  ///< three leaves
 inline constexpr uint32_t kPowerManagement = 0x80000007;
 inline constexpr uint32_t kAddressSizes = 0x80000008;
+inline constexpr uint32_t kAmdCaches = 0x8000001d;
+inline constexpr uint32_t kAmdTopology = 0x8000001e;
 
 // Leaf 1, ECX.
 inline constexpr uint32_t kSse3 = 1u << 0;
@@ -69,6 +71,11 @@ inline constexpr uint32_t kFxsr = 1u << 24;
 inline constexpr uint32_t kSse = 1u << 25;
 inline constexpr uint32_t kSse2 = 1u << 26;
 inline constexpr uint32_t kSelfSnoop = 1u << 27;
+inline constexpr uint32_t kHtt = 1u << 28;  ///< EBX says how many processors the package has
+
+// Leaves 4 and 0x8000001d, EAX: type, level and properties, without who shares it.
+inline constexpr uint32_t kCacheTypeMask = 0x1f;
+inline constexpr uint32_t kCacheKindMask = 0x3fff;
 
 // Leaf 7, subleaf 0, EBX.
 inline constexpr uint32_t kFsGsBase = 1u << 0;
@@ -128,9 +135,11 @@ inline constexpr uint32_t kXgetbv1 = 1u << 2;
 
 // Leaf 0x80000001, ECX.
 inline constexpr uint32_t kLahf = 1u << 0;
+inline constexpr uint32_t kCmpLegacy = 1u << 1;
 inline constexpr uint32_t kLzcnt = 1u << 5;
 inline constexpr uint32_t kSse4a = 1u << 6;
 inline constexpr uint32_t kPrefetchw = 1u << 8;
+inline constexpr uint32_t kTopologyExtensions = 1u << 22;  ///< leaves 0x8000001d and 0x8000001e
 
 // Leaf 0x80000001, EDX.
 inline constexpr uint32_t kSyscall = 1u << 11;

@@ -79,6 +79,7 @@ TEST(CpuidModel, DescribesOneProcessor) {
   EXPECT_EQ(ask(host_model(), id::kTopology, 2).ecx, 2u);
   EXPECT_EQ(ask(host_model(), id::kTopology, 2).ebx, 0u);
   EXPECT_EQ(ask(host_model(), id::kCaches, 0).eax >> 14, 0u);
+  EXPECT_EQ(ask(host_model(), id::kVersion).edx & id::kHtt, 0u);
 }
 
 TEST(CpuidModel, MirrorsControlRegisters) {
