@@ -85,6 +85,7 @@ AcpiBlob make_acpi(const AcpiConfig& config) {
   for (const auto& [at, size] : {AcpiBlob::Pointer{36, 4}, {40, 4}, {140, 8}})  // FACS, DSDT, DSDT
     writer.blob.pointers.push_back({fadt + at, size});
   std::vector<uint32_t> tables = {fadt, writer.add(make_madt(config)), writer.add(make_hpet(config))};
+  if (config.ram.low_end != 0) tables.push_back(writer.add(make_srat(config)));
   if (config.pci.config_base != 0) tables.push_back(writer.add(make_mcfg(config)));
   const uint32_t rsdt = writer.add_root<uint32_t>("RSDT", tables);
   const uint32_t xsdt = writer.add_root<uint64_t>("XSDT", tables);
@@ -97,8 +98,6 @@ AcpiBlob make_acpi(const AcpiConfig& config) {
 }
 
 Result<uint64_t> write_acpi(memory::GuestMemory& memory, const AcpiConfig& config) {
-  if (config.processors == 0 || config.processors > 255)
-    return fail("{} processors cannot be described to the guest; use 1 to 255", config.processors);
   const uint64_t tables = kFirmwareBase + AcpiBlob::kAlignment;  // the RSDP comes first
   AcpiBlob blob = make_acpi(config);
   relocate(blob.tables, blob.pointers, tables);

@@ -1,6 +1,6 @@
-// The ACPI tables of the machine (ACPI 6.4, chapter 5): RSDP, RSDT, XSDT, FADT, FACS, DSDT, MADT, HPET and
-// MCFG. Without firmware they are written to its range below 1 MiB, where an operating system looks for the
-// RSDP by itself too; firmware gets them by fw_cfg and puts them where it likes (acpi_loader.h).
+// The ACPI tables of the machine (ACPI 6.4, chapter 5): RSDP, RSDT, XSDT, FADT, FACS, DSDT, MADT, HPET,
+// SRAT and MCFG. Without firmware they are written to its range below 1 MiB, where an operating system looks
+// for the RSDP by itself too; firmware gets them by fw_cfg and puts them where it likes (acpi_loader.h).
 #pragma once
 
 #include <array>
@@ -9,6 +9,7 @@
 #include "boot/acpi_table.h"
 #include "boot/memory_layout.h"
 #include "memory/guest_memory.h"
+#include "x86/topology.h"
 
 namespace eidolon::boot {
 
@@ -23,13 +24,14 @@ struct PciConfig {
 };
 
 struct AcpiConfig {
-  unsigned processors = 1;              ///< local APIC IDs 0 to processors - 1; at most 255
+  x86::Topology topology{};             ///< valid()
   uint8_t io_apic_id = 0;               ///< as its ID register reads
   uint32_t hpet_block_id = 0x8086a201;  ///< low half of the HPET's capabilities: here 3 comparators, 64 bits
   bool pm_timer_32bit = false;          ///< the PM timer counts 32 bits, not 24
   bool vga = false;                     ///< there is a VGA adapter
   uint16_t pm_base = kPmEventPort;      ///< of the ports of power management
   PciConfig pci{};
+  RamSizes ram{};  ///< for the SRAT; without RAM there is none
 };
 
 /// All tables in one piece that does not know yet where it will be: pointers are offsets in it, and checksums
@@ -56,10 +58,14 @@ struct AcpiBlob {
 /// Writes the tables and returns the RSDP's address.
 [[nodiscard]] Result<uint64_t> write_acpi(memory::GuestMemory& memory, const AcpiConfig& config);
 
+/// The MADT's entry of one processor, as its device in the DSDT repeats it.
+[[nodiscard]] std::vector<uint8_t> madt_entry(const AcpiConfig& config, unsigned processor);
+
 // The single tables, complete with checksum.
 [[nodiscard]] AcpiTable make_dsdt(const AcpiConfig& config);
 [[nodiscard]] AcpiTable make_fadt(const AcpiConfig& config, uint32_t facs, uint32_t dsdt);
 [[nodiscard]] AcpiTable make_madt(const AcpiConfig& config);
+[[nodiscard]] AcpiTable make_srat(const AcpiConfig& config);
 [[nodiscard]] AcpiTable make_hpet(const AcpiConfig& config);
 [[nodiscard]] AcpiTable make_mcfg(const AcpiConfig& config = {});
 

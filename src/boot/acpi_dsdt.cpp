@@ -1,7 +1,6 @@
 // The DSDT: processors, the PCI root bus with its windows and interrupts, the devices of the ISA bus, and how
 // to switch off.
 #include <algorithm>
-#include <string>
 #include <vector>
 
 #include "boot/acpi.h"
@@ -21,14 +20,13 @@ Bytes isa_device(std::string_view name, std::string_view id, unsigned unique,
                                 aml::name("_CRS", aml::resource_template(resources))}));
 }
 
-Bytes processors(unsigned count) {
-  constexpr char kHex[] = "0123456789ABCDEF";
+Bytes processors(const AcpiConfig& config) {
+  using namespace aml;
   Bytes result;
-  for (unsigned i = 0; i < count; ++i) {
-    const Bytes one =
-        aml::processor(std::string("CP") + kHex[i >> 4] + kHex[i & 15], static_cast<uint8_t>(i));
-    result.insert(result.end(), one.begin(), one.end());
-  }
+  for (unsigned i = 0; i < config.topology.processors(); ++i)
+    result = join({result, device(fmt::format("CP{:02X}", i),
+                                  join({name("_HID", text("ACPI0007")), name("_UID", integer(i)),
+                                        name("_MAT", buffer(madt_entry(config, i)))}))});
   return result;
 }
 
@@ -131,7 +129,7 @@ AcpiTable make_dsdt(const AcpiConfig& config) {
       // The operating system says which interrupt controllers it uses (5.8.1).
       aml::name("\\PICM", aml::integer(0)),
       aml::method("\\_PIC", 1, aml::store(aml::argument(0), aml::reference("\\PICM"))),
-      aml::scope("\\_SB", aml::join({processors(config.processors), devices(config)})),
+      aml::scope("\\_SB", aml::join({processors(config), devices(config)})),
       aml::name("\\_S5", aml::package({off, off, aml::integer(0), aml::integer(0)})),
   });
   AcpiTable table = begin_table("DSDT", 2);  // 2: integers have 64 bits

@@ -1,11 +1,14 @@
-// The tables of fixed form: FADT (ACPI 6.4, 5.2.9), MADT (5.2.12), HPET (IA-PC HPET 1.0a, 3.2.4)
-// and MCFG (PCI Firmware 3.2, 4.1.2).
+// The tables of fixed form: FADT (ACPI 6.4, 5.2.9), HPET (IA-PC HPET 1.0a, 3.2.4) and MCFG (PCI
+// Firmware 3.2, 4.1.2).
 #include "boot/acpi.h"
 #include "boot/memory_layout.h"
 
 namespace eidolon::boot {
 
 namespace {
+
+/// A logical destination of eight bits, one for each processor, names no more.
+constexpr unsigned kMostOfFlatModel = 8;
 
 AcpiAddress io_register(uint16_t port, uint8_t bytes) {
   return {.space = AcpiAddress::kIo, .bit_width = static_cast<uint8_t>(bytes * 8), .address = port};
@@ -15,7 +18,8 @@ AcpiAddress io_register(uint16_t port, uint8_t bytes) {
 
 AcpiTable make_fadt(const AcpiConfig& config, uint32_t facs, uint32_t dsdt) {
   constexpr uint32_t kWbinvd = 1u << 0, kC1 = 1u << 2, kNoSleepButton = 1u << 5, kRtcNotFixed = 1u << 6,
-                     kTimer32 = 1u << 8, kResetRegister = 1u << 10;  // bit 4 clear: a fixed power button
+                     kTimer32 = 1u << 8, kResetRegister = 1u << 10,  // bit 4 clear: a fixed power button
+      kClusterModel = 1u << 18;
   constexpr uint16_t kLegacyDevices = 1u << 0, kKeyboardController = 1u << 1, kNoVga = 1u << 2;
 
   AcpiTable t = begin_table("FACP", 3);
@@ -39,47 +43,14 @@ AcpiTable make_fadt(const AcpiConfig& config, uint32_t facs, uint32_t dsdt) {
   put<uint16_t>(t, 109, kLegacyDevices | kKeyboardController | (config.vga ? 0 : kNoVga));
   put<uint32_t>(t, 112,
                 kWbinvd | kC1 | kNoSleepButton | kRtcNotFixed | kResetRegister |
-                    (config.pm_timer_32bit ? kTimer32 : 0));
+                    (config.pm_timer_32bit ? kTimer32 : 0) |
+                    (config.topology.processors() > kMostOfFlatModel ? kClusterModel : 0));
   put(t, 116, io_register(kResetPort, 1));
   put<uint8_t>(t, 128, kResetValue);
   put<uint64_t>(t, 140, dsdt);
   put(t, 148, io_register(event_port, 4));
   put(t, 172, io_register(control_port, 2));
   put(t, 208, io_register(timer_port, 4));
-  return finish_table(std::move(t));
-}
-
-AcpiTable make_madt(const AcpiConfig& config) {
-  struct [[gnu::packed]] LocalApic {
-    uint8_t type = 0, length = 8, processor, id;
-    uint32_t enabled = 1;
-  };
-  struct [[gnu::packed]] IoApic {
-    uint8_t type = 1, length = 12, id, reserved = 0;
-    uint32_t address, first_interrupt = 0;
-  };
-  struct [[gnu::packed]] Override {
-    uint8_t type = 2, length = 10, bus = 0, irq;
-    uint32_t interrupt;
-    uint16_t flags;
-  };
-  struct [[gnu::packed]] LocalNmi {
-    uint8_t type = 4, length = 6, processor = 0xff;
-    uint16_t flags = 0;
-    uint8_t lint = 1;
-  };
-  constexpr uint32_t kHas8259 = 1;
-  constexpr uint16_t kAsTheBus = 0, kActiveHighLevel = 0xd;
-
-  AcpiTable t = begin_table("APIC", 3);
-  append(t, static_cast<uint32_t>(kLocalApicBase));
-  append(t, kHas8259);
-  for (unsigned i = 0; i < config.processors; ++i)
-    append(t, LocalApic{.processor = static_cast<uint8_t>(i), .id = static_cast<uint8_t>(i)});
-  append(t, IoApic{.id = config.io_apic_id, .address = static_cast<uint32_t>(kIoApicBase)});
-  append(t, Override{.irq = 0, .interrupt = 2, .flags = kAsTheBus});
-  append(t, Override{.irq = kSciIrq, .interrupt = kSciIrq, .flags = kActiveHighLevel});
-  append(t, LocalNmi{});
   return finish_table(std::move(t));
 }
 

@@ -24,8 +24,7 @@ enum Opcode : uint8_t {
   kStore = 0x70,
   kIf = 0xa0,
   kReturn = 0xa4,
-  kDevice = 0x82,     ///< after kExtended
-  kProcessor = 0x83,  ///< after kExtended
+  kDevice = 0x82,  ///< after kExtended
 };
 
 /// A term's length counts itself, in one to four bytes (20.2.4).
@@ -88,6 +87,10 @@ Bytes eisa_id(std::string_view id) {
   return number<uint32_t>(kDword, __builtin_bswap32(packed));
 }
 
+Bytes buffer(const Bytes& contents) {
+  return join({{kBuffer}, with_length(join({integer(contents.size()), contents}))});
+}
+
 Bytes package(std::initializer_list<Bytes> elements) { return package(std::vector<Bytes>(elements)); }
 
 Bytes package(const std::vector<Bytes>& elements) {
@@ -104,11 +107,6 @@ Bytes scope(std::string_view name, const Bytes& contents) {
 
 Bytes device(std::string_view name, const Bytes& contents) {
   return join({{kExtended, kDevice}, with_length(join({path(name), contents}))});
-}
-
-Bytes processor(std::string_view name, uint8_t id) {
-  // No processor register block: its address and length are zero.
-  return join({{kExtended, kProcessor}, with_length(join({path(name), {id, 0, 0, 0, 0, 0}}))});
 }
 
 Bytes method(std::string_view name, unsigned arguments, const Bytes& contents) {
@@ -184,8 +182,7 @@ Bytes memory_window64(uint64_t first, uint64_t last) {
 }
 
 Bytes resource_template(std::initializer_list<Bytes> resources) {
-  const Bytes data = join({join(resources), {0x79, 0}});  // end tag; a checksum of zero is not checked
-  return join({{kBuffer}, with_length(join({integer(data.size()), data}))});
+  return buffer(join({join(resources), {0x79, 0}}));  // end tag; a checksum of zero is not checked
 }
 
 }  // namespace eidolon::boot::aml

@@ -17,13 +17,13 @@ using Bytes = std::vector<uint8_t>;
 [[nodiscard]] Bytes text(std::string_view value);
 /// "PNP0501" as the compressed number that stands for it.
 [[nodiscard]] Bytes eisa_id(std::string_view id);
+[[nodiscard]] Bytes buffer(const Bytes& contents);
 [[nodiscard]] Bytes package(std::initializer_list<Bytes> elements);
 [[nodiscard]] Bytes package(const std::vector<Bytes>& elements);
 /// Names are of one to four characters, with a backslash before them if they are absolute.
 [[nodiscard]] Bytes name(std::string_view name, const Bytes& value);
 [[nodiscard]] Bytes scope(std::string_view name, const Bytes& contents);
 [[nodiscard]] Bytes device(std::string_view name, const Bytes& contents);
-[[nodiscard]] Bytes processor(std::string_view name, uint8_t id);
 
 /// A method of `arguments` arguments, with terms as contents.
 [[nodiscard]] Bytes method(std::string_view name, unsigned arguments, const Bytes& contents);

@@ -77,13 +77,19 @@ void describe_machine(Writer& w, const SmbiosConfig& config) {
   w.put<uint8_t>(9, 3).put<uint8_t>(10, 3).put<uint8_t>(11, 3).put<uint8_t>(12, 2).end();
 }
 
-void describe_processors(Writer& w, unsigned count) {
-  for (unsigned i = 0; i < count; ++i) {
+/// One for each socket.
+void describe_processors(Writer& w, const x86::Topology& topology) {
+  constexpr uint16_t k64Bit = 1u << 2, kSeveralCores = 1u << 3, kSeveralThreads = 1u << 4;
+  const auto traits = static_cast<uint16_t>(k64Bit | (topology.cores > 1 ? kSeveralCores : 0) |
+                                            (topology.threads > 1 ? kSeveralThreads : 0));
+  const auto cores = static_cast<uint8_t>(topology.cores);
+  const auto threads = static_cast<uint8_t>(topology.processors_per_socket());
+  for (unsigned i = 0; i < topology.sockets; ++i) {
     w.begin(4, static_cast<uint16_t>(0x400 + i), 42).string(4, fmt::format("CPU {}", i));
     w.put<uint8_t>(5, 3).put<uint8_t>(6, 1).string(7, kMaker);  // a central processor of another family
     w.put<uint8_t>(24, 0x41).put<uint8_t>(25, 1);               // present and enabled; socket: other
     for (const size_t cache : {26, 28, 30}) w.put<uint16_t>(cache, 0xffff);
-    w.put<uint8_t>(35, 1).put<uint8_t>(36, 1).put<uint8_t>(37, 1).put<uint16_t>(38, 2).put<uint16_t>(40, 1);
+    w.put(35, cores).put(36, cores).put(37, threads).put(38, traits).put<uint16_t>(40, 1);
     w.end();
   }
 }
@@ -151,7 +157,7 @@ std::vector<uint8_t> make_anchor(const Writer& w, uint32_t address) {
 Result<Smbios> make_smbios(const SmbiosConfig& config, uint32_t tables_address) {
   Writer w;
   describe_machine(w, config);
-  describe_processors(w, config.processors);
+  describe_processors(w, config.topology);
   EIDOLON_TRY(add_strings(w, config.oem_strings));
   describe_memory(w, config);
   w.begin(32, 0x2000, 11).end();

@@ -8,14 +8,15 @@
 
 #include "base/result.h"
 #include "memory/guest_memory.h"
+#include "x86/topology.h"
 
 namespace eidolon::boot {
 
 struct SmbiosConfig {
-  unsigned processors = 1;
+  x86::Topology topology{};
   uint64_t low_bytes = 0;   ///< RAM below 4 GiB, from 0 on
   uint64_t high_bytes = 0;  ///< RAM from 4 GiB on
-  std::vector<std::string> oem_strings;
+  std::vector<std::string> oem_strings{};
   bool firmware_entry = false;  ///< type 0, which firmware otherwise adds itself
 };
 

@@ -53,11 +53,12 @@ FwCfg::Bytes e820(const memory::GuestMemory& memory) {
 }
 
 /// The three files are made when firmware selects them: it has given the bus its addresses by then.
-Result<> add_acpi(FwCfg& fw_cfg, const memory::GuestMemory& memory, const PciParts& pci) {
-  const auto make = [&memory, pci] { return boot::make_acpi(acpi_config(memory, pci)); };
+Result<> add_acpi(FwCfg& fw_cfg, const memory::GuestMemory& memory, const PciParts& pci,
+                  const x86::Topology& topology) {
+  const auto make = [&memory, pci, topology] { return boot::make_acpi(acpi_config(memory, pci, topology)); };
   // Until configuration space has a place, MCFG is not there: with it, the script is longer. What is left of
   // a file is zeros, which firmware skips.
-  boot::AcpiConfig complete = acpi_config(memory, pci);
+  boot::AcpiConfig complete = acpi_config(memory, pci, topology);
   complete.pci.config_base = boot::kPciConfigBase;
   const boot::AcpiBlob largest = boot::make_acpi(complete);
   constexpr uint64_t kRoom = 4096;  // for windows that are not there yet
@@ -72,13 +73,16 @@ Result<> add_acpi(FwCfg& fw_cfg, const memory::GuestMemory& memory, const PciPar
 
 }  // namespace
 
-boot::AcpiConfig acpi_config(const memory::GuestMemory& memory, const PciParts& pci) {
+boot::AcpiConfig acpi_config(const memory::GuestMemory& memory, const PciParts& pci,
+                             const x86::Topology& topology) {
   boot::AcpiConfig config{.hpet_block_id = device::Hpet::kBlockId, .pm_timer_32bit = true, .pci = {}};
+  config.topology = topology;
+  config.ram = boot::ram_sizes(memory);
   config.vga = pci.vga;
   if (const uint16_t pm = pci.lpc.pm_base(); pm != 0) config.pm_base = pm;
   config.pci.config_base = pci.bridge.window_base();
   if (config.pci.config_base >= boot::kIoApicBase) config.pci.config_base = 0;
-  config.pci.low_base = std::max(align_up(boot::ram_sizes(memory).low_end, 1 << 20), uint64_t{0x80000000});
+  config.pci.low_base = std::max(align_up(config.ram.low_end, 1 << 20), uint64_t{0x80000000});
   config.pci.high_base = boot::pci_high_base(memory);
   const auto [begin, end] = high_bars(pci.root);
   if (begin < end) {
@@ -88,9 +92,10 @@ boot::AcpiConfig acpi_config(const memory::GuestMemory& memory, const PciParts& 
   return config;
 }
 
-boot::SmbiosConfig smbios_config(const memory::GuestMemory& memory, const FirmwareConfig& config) {
+boot::SmbiosConfig smbios_config(const memory::GuestMemory& memory, const FirmwareConfig& config,
+                                 const x86::Topology& topology) {
   const boot::RamSizes sizes = boot::ram_sizes(memory);
-  return {.processors = 1,
+  return {.topology = topology,
           .low_bytes = sizes.low_end,
           .high_bytes = sizes.high,
           .oem_strings = config.smbios_strings,
@@ -100,8 +105,10 @@ boot::SmbiosConfig smbios_config(const memory::GuestMemory& memory, const Firmwa
 Result<> add_common_items(FwCfg& fw_cfg, const MachineConfig& config, const memory::GuestMemory& memory) {
   const boot::RamSizes sizes = boot::ram_sizes(memory);
   fw_cfg.set_number<uint64_t>(FwCfg::kRamSize, sizes.low_end + sizes.high);
-  fw_cfg.set_number<uint16_t>(FwCfg::kProcessors, 1);
-  fw_cfg.set_number<uint16_t>(FwCfg::kMostProcessors, 1);
+  fw_cfg.set_number<uint16_t>(FwCfg::kProcessors, static_cast<uint16_t>(config.topology.processors()));
+  // Not a number of processors: SeaBIOS keeps as many bits, one for each APIC ID.
+  fw_cfg.set_number<uint16_t>(FwCfg::kMostProcessors,
+                              static_cast<uint16_t>(config.topology.highest_apic_id() + 1));
   // With it, SeaBIOS serves the BIOS's text and keys on the serial port too.
   fw_cfg.set_number<uint16_t>(FwCfg::kNoGraphics, config.firmware.text_on_serial || !config.vga);
   for (const FwCfgItem& item : config.firmware.items) EIDOLON_TRY(add(fw_cfg, item.name, item.bytes));
@@ -117,10 +124,11 @@ Result<> add_firmware_items(FwCfg& fw_cfg, const MachineConfig& config, const me
   EIDOLON_TRY(add(fw_cfg, "etc/system-states", {128, 0, 0, 1, 2, 128}));
   if (const std::string text = order.file(config.firmware.boot_order); !text.empty())
     EIDOLON_TRY(add(fw_cfg, "bootorder", FwCfg::Bytes(text.begin(), text.end())));
-  const boot::Smbios smbios = EIDOLON_TRY(boot::make_smbios(smbios_config(memory, config.firmware)));
+  const boot::Smbios smbios =
+      EIDOLON_TRY(boot::make_smbios(smbios_config(memory, config.firmware, config.topology)));
   EIDOLON_TRY(add(fw_cfg, boot::kSmbiosTablesFile, smbios.tables));
   EIDOLON_TRY(add(fw_cfg, boot::kSmbiosAnchorFile, smbios.anchor));
-  return add_acpi(fw_cfg, memory, pci);
+  return add_acpi(fw_cfg, memory, pci, config.topology);
 }
 
 }  // namespace eidolon::machine

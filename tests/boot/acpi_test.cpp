@@ -5,6 +5,7 @@
 
 #include "boot/aml.h"
 #include "boot/boot_machine.h"
+#include "boot/smbios.h"
 
 namespace eidolon::boot {
 
@@ -78,15 +79,62 @@ TEST_F(Acpi, TheWindowAboveRamIsAboveRam) {
 }
 
 TEST_F(Acpi, MadtListsEveryProcessor) {
-  const AcpiTable madt = make_madt({.processors = 3});
-  unsigned processors = 0;
-  for (uint64_t i = 44; i < madt.size(); i += madt[i + 1]) processors += madt[i] == 0;
-  EXPECT_EQ(processors, 3u);
+  const AcpiTable madt = make_madt({.topology = {.sockets = 2, .cores = 3}});
+  std::vector<std::pair<uint8_t, uint8_t>> processors;  // UID, APIC ID
+  for (uint64_t i = 44; i < madt.size(); i += madt[i + 1])
+    if (madt[i] == 0) processors.emplace_back(madt[i + 2], madt[i + 3]);
+  const std::vector<std::pair<uint8_t, uint8_t>> expected{{0, 0}, {1, 1}, {2, 2}, {3, 4}, {4, 5}, {5, 6}};
+  EXPECT_EQ(processors, expected);
 }
 
-TEST_F(Acpi, RefusesProcessorsThatXapicCannotName) {
-  EXPECT_FALSE(write_acpi(*memory_, {.processors = 256}));
-  EXPECT_TRUE(write_acpi(*memory_, {.processors = 255}));
+TEST_F(Acpi, DsdtRepeatsEachProcessorsMadtEntry) {
+  const AcpiConfig config{.topology = {.sockets = 64}};
+  const AcpiTable dsdt = make_dsdt(config);
+  const aml::Bytes last = aml::device(
+      "CP3F", aml::join({aml::name("_HID", aml::text("ACPI0007")), aml::name("_UID", aml::integer(63)),
+                         aml::name("_MAT", aml::buffer({0, 8, 63, 63, 1, 0, 0, 0}))}));
+  EXPECT_NE(std::search(dsdt.begin(), dsdt.end(), last.begin(), last.end()), dsdt.end());
+}
+
+TEST_F(Acpi, SratPutsAllIntoOneDomain) {
+  constexpr uint64_t kGiB = uint64_t{1} << 30;
+  const AcpiTable srat =
+      make_srat({.topology = {.sockets = 2, .cores = 3}, .ram = {.low_end = 2 * kGiB, .high = 3 * kGiB}});
+  ASSERT_EQ(srat.size(), 48u + 6 * 16 + 2 * 40);
+  EXPECT_EQ(srat[48 + 5 * 16 + 3], 6) << "the last one's APIC ID";
+  EXPECT_EQ(srat[48 + 5 * 16 + 4], 1) << "in use";
+  constexpr size_t kMemory = 48 + 6 * 16;
+  EXPECT_EQ(field<uint64_t>(srat, kMemory + 8), 0u);
+  EXPECT_EQ(field<uint64_t>(srat, kMemory + 16), 2 * kGiB);
+  EXPECT_EQ(field<uint64_t>(srat, kMemory + 40 + 8), 4 * kGiB);
+  EXPECT_EQ(field<uint64_t>(srat, kMemory + 40 + 16), 3 * kGiB);
+}
+
+TEST_F(Acpi, ManyProcessorsFit) {
+  ASSERT_TRUE(write_acpi(
+      *memory_, {.topology = {.sockets = 8, .cores = 4, .threads = 2}, .ram = {.low_end = 1 << 20}}));
+  EXPECT_NE(find("SRAT"), 0u);
+  EXPECT_EQ(at<uint32_t>(find("FACP") + 112) & 1u << 18, 1u << 18) << "eight are the most of the flat model";
+}
+
+TEST(Smbios, DescribesSockets) {
+  const auto smbios =
+      make_smbios({.topology = {.sockets = 2, .cores = 3, .threads = 2}, .low_bytes = 1 << 20});
+  ASSERT_TRUE(smbios);
+  unsigned sockets = 0;
+  for (size_t i = 0; i < smbios->tables.size();) {
+    const uint8_t* const entry = smbios->tables.data() + i;
+    if (entry[0] == 4) {
+      ++sockets;
+      EXPECT_EQ(entry[35], 3) << "cores";
+      EXPECT_EQ(entry[37], 6) << "threads, of all cores";
+      EXPECT_EQ(entry[38], 0x1c);
+    }
+    i += entry[1];
+    while (smbios->tables[i] != 0 || smbios->tables[i + 1] != 0) ++i;
+    i += 2;
+  }
+  EXPECT_EQ(sockets, 2u);
 }
 
 TEST(Aml, EncodesIntegersAsShortAsTheyGo) {
