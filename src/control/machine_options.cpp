@@ -2,6 +2,7 @@
 
 #include "base/try.h"
 #include "control/memory_size.h"
+#include "control/topology_option.h"
 
 namespace eidolon::control {
 
@@ -24,6 +25,11 @@ CLI::Option* describe_machine(CLI::App& command, MachineText& text) {
   command.add_option("--cpu", text.cpu, "processor model: host, x86-64-v2 or x86-64-v3")
       ->type_name("MODEL")
       ->capture_default_str();
+  command
+      .add_option("--cpus", text.cpus,
+                  "number of processors, 1 to 64; or sockets=S,cores=C,threads=T")
+      ->type_name("N")
+      ->capture_default_str();
   return kernel;
 }
 
@@ -37,6 +43,7 @@ Result<machine::MachineConfig> read_machine(const MachineText& text) {
   config.kernel_unpack = text.unpack == "host" ? boot::KernelUnpack::kHost : boot::KernelUnpack::kGuest;
   config.memory_bytes = EIDOLON_TRY(parse_memory_size(text.memory));
   config.cpu_model = text.cpu;
+  config.topology = EIDOLON_TRY(parse_topology(text.cpus));
   return config;
 }
 

@@ -15,6 +15,7 @@ struct MachineText {
   std::string unpack = "host";
   std::string memory = "512M";
   std::string cpu = "host";
+  std::string cpus = "1";
 };
 
 /// Adds them to a command; returns --kernel.

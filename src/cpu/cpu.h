@@ -11,7 +11,9 @@
 #include "cpu/event_flags.h"
 #include "cpu/fault.h"
 #include "cpu/interrupt_source.h"
+#include "cpu/peers.h"
 #include "cpu/state.h"
+#include "cpu/turn.h"
 #include "memory/guest_memory.h"
 #include "memory/io_bus.h"
 #include "mmu/mmu.h"
@@ -25,6 +27,7 @@ struct Surroundings {
   memory::IoBus& mmio;
   const CpuidModel& model;
   InterruptSource* interrupts = nullptr;  ///< null only in tests: no interrupt, no APIC
+  Peers* peers = nullptr;                 ///< null: the only processor
 };
 
 class TscSource;
@@ -45,18 +48,21 @@ class Cpu {
         mmio(around.mmio),
         model(around.model),
         interrupts(around.interrupts),
+        peers(around.peers),
         index(number),
-        mmu(around.memory) {}
+        mmu(around.memory, number) {}
   Cpu(const Cpu&) = delete;
   Cpu& operator=(const Cpu&) = delete;
 
   State state;
   EventFlags events;
+  Turn turn{events};
   memory::GuestMemory& memory;
   memory::IoBus& ports;
   memory::IoBus& mmio;
   const CpuidModel& model;
   InterruptSource* interrupts;
+  Peers* const peers;
   TscSource* tsc_source = nullptr;  ///< null: the host's counter
   /// Not null: the guest's x87 and vector state may be in the host's registers. The routines of this folder, the
   /// page walk and guest memory are compiled not to touch these; before anything else is called (devices,

@@ -18,7 +18,10 @@ enum Event : uint32_t {
   kEventSipi = 1u << 3,     ///< with the vector in sipi_vector
   kEventStop = 1u << 4,     ///< the engine returns to its caller
   kEventRecheck = 1u << 5,  ///< leave generated code once: something changed under it
-  kEventForeignWrite = 1u << 6,  ///< a device wrote where code was translated: settle_foreign_writes()
+  /// Somebody wrote where code was translated: GuestMemory::settle_foreign_writes()
+  kEventForeignWrite = 1u << 6,
+  kEventTurn = 1u << 7,        ///< another processor waits for this one's Turn
+  kEventMapChanged = 1u << 8,  ///< guest memory lies elsewhere: translations are to be forgotten
 };
 
 /// What a processor shares with its local APIC, so that moving CR8 need not ask it. Who lowers `task` and then

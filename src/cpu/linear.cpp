@@ -3,6 +3,7 @@
 #include "cpu/linear.h"
 
 #include <algorithm>
+#include <atomic>
 #include <bit>
 
 #include "base/assert.h"
@@ -122,12 +123,12 @@ void write_piece(Cpu& cpu, const Piece& piece, const uint8_t* from) {
     copy(piece.host, from, piece.size);
     return;
   }
-  const memory::Region* region = cpu.memory.find(piece.physical);
-  if (region == nullptr) {
+  const auto place = cpu.memory.locate(piece.physical);
+  if (!place) {
     write_mmio(cpu, piece, from);
-  } else if (region->kind == memory::RegionKind::kRam) {  // a page with translations; to ROM, nothing happens
-    cpu.memory.before_write(piece.physical, piece.size);
-    copy(region->host + (piece.physical - region->base), from, piece.size);
+  } else if (place->kind == memory::RegionKind::kRam) {  // a page with translations; to ROM, nothing happens
+    cpu.memory.before_write(piece.physical, piece.size, cpu.index);
+    copy(place->host, from, piece.size);
   }
 }
 
@@ -140,6 +141,30 @@ Outcome<> read_linear(Cpu& cpu, uint64_t linear, void* to, unsigned size, View v
   for (unsigned i = 0; i < pieces->count; bytes += pieces->piece[i++].size)
     read_piece(cpu, pieces->piece[i], bytes);
   return {};
+}
+
+Outcome<uint8_t> update_linear(Cpu& cpu, uint64_t linear, uint8_t set, uint8_t clear, View view) {
+  const auto pieces = translate(cpu, linear, 1, Access::kWrite, view);
+  if (!pieces) return std::unexpected(pieces.error());
+  const Piece& piece = pieces->piece[0];
+  uint8_t* host = piece.host;
+  if (host == nullptr) {
+    const auto place = cpu.memory.locate(piece.physical);
+    if (!place || place->kind != memory::RegionKind::kRam) {
+      uint8_t before = 0;
+      read_piece(cpu, {place ? place->host : nullptr, piece.physical, 1}, &before);
+      const auto after = static_cast<uint8_t>((before | set) & ~clear);
+      write_piece(cpu, piece, &after);
+      return before;
+    }
+    cpu.memory.before_write(piece.physical, 1, cpu.index);
+    host = place->host;
+  }
+  std::atomic_ref byte(*host);
+  uint8_t before = byte.load();
+  while (!byte.compare_exchange_weak(before, static_cast<uint8_t>((before | set) & ~clear))) {
+  }
+  return before;
 }
 
 Outcome<> write_linear(Cpu& cpu, uint64_t linear, const void* from, unsigned size, View view) {

@@ -21,6 +21,10 @@ namespace eidolon::cpu {
                                      mmu::View view);
 /// Raises what a write would raise (and sets A and D), and writes nothing.
 [[nodiscard]] Outcome<> probe_write_linear(Cpu& cpu, uint64_t linear, unsigned size, mmu::View view);
+/// Sets the bits of `set` and clears those of `clear` in one byte, atomically against other processors where
+/// it is RAM: the byte as it was.
+[[nodiscard]] Outcome<uint8_t> update_linear(Cpu& cpu, uint64_t linear, uint8_t set, uint8_t clear,
+                                             mmu::View view);
 /// Up to `size` instruction bytes from `linear`; how many could be fetched before a fault, or the fault if
 /// none could.
 [[nodiscard]] Outcome<unsigned> fetch_linear(Cpu& cpu, uint64_t linear, uint8_t* to, unsigned size);

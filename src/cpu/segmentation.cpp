@@ -145,15 +145,15 @@ Outcome<SystemDescriptor> read_system_descriptor(Cpu& cpu, uint16_t selector) {
 Outcome<> mark_accessed(Cpu& cpu, uint16_t selector, Descriptor descriptor) {
   if ((descriptor.type() & x86::kAttrAccessed) != 0) return {};
   const uint64_t linear = EIDOLON_TRY(descriptor_address(cpu, selector, 8));
-  const auto byte = static_cast<uint8_t>(descriptor.attributes() | x86::kAttrAccessed);
-  return write_system<uint8_t>(cpu, linear + 5, byte);
+  EIDOLON_TRY(update_system(cpu, linear + 5, x86::kAttrAccessed, 0));
+  return {};
 }
 
-Outcome<> mark_busy(Cpu& cpu, uint16_t selector, bool busy) {
+Outcome<bool> mark_busy(Cpu& cpu, uint16_t selector, bool busy) {
   constexpr uint8_t kBusy = 2;
   const uint64_t linear = EIDOLON_TRY(descriptor_address(cpu, selector, 8)) + 5;
-  const uint8_t byte = EIDOLON_TRY(read_system<uint8_t>(cpu, linear));
-  return write_system<uint8_t>(cpu, linear, static_cast<uint8_t>(busy ? byte | kBusy : byte & ~kBusy));
+  const uint8_t before = EIDOLON_TRY(update_system(cpu, linear, busy ? kBusy : 0, busy ? 0 : kBusy));
+  return (before & kBusy) != 0;
 }
 
 SegmentRegister segment_from(uint16_t selector, Descriptor descriptor) {
@@ -213,7 +213,8 @@ Outcome<> load_tr(Cpu& cpu, uint16_t selector) {
       type == x86::kTss32Available || (type == x86::kTss16Available && !cpu.state.long_mode());
   if (!available) return raise_gp(selector & 0xfffcu);
   if (!descriptor.low.present()) return raise(x86::kSegmentNotPresent, selector & 0xfffcu);
-  EIDOLON_TRY(mark_busy(cpu, selector, true));
+  // Another processor may have been faster.
+  if (EIDOLON_TRY(mark_busy(cpu, selector, true))) return raise_gp(selector & 0xfffcu);
   cpu.state.tr = {.selector = selector,
                   .attributes = descriptor.low.attributes() | 2,  // busy
                   .limit = descriptor.low.limit(),

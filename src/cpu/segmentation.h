@@ -45,6 +45,12 @@ template <typename T>
   return write_linear<T>(cpu, linear, value, mmu::View::kSupervisor);
 }
 
+/// update_linear of a byte of theirs.
+[[nodiscard]] inline Outcome<uint8_t> update_system(Cpu& cpu, uint64_t linear, uint8_t set, uint8_t clear) {
+  if (cpu.state.long_mode() && !is_canonical(linear)) return raise_gp();
+  return update_linear(cpu, linear, set, clear, mmu::View::kSupervisor);
+}
+
 /// The two words of a descriptor in the GDT or LDT. #GP(selector) (or `vector` with it) beyond the limit.
 [[nodiscard]] Outcome<x86::Descriptor> read_descriptor(Cpu& cpu, uint16_t selector,
                                                        x86::Vector vector = x86::kGeneralProtection);
@@ -64,8 +70,8 @@ struct SystemDescriptor {
 
 /// Sets the accessed bit of a code or data descriptor in memory, if it is clear.
 [[nodiscard]] Outcome<> mark_accessed(Cpu& cpu, uint16_t selector, x86::Descriptor descriptor);
-/// Sets or clears the busy bit of a TSS descriptor in memory.
-[[nodiscard]] Outcome<> mark_busy(Cpu& cpu, uint16_t selector, bool busy);
+/// Sets or clears the busy bit of a TSS descriptor in memory: whether it was set.
+[[nodiscard]] Outcome<bool> mark_busy(Cpu& cpu, uint16_t selector, bool busy);
 
 /// The segment register that a code or data descriptor fills.
 [[nodiscard]] SegmentRegister segment_from(uint16_t selector, x86::Descriptor descriptor);

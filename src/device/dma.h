@@ -39,10 +39,9 @@ class Dma {
   /// The bytes themselves, for system calls that fill or send them; empty if any of them is not RAM (or ROM,
   /// to read). Call written() afterwards.
   [[nodiscard]] std::span<uint8_t> writable(GuestPhysical address, uint64_t length) const {
-    const memory::Region* region = memory_.find(address);
-    if (!enabled() || region == nullptr || region->kind != memory::RegionKind::kRam) return {};
-    uint8_t* bytes = memory_.host(address, length);
-    return bytes == nullptr ? std::span<uint8_t>() : std::span(bytes, length);
+    const auto place = memory_.locate(address);
+    if (!enabled() || !place || place->kind != memory::RegionKind::kRam || length > place->left) return {};
+    return {place->host, length};
   }
   [[nodiscard]] std::span<const uint8_t> readable(GuestPhysical address, uint64_t length) const {
     const uint8_t* bytes = enabled() ? memory_.host(address, length) : nullptr;

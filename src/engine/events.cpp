@@ -95,7 +95,15 @@ std::optional<Stop> service_events(cpu::Cpu& cpu) {
     if (pending & cpu::kEventRecheck) cpu.events.take(cpu::kEventRecheck);
     if (pending & cpu::kEventForeignWrite) {
       cpu.events.take(cpu::kEventForeignWrite);
-      cpu.memory.settle_foreign_writes();
+      cpu.memory.settle_foreign_writes(cpu.index);
+    }
+    if (pending & cpu::kEventMapChanged) {
+      cpu.events.take(cpu::kEventMapChanged);
+      cpu.mmu.invalidate_all();
+    }
+    if (pending & cpu::kEventTurn) {
+      cpu.events.take(cpu::kEventTurn);
+      cpu.turn.yield();
     }
     if (pending & cpu::kEventInit) {
       cpu.events.take(cpu::kEventInit);
@@ -121,7 +129,9 @@ std::optional<Stop> service_events(cpu::Cpu& cpu) {
     if (!interruptible) useless |= cpu::kEventInterrupt;
     if (cpu.events.take(useless & cpu::kEventInterrupt) != 0) deferred = true;
     cpu.events.take(useless & cpu::kEventNmi);
+    cpu.turn.give();
     cpu.events.wait();
+    cpu.turn.take();
   }
 }
 

@@ -50,12 +50,23 @@ std::array<interrupt::IrqLine*, Hpet::kPins> hpet_pins(interrupt::IrqRouter& irq
   return lines;
 }
 
+/// The 8259 pair is wired to that of the bootstrap processor, which alone can tell its vector.
+std::vector<std::unique_ptr<LocalApic>> make_local_apics(const x86::Topology& topology,
+                                                         interrupt::ApicBus& bus, TimerQueue& timers,
+                                                         Pic& pic) {
+  std::vector<std::unique_ptr<LocalApic>> apics;
+  for (unsigned number = 0; number < topology.processors(); ++number)
+    apics.push_back(
+        std::make_unique<LocalApic>(bus, timers, topology.apic_id(number), number == 0, &pic));
+  return apics;
+}
+
 }  // namespace
 
 Devices::Devices(TimerQueue& timers, device::MachineControl& control, memory::GuestMemory& memory,
-                 Serial::Sink serial_sink)
+                 Serial::Sink serial_sink, const x86::Topology& topology)
     : memory_(memory),
-      local_apic_(apic_bus_, timers, 0, true, &pic_),
+      local_apics_(make_local_apics(topology, apic_bus_, timers, pic_)),
       pit_(timers, pit_line_),
       rtc_(timers, rtc_line_, host_utc(), memory_sizes(memory)),
       hpet_(timers, {.legacy = {&irqs_.isa(0), &irqs_.isa(8)},
@@ -72,13 +83,13 @@ Devices::Devices(TimerQueue& timers, device::MachineControl& control, memory::Gu
       pci_(memory, apic_bus_, irqs_) {
   input_.add(static_cast<device::input::Keyboard&>(keyboard_));
   input_.add(static_cast<device::input::Pointer&>(keyboard_));
-  apic_bus_.connect(local_apic_);
+  for (const auto& apic : local_apics_) apic_bus_.connect(*apic);
   apic_bus_.connect(io_apic_);
   // The 8259 pair's INT reaches the processor both ways that a PC has: by the I/O APIC's pin 0 as ExtINT, and
   // as the virtual wire to the local APIC's LINT0.
   pic_.set_output([this](bool level) {
     io_apic_.set_pin(0, level);
-    local_apic_.set_lint(0, level);
+    local_apics_.front()->set_lint(0, level);
   });
   pci_.add(0, 0, host_bridge_);
   pci_.add(device::pci::Lpc::kDevice, 0, lpc_);
@@ -120,10 +131,8 @@ Result<> Devices::attach(memory::IoBus& ports, memory::IoBus& mmio) {
   for (const Place& place : mmio_places) {
     EIDOLON_TRY(mmio.attach(place.base, place.length, place.handler, place.name));
   }
-  EIDOLON_TRY(mmio.attach(local_apic_page_, LocalApic::kLength, local_apic_, "lapic"));
   ports.set_fallback(&pci_.ports());
   mmio.set_fallback(&pci_.addresses());
-  local_apic_.set_base_observer([this, &mmio](uint64_t address) { move_local_apic(mmio, address); });
   return {};
 }
 
@@ -181,20 +190,6 @@ Result<> Devices::configure_pci(memory::IoBus& ports) {
 Result<> Devices::load_firmware(const MachineConfig& config, memory::IoBus& ports, memory::IoBus& mmio) {
   EIDOLON_TRY(firmware_.load(config.firmware, memory_, host_bridge_, a20_, ports, mmio));
   return add_firmware_items(fw_cfg_, config, memory_, pci(), boot_order_);
-}
-
-/// On the processor's thread, the only one that uses the bus. Where another device is, that one goes on
-/// answering, and where there is RAM, the RAM.
-void Devices::move_local_apic(memory::IoBus& mmio, uint64_t address) {
-  if (local_apic_page_ != 0) mmio.detach(local_apic_page_);
-  local_apic_page_ = 0;
-  if (address != 0 && mmio.attach(address, LocalApic::kLength, local_apic_, "lapic"))
-    local_apic_page_ = address;
-}
-
-void Devices::attach(cpu::Cpu& processor) {
-  local_apic_.attach(processor.events, {.hz = uint64_t{processor.model.tsc_khz()} * 1000});
-  memory_.set_map_observer([&processor] { processor.mmu.invalidate_all(); });
 }
 
 }  // namespace eidolon::machine

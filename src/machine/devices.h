@@ -49,7 +49,7 @@ class Devices {
  public:
   /// `memory` is complete: its size is in the CMOS memory.
   Devices(TimerQueue& timers, device::MachineControl& control, memory::GuestMemory& memory,
-          device::Serial::Sink serial_sink);
+          device::Serial::Sink serial_sink, const x86::Topology& topology);
 
   /// Puts every device on its bus. Once, before the processor runs.
   Result<> attach(memory::IoBus& ports, memory::IoBus& mmio);
@@ -68,10 +68,11 @@ class Devices {
   Result<> load_firmware(const MachineConfig& config, memory::IoBus& ports, memory::IoBus& mmio);
   /// What the guest can be told of the machine.
   [[nodiscard]] PciParts pci() const { return {pci_, host_bridge_, lpc_, vga_ != nullptr}; }
-  /// Wires the bootstrap processor to its local APIC, and lets it know of changes of the memory map.
-  void attach(cpu::Cpu& processor);
 
-  [[nodiscard]] cpu::InterruptSource& interrupts() { return local_apic_; }
+  /// One for each processor. They are on no bus of these devices': each processor sees its own.
+  [[nodiscard]] std::span<const std::unique_ptr<interrupt::LocalApic>> local_apics() const {
+    return local_apics_;
+  }
   [[nodiscard]] device::Serial& serial() { return serial_; }
   [[nodiscard]] device::AcpiPm& acpi_pm() { return acpi_pm_; }
   [[nodiscard]] device::input::Input& input() { return input_; }
@@ -79,17 +80,14 @@ class Devices {
   [[nodiscard]] const device::display::Vga* vga() const { return vga_.get(); }
 
  private:
-  void move_local_apic(memory::IoBus& mmio, uint64_t address);
-
   memory::GuestMemory& memory_;
   interrupt::Pic pic_;
   interrupt::ApicBus apic_bus_;
   interrupt::IoApic io_apic_{apic_bus_};
   interrupt::IrqRouter irqs_{&pic_, &io_apic_};
-  interrupt::LocalApic local_apic_;
-  uint64_t local_apic_page_ = interrupt::LocalApic::kAddress;  ///< 0: disabled, or behind another device
-  device::GatedLine pit_line_{irqs_.isa(0)};                   ///< the HPET can take the place of the PIT ...
-  device::GatedLine rtc_line_{irqs_.isa(8)};                   ///< ... and of the RTC's interrupt
+  std::vector<std::unique_ptr<interrupt::LocalApic>> local_apics_;
+  device::GatedLine pit_line_{irqs_.isa(0)};  ///< the HPET can take the place of the PIT ...
+  device::GatedLine rtc_line_{irqs_.isa(8)};  ///< ... and of the RTC's interrupt
   device::Pit pit_;
   device::Rtc rtc_;
   device::Hpet hpet_;

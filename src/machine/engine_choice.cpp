@@ -1,10 +1,20 @@
 #include "machine/engine_choice.h"
 
+#include <algorithm>
+
 #include "engine/lockstep/lockstep_engine.h"
 #include "engine/step/step_engine.h"
 #include "engine/translate/translate_engine.h"
 
 namespace eidolon::machine {
+
+namespace {
+/// Each processor has a code cache of its own: several make do with less, so that many fit into the host.
+size_t cache_bytes(unsigned processors) {
+  constexpr size_t kMost = size_t{64} << 20, kLeast = size_t{16} << 20, kAll = size_t{256} << 20;
+  return std::clamp(kAll / processors, kLeast, kMost);
+}
+}  // namespace
 
 Result<EngineChoice> parse_engine_choice(std::string_view text) {
   if (text == "auto") return EngineChoice::kAuto;
@@ -52,7 +62,9 @@ Result<std::unique_ptr<engine::Engine>> make_engine(EngineKind kind, cpu::Cpu& c
     return std::move(*engine);
   }
   auto engine = engine::TranslateEngine::create(
-      cpu, {.observer = config.block_observer, .sample_time = config.sample_time});
+      cpu, {.cache_bytes = cache_bytes(config.topology.processors()),
+            .observer = config.block_observer,
+            .sample_time = config.sample_time});
   if (!engine) return std::unexpected(engine.error());
   return std::move(*engine);
 }

@@ -22,10 +22,10 @@ struct PciParts {
   bool vga = false;  ///< there is a VGA adapter
 };
 [[nodiscard]] boot::AcpiConfig acpi_config(const memory::GuestMemory& memory, const PciParts& pci,
-                                           const x86::Topology& topology = {});
+                                           const x86::Topology& topology);
 [[nodiscard]] boot::SmbiosConfig smbios_config(const memory::GuestMemory& memory,
                                                const FirmwareConfig& config,
-                                               const x86::Topology& topology = {});
+                                               const x86::Topology& topology);
 
 /// The items that any guest may read: sizes, and what the user wants it to have.
 Result<> add_common_items(device::FwCfg& fw_cfg, const MachineConfig& config,

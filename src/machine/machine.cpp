@@ -42,24 +42,24 @@ Result<std::unique_ptr<Machine>> Machine::create(const MachineConfig& config, Se
   EngineDecision decision = EIDOLON_TRY(decide_engine(config.engine, host_has_kvm_device()));
   // Two processors would draw different random numbers.
   if (decision.kind == EngineKind::kLockstep) model.hide_random_numbers();
+  if (decision.kind == EngineKind::kLockstep && config.topology.processors() != 1)
+    return fail("--engine lockstep can follow one processor only; leave out --cpus");
+  model.set_topology(config.topology);
   std::unique_ptr<memory::GuestMemory> memory = EIDOLON_TRY(make_memory(config));
   std::unique_ptr<Machine> machine(
-      new Machine(std::move(model), std::move(decision), std::move(memory), std::move(serial)));
+      new Machine(std::move(model), std::move(decision), std::move(memory), std::move(serial),
+                  config.topology));
   EIDOLON_TRY(machine->assemble(config));
   return machine;
 }
 
 Machine::Machine(cpu::CpuidModel model, EngineDecision decision, std::unique_ptr<memory::GuestMemory> memory,
-                 SerialSink serial)
+                 SerialSink serial, const x86::Topology& topology)
     : model_(std::move(model)),
       decision_(std::move(decision)),
       memory_(std::move(memory)),
-      devices_(timers_, *this, *memory_, std::move(serial)),
-      processor_({.memory = *memory_,
-                  .ports = ports_,
-                  .mmio = mmio_,
-                  .model = model_,
-                  .interrupts = &devices_.interrupts()}) {}
+      devices_(timers_, *this, *memory_, std::move(serial), topology),
+      processors_({.memory = *memory_, .ports = ports_, .mmio = mmio_, .model = model_}) {}
 
 // No timer may run into a device that is being destroyed, and no device's thread into the processor.
 Machine::~Machine() {
@@ -73,54 +73,57 @@ Result<> Machine::assemble(const MachineConfig& config) {
   EIDOLON_TRY(devices_.attach(ports_, mmio_));
   if (config.vga) EIDOLON_TRY(devices_.add_vga(config, ports_, mmio_, clock_));
   EIDOLON_TRY(devices_.add(config, ports_, clock_));
-  devices_.attach(processor_);
-  memory_->set_foreign_write_waker([this] { processor_.events.raise(cpu::kEventForeignWrite); });
-  processor_.state.reset();
+  for (const auto& apic : devices_.local_apics()) processors_.add(*apic);
+  memory_->set_map_observer([this] { processors_.map_changed(); });
   if (config.kernel_path.empty()) {
     EIDOLON_TRY(devices_.load_firmware(config, ports_, mmio_));
   } else {
     EIDOLON_TRY(load_kernel(config));
   }
-  engine_ = EIDOLON_TRY(make_engine(decision_.kind, processor_, config));
-  return {};
+  return processors_.make_engines(decision_.kind, config);
 }
 
 /// What firmware and a boot loader would do.
 Result<> Machine::load_kernel(const MachineConfig& config) {
   EIDOLON_TRY(devices_.configure_pci(ports_));
-  const uint64_t rsdp = EIDOLON_TRY(boot::write_acpi(*memory_, acpi_config(*memory_, devices_.pci())));
-  EIDOLON_TRY(boot::write_smbios(*memory_, smbios_config(*memory_, config.firmware)));
+  const uint64_t rsdp = EIDOLON_TRY(boot::write_acpi(*memory_, acpi_config(*memory_, devices_.pci(), config.topology)));
+  EIDOLON_TRY(boot::write_smbios(*memory_, smbios_config(*memory_, config.firmware, config.topology)));
   const boot::BootRequest request = {.kernel_path = config.kernel_path,
                                      .initrd_path = config.initrd_path,
                                      .command_line = config.command_line,
                                      .rsdp = rsdp,
                                      .unpack = config.kernel_unpack,
                                      .text_screen = config.vga};
-  return boot::load_kernel(request, *memory_, processor_.state);
+  return boot::load_kernel(request, *memory_, processors_[0].state);
 }
 
 Ending Machine::run() {
   timers_.start();
-  std::optional<Ending> result;
-  while (!result) {
-    const engine::Stop stop = engine_->run();
-    if (stop == engine::Stop::kShutdown) end({.kind = Ending::Kind::kTripleFault});
-    if (stop == engine::Stop::kDisagreement) end({.kind = Ending::Kind::kDisagreement});
-    give_report();
-    stand_while_paused();
-    result = ending();
-  }
+  processors_.run({.stopped = [this](engine::Stop stop) { engine_stopped(stop); },
+                   .meeting = [this] { hold_meeting(); }});
   timers_.stop();
+  give_report();  // whoever has asked shortly before the end gets it too
   std::lock_guard lock(ending_mutex_);
   run_over_ = true;
   pause_changed_.notify_all();
-  return *result;
+  return *ending_;
+}
+
+/// On the thread of any processor.
+void Machine::engine_stopped(engine::Stop stop) {
+  if (stop == engine::Stop::kShutdown) end({.kind = Ending::Kind::kTripleFault});
+  if (stop == engine::Stop::kDisagreement) end({.kind = Ending::Kind::kDisagreement});
+}
+
+void Machine::hold_meeting() {
+  give_report();
+  stand_while_paused();
 }
 
 void Machine::pause() {
   std::unique_lock lock(ending_mutex_);
   pause_wanted_ = true;
-  processor_.events.raise(cpu::kEventStop);
+  processors_.call_meeting();
   pause_changed_.wait(lock, [this] { return standing_ || !pause_wanted_ || run_over_; });
 }
 
@@ -135,8 +138,8 @@ bool Machine::paused() {
   return pause_wanted_;
 }
 
-/// On the processor's thread, which alone may start and stop the timers and move the time-stamp counter. The
-/// counter stands too: a guest whose clocks disagree after a pause would stop trusting one of them.
+/// While all processors stand. Their time-stamp counters stand too: a guest whose clocks disagree after a pause
+/// would stop trusting one of them.
 void Machine::stand_while_paused() {
   {
     std::lock_guard lock(ending_mutex_);
@@ -156,10 +159,18 @@ void Machine::stand_while_paused() {
     }
     give_report();
   }
-  processor_.state.tsc_offset -= __builtin_ia32_rdtsc() - stopped_at;
+  move_time_stamp_counters(stopped_at - __builtin_ia32_rdtsc());
   clock_.resume();
-  devices_.interrupts().tsc_changed(processor_.state.tsc_offset);
+  for (size_t number = 0; number < processors_.size(); ++number) {
+    cpu::Cpu& cpu = processors_[number];
+    cpu.interrupts->tsc_changed(cpu.state.tsc_offset);
+  }
   timers_.start();
+}
+
+/// By the same amount, so that they agree as before.
+void Machine::move_time_stamp_counters(uint64_t by) {
+  for (size_t number = 0; number < processors_.size(); ++number) processors_[number].state.tsc_offset += by;
 }
 
 void Machine::ask_report(std::function<void(const std::string&)> sink) {
@@ -167,7 +178,7 @@ void Machine::ask_report(std::function<void(const std::string&)> sink) {
     std::lock_guard lock(ending_mutex_);
     report_sink_ = std::move(sink);
   }
-  processor_.events.raise(cpu::kEventStop);
+  processors_.call_meeting();
   pause_changed_.notify_all();
 }
 
@@ -185,13 +196,8 @@ void Machine::end(const Ending& ending) {
     std::lock_guard lock(ending_mutex_);
     if (!ending_) ending_ = ending;
   }
-  processor_.events.raise(cpu::kEventStop);
+  processors_.finish();
   pause_changed_.notify_all();
-}
-
-std::optional<Ending> Machine::ending() {
-  std::lock_guard lock(ending_mutex_);
-  return ending_;
 }
 
 size_t Machine::receive(std::span<const uint8_t> bytes) { return devices_.serial().receive(bytes); }

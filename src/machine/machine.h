@@ -23,6 +23,7 @@
 #include "machine/ending.h"
 #include "machine/engine_choice.h"
 #include "machine/machine_config.h"
+#include "machine/processors.h"
 #include "memory/guest_memory.h"
 #include "memory/io_bus.h"
 
@@ -30,7 +31,7 @@ namespace eidolon::machine {
 
 class Machine final : private device::MachineControl {
  public:
-  /// Gets what the guest writes to its serial port, on the processor's thread.
+  /// Gets what the guest writes to its serial port, on a processor's thread.
   using SerialSink = std::function<void(std::span<const uint8_t>)>;
 
   /// Loads the kernel and leaves the processor at its entry, or the firmware and leaves it at its reset
@@ -40,14 +41,14 @@ class Machine final : private device::MachineControl {
 
   [[nodiscard]] const EngineDecision& engine() const { return decision_; }
   /// What the engine counted, for a person to read. Not while the machine runs.
-  [[nodiscard]] std::string engine_report() const { return engine_->report(); }
+  [[nodiscard]] std::string engine_report() const { return processors_.report(); }
 
-  /// Has `sink` called with engine_report() on the thread of run(), as soon as the processor can be
+  /// Has `sink` called with engine_report() on the thread of run(), as soon as the processors can be
   /// interrupted. From any thread.
   void ask_report(std::function<void(const std::string&)> sink);
 
   // From any thread, while run() runs or before.
-  /// Stops the processor and the machine's clock between two instructions. Returns when they stand, or at the
+  /// Stops the processors and the machine's clock between two instructions. Returns when they stand, or at the
   /// end of the run.
   void pause();
   void resume();
@@ -71,12 +72,12 @@ class Machine final : private device::MachineControl {
 
   /// Bytes for the guest's serial port, from any thread. Returns how many were taken.
   size_t receive(std::span<const uint8_t> bytes);
-  /// `observer` is called from the processor's thread when receive() has room again. Before run().
+  /// `observer` is called from a processor's thread when receive() has room again. Before run().
   void set_input_room(std::function<void()> observer);
 
  private:
   Machine(cpu::CpuidModel model, EngineDecision decision, std::unique_ptr<memory::GuestMemory> memory,
-          SerialSink serial);
+          SerialSink serial, const x86::Topology& topology);
   Result<> assemble(const MachineConfig& config);
   Result<> load_kernel(const MachineConfig& config);
 
@@ -85,11 +86,13 @@ class Machine final : private device::MachineControl {
   void reset() override { end({.kind = Ending::Kind::kReset}); }
   void debug_exit(uint32_t value) override { end({.kind = Ending::Kind::kDebugExit, .debug_value = value}); }
 
-  /// Notes the first ending and stops the processor.
+  /// Notes the first ending and stops the processors.
   void end(const Ending& ending);
-  [[nodiscard]] std::optional<Ending> ending();
+  void engine_stopped(engine::Stop stop);
+  void hold_meeting();
   void give_report();
   void stand_while_paused();
+  void move_time_stamp_counters(uint64_t by);
 
   // In the order of construction; each uses only what stands above it.
   const cpu::CpuidModel model_;
@@ -100,8 +103,7 @@ class Machine final : private device::MachineControl {
   memory::IoBus ports_;
   memory::IoBus mmio_;
   Devices devices_;
-  cpu::Cpu processor_;
-  std::unique_ptr<engine::Engine> engine_;
+  Processors processors_;
 
   std::mutex ending_mutex_;  ///< of what follows; taken last: device locks may be held
   std::condition_variable pause_changed_;

@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <bit>
 #include <cerrno>
 #include <cstring>
 
@@ -19,9 +20,23 @@ namespace {
 /// What the host's kernel can back with one page-table entry.
 constexpr uint64_t kHugePage = uint64_t{2} << 20;
 
-GuestPhysical base_of(const Region& region) {
+constexpr uint64_t viewer_bit(unsigned viewer) { return viewer < 64 ? uint64_t{1} << viewer : 0; }
+
+/// Calls visit(from, bytes) for the part of the range on each page.
+template <typename Visitor>
+void for_each_page(GuestPhysical address, uint64_t length, Visitor visit) {
+  const GuestPhysical last = address + length - 1;
+  for (GuestPhysical page = address & ~kPageMask; page <= last; page += kPageSize) {
+    const GuestPhysical from = std::max(address, page);
+    visit(from, std::min(last, page + kPageMask) - from + 1);
+  }
+}
+
+/// A field that another thread may be changing.
+template <typename T>
+T now(const T& field) {
   // SAFETY: only read; std::atomic_ref of C++23 takes no const object.
-  return std::atomic_ref(const_cast<Region&>(region).base).load(std::memory_order_relaxed);
+  return std::atomic_ref(const_cast<T&>(field)).load(std::memory_order_relaxed);
 }
 }  // namespace
 
@@ -40,12 +55,17 @@ Result<std::unique_ptr<GuestMemory>> GuestMemory::create(uint64_t capacity) {
   // A hint: fewer faults, and fewer misses of the host's TLB, which are dear on a host that is a guest
   // itself.
   (void)madvise(memory->ram_, memory->capacity_, MADV_HUGEPAGE);
-  memory->page_flags_ = std::make_unique<std::atomic<uint8_t>[]>(memory->capacity_ >> kPageShift);
+  void* marks = mmap(nullptr, memory->marks_bytes(), PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (marks == MAP_FAILED) return fail("cannot map the marks of guest memory ({})", std::strerror(errno));
+  // SAFETY: fresh memory is zero, and a Marks of zeros is an empty one.
+  memory->marks_ = static_cast<Marks*>(marks);
   return memory;
 }
 
 GuestMemory::~GuestMemory() {
   if (mapping_ != nullptr) munmap(mapping_, mapped_);
+  if (marks_ != nullptr) munmap(marks_, marks_bytes());
 }
 
 Result<> GuestMemory::add_region(GuestPhysical base, uint64_t length, RegionKind kind) {
@@ -69,22 +89,37 @@ Result<const Region*> GuestMemory::add_window(uint64_t length) {
 }
 
 bool GuestMemory::show_window(const Region& window, GuestPhysical base) {
-  const bool possible = !windows_forbidden_ && !overlaps(base, window.length, &window);
-  move_window(window, possible ? base : kNowhere);
+  bool possible = false;
+  bool moves = false;
+  change_map([&] {
+    possible = !windows_forbidden_ && !overlaps(base, window.length, &window);
+    moves = move_window(window, possible ? base : kNowhere);
+  });
+  if (moves) map_changed();
   return possible;
 }
 
-void GuestMemory::hide_window(const Region& window) { move_window(window, kNowhere); }
+void GuestMemory::hide_window(const Region& window) {
+  bool moves = false;
+  change_map([&] { moves = move_window(window, kNowhere); });
+  if (moves) map_changed();
+}
 
-/// Devices' threads may look it up meanwhile: host() reads the base once, so that whatever it finds is in the
-/// window's memory.
-void GuestMemory::move_window(const Region& window, GuestPhysical base) {
-  if (window.base == base) return;
-  settle_foreign_writes();  // while the addresses still mean what they did
-  if (window.base != kNowhere) before_write(window.base, window.length);
+/// Whether it was elsewhere. What is known of translations goes by address, so they are dropped.
+bool GuestMemory::move_window(const Region& window, GuestPhysical base) {
+  if (window.base == base) return false;
+  if (window.base != kNowhere) after_map_change(window.base, window.host, window.length);
   // SAFETY: the windows are objects of ours that are shown as const but are not.
   std::atomic_ref(const_cast<Region&>(window).base).store(base);
-  map_changed();
+  return true;
+}
+
+void GuestMemory::after_map_change(GuestPhysical base, const uint8_t* host, uint64_t length) {
+  for (uint64_t offset = 0; offset < length; offset += kPageSize) {
+    const Marks& page = marks_[static_cast<uint64_t>(host + offset - ram_) >> kPageShift];
+    for (uint64_t code = page.code.load(); code != 0; code &= code - 1)
+      post(static_cast<unsigned>(std::countr_zero(code)), {base + offset, kPageSize});
+  }
 }
 
 bool GuestMemory::overlaps(GuestPhysical base, uint64_t length, const Region* but) const {
@@ -106,18 +141,30 @@ const Region* GuestMemory::find(GuestPhysical address) const {
   for (const Region& region : regions_)  // a handful: a scan beats a search
     if (address - region.base < region.length) return &region;
   for (const auto& window : windows_) {
-    const GuestPhysical base = base_of(*window);
+    const GuestPhysical base = now(window->base);
     if (base != kNowhere && address - base < window->length) return window.get();
   }
   return nullptr;
 }
 
+std::optional<GuestMemory::Place> GuestMemory::locate(GuestPhysical address) const {
+  for (;;) {
+    const uint64_t version = map_version_.load(std::memory_order_acquire);
+    std::optional<Place> place;
+    if (const Region* region = find(address)) {
+      const uint64_t offset = address - now(region->base);  // a window may have moved since it was found
+      if (offset < region->length) place = {now(region->host) + offset, region->length - offset, now(region->kind)};
+    }
+    std::atomic_thread_fence(std::memory_order_acquire);
+    if (version % 2 == 0 && map_version_.load(std::memory_order_relaxed) == version) [[likely]]
+      return place;
+    __builtin_ia32_pause();
+  }
+}
+
 uint8_t* GuestMemory::host(GuestPhysical address, uint64_t length) const {
-  const Region* region = find(address);
-  if (region == nullptr) return nullptr;
-  const uint64_t offset = address - base_of(*region);  // a window may have moved since it was found
-  if (offset >= region->length || length > region->length - offset) return nullptr;
-  return region->host + offset;
+  const auto place = locate(address);
+  return place && length <= place->left ? place->host : nullptr;
 }
 
 bool GuestMemory::read(GuestPhysical address, void* to, uint64_t length) const {
@@ -128,72 +175,120 @@ bool GuestMemory::read(GuestPhysical address, void* to, uint64_t length) const {
 }
 
 bool GuestMemory::write(GuestPhysical address, const void* from, uint64_t length) {
-  const Region* region = find(address);
-  if (region == nullptr || region->kind != RegionKind::kRam) return false;
-  return load(address, from, length);
+  const auto place = locate(address);
+  return place && place->kind == RegionKind::kRam && load(address, from, length);
 }
 
 bool GuestMemory::load(GuestPhysical address, const void* from, uint64_t length) {
   uint8_t* to = host(address, length);
   if (to == nullptr) return false;
-  before_write(address, length);
   std::memcpy(to, from, length);
+  if (length == 0) return true;
+  for_each_page(address, length, [this](GuestPhysical part, uint64_t bytes) {
+    for (uint64_t code = marks(part)->code.load(); code != 0; code &= code - 1)
+      viewers_[static_cast<unsigned>(std::countr_zero(code))].observer->code_written(part, bytes);
+  });
   return true;
 }
 
-std::atomic<uint8_t>* GuestMemory::flags(GuestPhysical address) const {
+GuestMemory::Marks* GuestMemory::marks(GuestPhysical address) const {
   const uint8_t* at = host(address, 1);
-  return at == nullptr ? nullptr : &page_flags_[static_cast<uint64_t>(at - ram_) >> kPageShift];
+  return at == nullptr ? nullptr : &marks_[static_cast<uint64_t>(at - ram_) >> kPageShift];
 }
 
 bool GuestMemory::page_has_code(GuestPhysical address) const {
-  const auto* flag = flags(address);
-  return flag != nullptr && (flag->load(std::memory_order_relaxed) & kHasCode) != 0;
+  const Marks* page = marks(address);
+  return page != nullptr && page->code.load(std::memory_order_relaxed) != 0;
 }
 
-void GuestMemory::mark_code(GuestPhysical address) {
-  if (auto* flag = flags(address)) flag->fetch_or(kHasCode, std::memory_order_relaxed);
+bool GuestMemory::has_code_of(GuestPhysical address, unsigned viewer) const {
+  const Marks* page = marks(address);
+  return page != nullptr && (page->code.load(std::memory_order_relaxed) & viewer_bit(viewer)) != 0;
 }
 
-void GuestMemory::clear_code(GuestPhysical address) {
-  if (auto* flag = flags(address))
-    flag->fetch_and(static_cast<uint8_t>(~kHasCode), std::memory_order_relaxed);
+void GuestMemory::mark_code(GuestPhysical address, unsigned viewer) {
+  if (Marks* page = marks(address)) page->code.fetch_or(viewer_bit(viewer));
 }
 
-void GuestMemory::before_write(GuestPhysical address, uint64_t length) {
-  if (observer_ == nullptr || length == 0) return;
-  const GuestPhysical last = address + length - 1;
-  for (GuestPhysical page = address & ~kPageMask; page <= last; page += kPageSize) {
-    if (!page_has_code(page)) continue;
-    const GuestPhysical from = std::max(address, page);
-    observer_->code_written(from, std::min(last, page + kPageMask) - from + 1);
-  }
+void GuestMemory::clear_code(GuestPhysical address, unsigned viewer) {
+  if (Marks* page = marks(address)) page->code.fetch_and(~viewer_bit(viewer));
+}
+
+bool GuestMemory::enter_writer(GuestPhysical address, unsigned viewer) {
+  Marks* page = marks(address);
+  if (page == nullptr || page->code.load(std::memory_order_relaxed) != 0) return false;
+  if ((page->writers.load(std::memory_order_relaxed) & viewer_bit(viewer)) != 0) return true;
+  page->writers.fetch_or(viewer_bit(viewer));
+  return page->code.load() == 0;
+}
+
+void GuestMemory::leave_writer(GuestPhysical address, unsigned viewer) {
+  if (Marks* page = marks(address)) page->writers.fetch_and(~viewer_bit(viewer));
+}
+
+uint64_t GuestMemory::writers(GuestPhysical address) const {
+  const Marks* page = marks(address);
+  return page == nullptr ? 0 : page->writers.load();
+}
+
+void GuestMemory::before_write(GuestPhysical address, uint64_t length, unsigned viewer) {
+  if (length == 0) return;
+  for_each_page(address, length, [&](GuestPhysical from, uint64_t bytes) {
+    const Marks* page = marks(from);
+    const uint64_t code = page == nullptr ? 0 : page->code.load(std::memory_order_relaxed);
+    if (code == 0) return;
+    CodeObserver* observer = viewers_[viewer].observer;
+    if (observer != nullptr) observer->release();
+    if ((code & viewer_bit(viewer)) != 0 && observer != nullptr) observer->code_written(from, bytes);
+    // The others must find the new bytes, which are not there yet.
+    if ((code & ~viewer_bit(viewer)) != 0) post(viewer, {from, bytes, true});
+  });
 }
 
 void GuestMemory::after_foreign_write(GuestPhysical address, uint64_t length) {
   if (length == 0) return;
-  // The processor marks a page and then reads its bytes; here they were written and now the mark is looked
+  // A processor marks a page and then reads its bytes; here they were written and now the mark is looked
   // at. One of the two sees the other.
   full_fence();
-  bool any = false;
-  const GuestPhysical last = address + length - 1;
-  for (GuestPhysical page = address & ~kPageMask; page <= last; page += kPageSize) {
-    if (!page_has_code(page)) continue;
-    const GuestPhysical from = std::max(address, page);
-    std::lock_guard lock(stale_mutex_);
-    stale_.push_back({from, std::min(last, page + kPageMask) - from + 1});
-    any = true;
-  }
-  if (any && wake_) wake_();
+  for_each_page(address, length, [&](GuestPhysical from, uint64_t bytes) {
+    tell_others({from, bytes}, kMostViewers);
+  });
 }
 
-void GuestMemory::settle_foreign_writes() {
+void GuestMemory::tell_others(const Stale& stale, unsigned but) {
+  const Marks* page = marks(stale.address);
+  if (page == nullptr) return;
+  uint64_t code = page->code.load();
+  for (; code != 0; code &= code - 1) {
+    const auto viewer = static_cast<unsigned>(std::countr_zero(code));
+    if (viewer != but) post(viewer, {stale.address, stale.length});
+  }
+}
+
+void GuestMemory::post(unsigned viewer, const Stale& stale) {
+  Viewer& to = viewers_[viewer];
+  {
+    std::lock_guard lock(to.mutex);
+    to.stale.push_back(stale);
+  }
+  if (to.wake) to.wake();
+}
+
+void GuestMemory::settle_foreign_writes(unsigned viewer) {
+  Viewer& self = viewers_[viewer];
   std::vector<Stale> stale;
   {
-    std::lock_guard lock(stale_mutex_);
-    stale.swap(stale_);
+    std::lock_guard lock(self.mutex);
+    stale.swap(self.stale);
   }
-  for (const Stale& range : stale) before_write(range.address, range.length);
+  for (const Stale& range : stale) {
+    if (range.own) {
+      full_fence();
+      tell_others(range, viewer);
+    } else if (self.observer != nullptr) {  // whatever is mapped there by now
+      self.observer->code_written(range.address, range.length);
+    }
+  }
 }
 
 }  // namespace eidolon::memory

@@ -1,16 +1,20 @@
 // Guest-physical memory: RAM and ROM in one mapping of the monitor, in huge pages where the host has them;
 // everything else is MMIO and belongs to an IoBus.
 //
-// Each page of RAM carries a flag byte. kHasCode says that some engine holds translations of the
-// page's bytes: whoever writes such a page must tell the CodeObserver, so no virtual TLB may hold a
-// writable entry for it.
+// Processors are viewers of it, by their numbers. Each page of RAM carries two sets of viewers. `code`: whose
+// engine holds translations of the page's bytes. Whoever writes such a page must tell their CodeObservers, so
+// no virtual TLB may hold a writable entry for it. `writers`: whose virtual TLB may hold a writable entry.
+// A viewer enters itself as a writer and then asks for code; one that translates enters itself under code and
+// then has the writers' entries taken away: one of the two sees the other.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -21,10 +25,13 @@ namespace eidolon::memory {
 
 using GuestPhysical = uint64_t;
 
-/// Told before bytes of a page that has translations change.
+/// Told before bytes of a page that has translations change, or after another thread has changed them. On the
+/// viewer's thread.
 class CodeObserver {
  public:
   virtual ~CodeObserver() = default;
+  /// Anything may be called now: host registers that hold the guest's state are to be saved first.
+  virtual void release() {}
   virtual void code_written(GuestPhysical address, uint64_t length) = 0;
 };
 
@@ -39,7 +46,7 @@ struct Region {
 
 class GuestMemory {
  public:
-  static constexpr uint8_t kHasCode = 1;
+  static constexpr unsigned kMostViewers = 64;
 
   /// `capacity` bounds the sum of all regions (bytes).
   static Result<std::unique_ptr<GuestMemory>> create(uint64_t capacity);
@@ -54,7 +61,7 @@ class GuestMemory {
   // counts toward the capacity, is no part of regions(), and is RAM to whoever finds it.
   static constexpr GuestPhysical kNowhere = ~GuestPhysical{0};  ///< the base of one that is not shown
   Result<const Region*> add_window(uint64_t length);
-  /// Shows it at `base`, or moves it there. On the processor's thread. False, and it is shown nowhere, if
+  /// Shows it at `base`, or moves it there. On a processor's thread. False, and it is shown nowhere, if
   /// other memory is in the way or windows are forbidden: accesses are MMIO then.
   bool show_window(const Region& window, GuestPhysical base);
   void hide_window(const Region& window);
@@ -70,38 +77,95 @@ class GuestMemory {
 
   [[nodiscard]] std::span<const Region> regions() const { return regions_; }
   [[nodiscard]] uint64_t ram_bytes() const;
-  /// The region that holds `address`, or nullptr (MMIO or nothing).
+  /// The region that holds `address`, or nullptr (MMIO or nothing). What it shows, and where, may change at any
+  /// time: who wants the bytes asks `locate`.
   [[nodiscard]] const Region* find(GuestPhysical address) const;
+
+  struct Place {
+    uint8_t* host;
+    uint64_t left;  ///< bytes from there to the end of the region
+    RegionKind kind;
+  };
+  /// Where the byte at `address` is now. It stays mapped when the guest's map changes, so nothing but the
+  /// guest's own memory is ever reached. Nothing: MMIO, or nobody.
+  [[nodiscard]] std::optional<Place> locate(GuestPhysical address) const;
   /// Host address of [address, address + length) if it lies in one region, else nullptr.
   [[nodiscard]] uint8_t* host(GuestPhysical address, uint64_t length) const;
 
-  // Whole-range access for loaders and devices (DMA): false, and nothing done, if any byte of the
-  // range is not RAM (`write`) or not RAM or ROM (`read`). `write` tells the observer.
+  /// [base, base + length) is to show other bytes than those at `host`: what was translated of them goes.
+  /// Within change_map.
+  void after_map_change(GuestPhysical base, const uint8_t* host, uint64_t length);
+  /// Changes what a region shows (remap.h): `change` is called while nobody locates anything.
+  template <typename Change>
+  void change_map(const Change& change) {
+    const std::lock_guard lock(map_mutex_);
+    map_version_.fetch_add(1);  // odd: under way
+    change();
+    map_version_.fetch_add(1);
+  }
+
+  // Whole-range access for the machine's assembly, while no processor runs (devices: device::Dma): false, and
+  // nothing done, if any byte of the range is not RAM (`write`) or not RAM or ROM (`read`). Observers are told.
   [[nodiscard]] bool read(GuestPhysical address, void* to, uint64_t length) const;
   [[nodiscard]] bool write(GuestPhysical address, const void* from, uint64_t length);
-  /// Like write, but ROM can be filled too: for the machine's assembly, not for devices.
+  /// Like write, but ROM can be filled too.
   [[nodiscard]] bool load(GuestPhysical address, const void* from, uint64_t length);
 
-  void set_code_observer(CodeObserver* observer) { observer_ = observer; }
+  /// `observer` may be null: this viewer translates nothing.
+  void set_code_observer(CodeObserver* observer, unsigned viewer = 0) {
+    viewers_[viewer].observer = observer;
+  }
+  /// Whether any viewer has translations of the page.
   [[nodiscard]] bool page_has_code(GuestPhysical address) const;
-  void mark_code(GuestPhysical address);
-  void clear_code(GuestPhysical address);
-  /// To be called before bytes in [address, address + length) change; cheap for pages without code.
-  void before_write(GuestPhysical address, uint64_t length);
+  [[nodiscard]] bool has_code_of(GuestPhysical address, unsigned viewer) const;
+  void mark_code(GuestPhysical address, unsigned viewer = 0);
+  void clear_code(GuestPhysical address, unsigned viewer = 0);
 
-  // Writes by other threads than the processor's (DMA). The observer belongs to the processor's thread, so
-  // what became stale waits in a list until that thread comes for it.
+  /// The viewer's virtual TLB is about to hold a writable entry for the page. False: it may not, for the page
+  /// has translations.
+  [[nodiscard]] bool enter_writer(GuestPhysical address, unsigned viewer);
+  /// It holds none any more.
+  void leave_writer(GuestPhysical address, unsigned viewer);
+  /// A bit for each viewer that may hold one.
+  [[nodiscard]] uint64_t writers(GuestPhysical address) const;
+
+  /// To be called on the viewer's thread before it changes bytes in [address, address + length); cheap for
+  /// pages without code. Other viewers are told when this one settles, and it has to before it goes on.
+  void before_write(GuestPhysical address, uint64_t length, unsigned viewer = 0);
+
+  // Writes by other threads than a viewer's (DMA, other processors). An observer belongs to its viewer's
+  // thread, so what became stale waits in a list until that thread comes for it.
   /// To be called after bytes changed and before the guest is told of it. From any thread.
   void after_foreign_write(GuestPhysical address, uint64_t length);
-  /// On the processor's thread: tells the observer of what waits.
-  void settle_foreign_writes();
-  /// `wake` makes the processor's thread call settle_foreign_writes() before its next interrupt.
-  void set_foreign_write_waker(std::function<void()> wake) { wake_ = std::move(wake); }
+  /// On the viewer's thread: tells its observer of what waits, and others of what it wrote.
+  void settle_foreign_writes(unsigned viewer = 0);
+  /// `wake` makes the viewer's thread call settle_foreign_writes() before its next interrupt.
+  void set_foreign_write_waker(std::function<void()> wake, unsigned viewer = 0) {
+    viewers_[viewer].wake = std::move(wake);
+  }
 
  private:
   GuestMemory() = default;
-  [[nodiscard]] std::atomic<uint8_t>* flags(GuestPhysical address) const;
-  void move_window(const Region& window, GuestPhysical base);
+  struct Marks {
+    std::atomic<uint64_t> code{0}, writers{0};
+  };
+  struct Stale {
+    GuestPhysical address;
+    uint64_t length;
+    bool own = false;  ///< the viewer's own write: the others are yet to be told
+  };
+  struct Viewer {
+    CodeObserver* observer = nullptr;
+    std::function<void()> wake;
+    std::mutex mutex;          ///< of what follows
+    std::vector<Stale> stale;  ///< within one page each
+  };
+
+  [[nodiscard]] Marks* marks(GuestPhysical address) const;
+  [[nodiscard]] uint64_t marks_bytes() const { return (capacity_ >> x86::kPageShift) * sizeof(Marks); }
+  void post(unsigned viewer, const Stale& stale);
+  void tell_others(const Stale& stale, unsigned but);
+  bool move_window(const Region& window, GuestPhysical base);
   [[nodiscard]] bool overlaps(GuestPhysical base, uint64_t length, const Region* but) const;
 
   uint8_t* mapping_ = nullptr;
@@ -112,17 +176,11 @@ class GuestMemory {
   std::vector<Region> regions_;                   ///< sorted by base
   std::vector<std::unique_ptr<Region>> windows_;  ///< only their bases change while the machine runs
   bool windows_forbidden_ = false;
+  std::mutex map_mutex_;
+  std::atomic<uint64_t> map_version_{0};
   std::function<void()> map_observer_;
-  std::unique_ptr<std::atomic<uint8_t>[]> page_flags_;  ///< by offset in the mapping
-  CodeObserver* observer_ = nullptr;
-
-  struct Stale {
-    GuestPhysical address;
-    uint64_t length;
-  };
-  std::function<void()> wake_;
-  std::mutex stale_mutex_;
-  std::vector<Stale> stale_;  ///< within one page each
+  Marks* marks_ = nullptr;  ///< by page of the mapping; the host supplies those that are used
+  std::array<Viewer, kMostViewers> viewers_;
 };
 
 }  // namespace eidolon::memory

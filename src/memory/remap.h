@@ -8,7 +8,7 @@
 
 namespace eidolon::memory {
 
-/// The region that begins at `base` shows other memory of the guest's, as large as it, from now on. On the
+/// The region that begins at `base` shows other memory of the guest's, as large as it, from now on. On a
 /// processor's thread. Translations of what was there are dropped; the caller says so with
 /// GuestMemory::map_changed() when it has shown all it wants to.
 void remap(GuestMemory& memory, GuestPhysical base, uint8_t* host, RegionKind kind);

@@ -2,20 +2,19 @@
 
 namespace eidolon::mmu {
 
-using memory::Region;
 using memory::RegionKind;
 
 std::expected<Translation, PageFault> Mmu::translate(const PagingControls& controls, uint64_t linear,
                                                      Access access, View view) {
   const bool cached = controls.long_mode() && controls.paging();
   if (cached) {
-    if (const auto known = structures_.translate(memory_, controls, contexts_, linear, access, view)) {
+    if (const auto known = structures_.translate(memory_, controls, contexts_, linear, access, view, viewer_)) {
       ++counters_.shortcuts;
       return *known;
     }
   }
   ++counters_.walks;
-  auto translation = walk(memory_, controls, linear, access, view);
+  auto translation = walk(memory_, controls, linear, access, view, viewer_);
   if (cached && translation) structures_.enter(contexts_, linear, *translation);
   return translation;
 }
@@ -27,11 +26,13 @@ std::expected<Resolved, PageFault> Mmu::resolve(const PagingControls& controls, 
 
   const memory::GuestPhysical physical = translation->physical;
   Resolved resolved{physical, nullptr, translation->global, translation->page_size};
-  const Region* region = memory_.find(physical);
-  if (region == nullptr) return resolved;  // MMIO: never in the virtual TLB
+  const auto place = memory_.locate(physical);
+  if (!place) return resolved;  // MMIO: never in the virtual TLB
 
-  uint8_t* host = region->host + (physical - region->base);
-  const bool storable = region->kind == RegionKind::kRam && !memory_.page_has_code(physical);
+  uint8_t* host = place->host;
+  const bool writes = access == Access::kWrite || (access == Access::kRead && translation->writable);
+  const bool storable =
+      writes && place->kind == RegionKind::kRam && memory_.enter_writer(physical, viewer_);
   if (access != Access::kExecute) {  // the right to execute is not yet the right to read (SMAP)
     const uint64_t offset = physical & x86::kPageMask;
     const TlbRights rights{.writable = translation->writable && storable, .global = translation->global};
@@ -79,7 +80,7 @@ void Mmu::change_context(uint16_t from, uint16_t to, bool keep) {
   const auto known = saved_.take(context());
   ++(known.empty() ? counters_.context_flushes : counters_.context_returns);
   for (const VirtualTlb::Saved& entry : known)  // pages may have got translations meanwhile
-    tlb_.restore(entry, !memory_.page_has_code(entry.entry.physical));
+    tlb_.restore(entry, memory_.enter_writer(entry.entry.physical, viewer_));
   if (observer_ != nullptr) observer_->context_changed(left, context());
 }
 

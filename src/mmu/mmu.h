@@ -27,7 +27,8 @@ struct Resolved {
 
 class Mmu {
  public:
-  explicit Mmu(memory::GuestMemory& memory) : memory_(memory) {}
+  /// `viewer`: the processor's number, under which guest memory knows it.
+  explicit Mmu(memory::GuestMemory& memory, unsigned viewer = 0) : memory_(memory), viewer_(viewer) {}
 
   /// Translates one byte's address (canonical, or 32-bit outside long mode) and fills the virtual TLB.
   [[nodiscard]] std::expected<Resolved, PageFault> resolve(const PagingControls& controls, uint64_t linear,
@@ -50,6 +51,13 @@ class Mmu {
   /// The number under which translations that are not global hold now.
   [[nodiscard]] uint64_t context() const { return contexts_.current().translations; }
 
+  /// The page is to have translations: a store to it finds no entry any more. On the processor's thread, or
+  /// while that one stands aside (cpu::Turn).
+  void protect(memory::GuestPhysical page) {
+    memory_.leave_writer(page, viewer_);
+    tlb_.protect_physical(page);
+  }
+
   /// One, or null.
   void set_observer(MappingObserver* observer) { observer_ = observer; }
 
@@ -65,6 +73,7 @@ class Mmu {
                                                                 uint64_t linear, Access access, View view);
 
   memory::GuestMemory& memory_;
+  const unsigned viewer_;
   MappingObserver* observer_ = nullptr;
   uint64_t generation_ = 1;
   Counters counters_;

@@ -6,7 +6,8 @@ namespace eidolon::mmu {
 
 std::optional<Translation> StructureCache::translate(memory::GuestMemory& memory,
                                                      const PagingControls& controls, const Contexts& contexts,
-                                                     uint64_t linear, Access access, View view) const {
+                                                     uint64_t linear, Access access, View view,
+                                                     unsigned viewer) const {
   const uint64_t region = linear >> kRegionShift;
   const Entry& entry = entries_[index(region)];
   if (entry.region != region) return {};
@@ -37,7 +38,7 @@ std::optional<Translation> StructureCache::translate(memory::GuestMemory& memory
   rights.execute_disable |= (slot.value & x86::kPteNoExecute) != 0;
   if (!rights.allow(controls, access, view)) return {};
   const uint64_t dirty = access == Access::kWrite ? x86::kPteDirty : 0;
-  if (!slot.set(memory, x86::kPteAccessed | dirty)) return {};
+  if (!slot.set(memory, x86::kPteAccessed | dirty, viewer)) return {};
   return Translation{
       .physical = LongFormat::frame(slot.value, 1) | (linear & x86::kPageMask),
       .page_size = x86::kPageSize,

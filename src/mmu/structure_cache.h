@@ -25,7 +25,8 @@ class StructureCache {
   /// would not succeed: the walk decides.
   [[nodiscard]] std::optional<Translation> translate(memory::GuestMemory& memory,
                                                      const PagingControls& controls, const Contexts& contexts,
-                                                     uint64_t linear, Access access, View view) const;
+                                                     uint64_t linear, Access access, View view,
+                                                     unsigned viewer) const;
   /// Notes what the walk that led to `translation` used.
   void enter(const Contexts& contexts, uint64_t linear, const Translation& translation);
   /// INVLPG: the large page that `linear` lies in. (Page tables go by their context.)

@@ -28,10 +28,10 @@ struct Translation {
 /// Translates `linear`, sets A on every level used and D on a write (atomically, as other processors may do
 /// so too), and reports the fault that the access would raise. The address must be canonical (the caller
 /// raises #GP or #SS). Identity without paging. Page-table entries outside RAM read as all ones, so they
-/// fault as reserved.
+/// fault as reserved. `viewer` is the processor's number.
 [[nodiscard]] std::expected<Translation, PageFault> walk(memory::GuestMemory& memory,
                                                          const PagingControls& controls, uint64_t linear,
-                                                         Access access, View view);
+                                                         Access access, View view, unsigned viewer = 0);
 
 /// Loads the four PDPTEs of PAE paging from CR3 into `controls`. False (#GP) if a present one has reserved
 /// bits set; then nothing is changed.

@@ -56,23 +56,23 @@ struct EntrySlot {
   Entry* host;
 
   static EntrySlot load(const memory::GuestMemory& memory, memory::GuestPhysical address) {
-    const memory::Region* region = memory.find(address);
-    if (region == nullptr) return {address, static_cast<Entry>(~Entry{0}), nullptr};
+    const auto place = memory.locate(address);
+    if (!place) return {address, static_cast<Entry>(~Entry{0}), nullptr};
     // SAFETY: entries are naturally aligned and regions whole pages, so the entry lies in the region.
-    auto* host = reinterpret_cast<Entry*>(region->host + (address - region->base));
+    auto* host = reinterpret_cast<Entry*>(place->host);
     const Entry value = std::atomic_ref<Entry>(*host).load(std::memory_order_acquire);
-    return {address, value, region->kind == memory::RegionKind::kRam ? host : nullptr};
+    return {address, value, place->kind == memory::RegionKind::kRam ? host : nullptr};
   }
 
   /// False if the entry is no longer what was read.
-  [[nodiscard]] bool set(memory::GuestMemory& memory, uint64_t flags) {
+  [[nodiscard]] bool set(memory::GuestMemory& memory, uint64_t flags, unsigned viewer) {
     const Entry wanted = static_cast<Entry>(value | flags);
     if (wanted == value || host == nullptr) return true;
-    if (memory.page_has_code(address)) [[unlikely]]
-      memory.before_write(address, sizeof(Entry));
     Entry expected = value;
     if (!std::atomic_ref<Entry>(*host).compare_exchange_strong(expected, wanted)) return false;
     value = wanted;
+    if (memory.page_has_code(address)) [[unlikely]]
+      memory.before_write(address, sizeof(Entry), viewer);
     return true;
   }
 };
@@ -86,7 +86,7 @@ template <typename Format>
 [[nodiscard]] std::expected<Translation, PageFault> walk_tables(memory::GuestMemory& memory,
                                                                 const PagingControls& controls,
                                                                 memory::GuestPhysical root, uint64_t linear,
-                                                                Access access, View view) {
+                                                                Access access, View view, unsigned viewer) {
   using Entry = typename Format::Entry;
   for (;;) {
     EntrySlot<Entry> slots[Format::kLevels];
@@ -113,10 +113,10 @@ template <typename Format>
 
     bool unchanged = true;
     for (unsigned above = Format::kLevels; above > level && unchanged; --above)
-      unchanged = slots[above - 1].set(memory, x86::kPteAccessed);
+      unchanged = slots[above - 1].set(memory, x86::kPteAccessed, viewer);
     EntrySlot<Entry>& leaf = slots[level - 1];
     const uint64_t dirty = access == Access::kWrite ? x86::kPteDirty : 0;
-    if (!unchanged || !leaf.set(memory, x86::kPteAccessed | dirty)) continue;
+    if (!unchanged || !leaf.set(memory, x86::kPteAccessed | dirty, viewer)) continue;
 
     // In ROM the bits cannot be set, and what cannot be set need not be waited for.
     const bool is_dirty = (leaf.value & x86::kPteDirty) != 0 || leaf.host == nullptr;

@@ -66,6 +66,7 @@ TEST_F(WindowTest, TranslationsOfItsBytesGoWhenItMoves) {
   ASSERT_TRUE(memory->show_window(*window, kAt));
   memory->mark_code(kAt + 0x1000);
   memory->hide_window(*window);
+  memory->settle_foreign_writes();
   ASSERT_EQ(observer.told.size(), 1u);
   EXPECT_EQ(observer.told[0], (std::pair<GuestPhysical, uint64_t>(kAt + 0x1000, 0x1000)));
 }

@@ -69,6 +69,7 @@ TEST_F(PamTest, TranslationsOfWhatWasShownAreDropped) {
   memory->set_code_observer(&observer);
   memory->mark_code(0xf2000);
   set(0, 0x30);
+  memory->settle_foreign_writes();
   EXPECT_EQ(observer.told, (std::pair<uint64_t, uint64_t>(0xf2000, 0x1000)));
 }
 

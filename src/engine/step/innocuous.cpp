@@ -4,6 +4,7 @@
 #include <array>
 #include <bit>
 #include <memory>
+#include <optional>
 
 #include "engine/step/context.h"
 #include "engine/step/masked.h"
@@ -33,8 +34,16 @@ bool x87_store_suppressed(const cpu::State& state, const Operation& operation) {
   return (raised & ~masked & (kInvalid | kOverflow | kUnderflow)) != 0;
 }
 
+/// Atomic against other processors, which an operand that is copied is not by itself.
+bool is_locked(const Operation& operation) {
+  return operation.writes_memory &&
+         (operation.has(ZYDIS_ATTRIB_HAS_LOCK) || operation.instruction.mnemonic() == ZYDIS_MNEMONIC_XCHG);
+}
+
 Outcome<> run_bounced(Context& context, const Operation& operation, uint64_t linear, uint64_t offset) {
   cpu::Cpu& cpu = context.cpu;
+  std::optional<cpu::Alone> alone;
+  if (is_locked(operation)) alone.emplace(cpu);
   const mmu::View view = cpu.data_view();
   const unsigned size = operation.memory_size;
   BounceBuffer buffer;
@@ -56,11 +65,11 @@ Outcome<uint8_t*> reach(Context& context, const Operation& operation, uint64_t l
       cpu.mmu.resolve(context.state.control, linear, write ? Access::kWrite : Access::kRead, cpu.data_view());
   if (!resolved) return std::unexpected(cpu::Fault{x86::kPageFault, resolved.error().error, linear});
   if (resolved->host != nullptr) return resolved->host;
-  const memory::Region* region = cpu.memory.find(resolved->physical);
-  if (!write || region == nullptr || region->kind != memory::RegionKind::kRam) return nullptr;
+  const auto place = cpu.memory.locate(resolved->physical);
+  if (!write || !place || place->kind != memory::RegionKind::kRam) return nullptr;
   // RAM with translations: its observer is told, and then it is plain memory.
-  cpu.memory.before_write(resolved->physical, operation.memory_size);
-  return cpu.memory.host(resolved->physical, operation.memory_size);
+  cpu.memory.before_write(resolved->physical, operation.memory_size, cpu.index);
+  return place->host;
 }
 
 Outcome<> run_anywhere(Context& context, const Operation& operation, uint64_t linear, uint64_t offset) {
@@ -182,8 +191,10 @@ Outcome<> run_bit_string(Context& context, const Operation& operation) {
   if (host == nullptr && (linear & 0xfff) + size <= x86::kPageSize)
     host = EIDOLON_TRY(reach(context, operation, linear));
   BounceBuffer buffer;
+  std::optional<cpu::Alone> alone;
   const bool bounced = host == nullptr;
   if (bounced) {
+    if (is_locked(operation)) alone.emplace(context.cpu);
     host = buffer.at(linear);
     if (write) EIDOLON_TRY(cpu::probe_write_linear(context.cpu, linear, size, context.cpu.data_view()));
     EIDOLON_TRY(cpu::read_linear(context.cpu, linear, host, size, context.cpu.data_view()));

@@ -1,6 +1,8 @@
 #include "engine/translate/analysis.h"
 
 #include <algorithm>
+#include <cstring>
+#include <utility>
 
 #include "base/bits.h"
 #include "isa/catalogue.h"
@@ -119,7 +121,9 @@ bool Analysis::must_step(const isa::Instruction& in) const {
 }
 
 void Analysis::run(std::span<const uint8_t> page, uint32_t start, uint64_t rip, Mode mode) {
-  page_ = page;
+  // Another processor or a device may write there meanwhile: what is decoded is what is translated. Whoever
+  // writes drops the block again.
+  std::memcpy(page_.data(), page.data(), page.size());
   start_ = start;
   rip_ = rip;
   mode_ = mode;
@@ -130,12 +134,12 @@ void Analysis::run(std::span<const uint8_t> page, uint32_t start, uint64_t rip, 
   jumps_ = 0;
   forms_.trim();
   while (count_ < kMaxInstructions && start_ + length_ < page_.size())
-    if (!add(page_.subspan(start_ + length_))) break;
+    if (!add(std::span(page_).subspan(start_ + length_))) break;
   if (count_ != 0) find_live_flags();
 }
 
 void Analysis::run_crossing(std::span<const uint8_t> next_page) {
-  const auto first = page_.subspan(start_);
+  const auto first = std::span(page_).subspan(start_);
   const size_t rest = crossing_bytes_.size() - first.size();
   std::ranges::copy(first, crossing_bytes_.begin());
   std::ranges::copy(next_page.first(rest), crossing_bytes_.begin() + static_cast<ptrdiff_t>(first.size()));
@@ -269,7 +273,7 @@ uint32_t Analysis::peek_flags(uint64_t rip) {
   auto at = static_cast<uint32_t>(rip - page_start);
   const uint32_t begin = at;
   for (unsigned i = 0; i < 6 && undecided != 0; ++i) {
-    const auto rest = page_.subspan(at);
+    const auto rest = std::span(std::as_const(page_)).subspan(at);
     DecodedInstruction d;
     if (rest.empty() || decode(rest, d, rare_peek_) != isa::DecodeStatus::kOk) break;
     if (d.step || d.instruction->klass == isa::Class::kControlFlow || is_inline_transfer(*d.instruction))

@@ -57,7 +57,8 @@ class Analysis {
     return {instructions_.data(), count_};
   }
   [[nodiscard]] std::span<const uint8_t> bytes(const DecodedInstruction& d) const {
-    const auto bytes = crossing_ ? std::span<const uint8_t>(crossing_bytes_) : page_.subspan(start_);
+    const auto bytes = crossing_ ? std::span<const uint8_t>(crossing_bytes_)
+                                 : std::span(page_).subspan(start_);
     return bytes.subspan(d.offset, d.instruction->length());
   }
   [[nodiscard]] uint16_t length() const { return length_; }
@@ -84,7 +85,7 @@ class Analysis {
   std::vector<isa::Instruction> rare_;  ///< what `forms_` does not keep, at the index of the instruction
   isa::Instruction rare_peek_;
   size_t count_ = 0;
-  std::span<const uint8_t> page_;
+  std::array<uint8_t, x86::kPageSize> page_{};  ///< as it was when `run` began
   uint32_t start_ = 0;
   uint64_t rip_ = 0;
   uint16_t length_ = 0;

@@ -96,6 +96,7 @@ void Builder::emit_instruction(size_t index) {
 void Builder::emit_plain(const DecodedInstruction& d) {
   const ZydisMnemonic mnemonic = d.instruction->mnemonic();
   if (mnemonic == ZYDIS_MNEMONIC_NOP) return;
+  if (mnemonic == ZYDIS_MNEMONIC_PAUSE) return emit_pause(d);
   if (mnemonic == ZYDIS_MNEMONIC_CLD || mnemonic == ZYDIS_MNEMONIC_STD) return emit_direction(d);
   isa::HostBytes host;
   if (!isa::rewrite_plain(*d.instruction, analysis_->bytes(d), host)) {

@@ -272,6 +272,7 @@ class Builder {
 
   // builder_system_processor.cpp: CPUID, CR8
   void emit_cpuid(const DecodedInstruction& d);
+  void emit_pause(const DecodedInstruction& d);
   void emit_read_priority(const DecodedInstruction& d);
   void emit_write_priority(const DecodedInstruction& d);
 

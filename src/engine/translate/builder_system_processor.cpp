@@ -1,4 +1,4 @@
-// CPUID and MOV to and from CR8, inline. Meaning: cpu/processor.cpp, cpu/control_moves.cpp.
+// CPUID, PAUSE, and MOV to and from CR8, inline. Meaning: cpu/processor.cpp, cpu/control_moves.cpp.
 #include "engine/translate/builder.h"
 
 namespace eidolon::engine::translate {
@@ -10,7 +10,9 @@ constexpr uint16_t kAskedBits = 1u << x86::kRax | 1u << x86::kRcx;
 constexpr uint16_t kAnswerBits = kAskedBits | 1u << x86::kRbx | 1u << x86::kRdx;
 }  // namespace
 
-/// The answer is in the cache of them if the monitor has given it before (Impl::remember_cpuid).
+/// The answer is in the cache of them if the monitor has given it before (Impl::remember_cpuid). With an event
+/// pending the monitor gives it: CPUID serializes, so code that another processor wrote before it is the code
+/// that runs behind it.
 void Builder::emit_cpuid(const DecodedInstruction& d) {
   save_flags_if_live(d);
   make_room(kAnswerBits);
@@ -20,6 +22,8 @@ void Builder::emit_cpuid(const DecodedInstruction& d) {
   const uint32_t site = add_site(SiteKind::kStep, &d);
   const auto field = [&](size_t offset) { return dword[reg64(entry) + (layout_.cpuid() + offset)]; };
 
+  e_.compare32(layout_.events(), 0);
+  leave_if(kConditionNe, site);
   e_.mov(reg32(entry), eax);
   e_.shr(reg32(entry), 28);
   e_.add(reg32(entry), eax);
@@ -50,6 +54,15 @@ void Builder::emit_cpuid(const DecodedInstruction& d) {
   load(ecx, offsetof(cpu::CpuidResult, ecx));
   load(edx, offsetof(cpu::CpuidResult, edx));
   replaced(kAnswerBits);
+}
+
+void Builder::emit_pause(const DecodedInstruction& d) {
+  save_flags_if_live(d);
+  const uint32_t site = add_site(SiteKind::kStep, &d);
+  e_.gs();
+  e_.dec(dword[Xbyak::RegExp(layout_.pauses_left())]);
+  leave_if(kConditionE, site);
+  e_.pause();
 }
 
 void Builder::emit_read_priority(const DecodedInstruction& d) {

@@ -36,6 +36,7 @@ class Layout {
   [[nodiscard]] uint32_t fmask() const { return of(&cpu_.state.fmask); }
   [[nodiscard]] uint32_t kernel_gs_base() const { return of(&cpu_.state.kernel_gs_base); }
   [[nodiscard]] uint32_t deferred_events() const { return of(&frame_.deferred_events); }
+  [[nodiscard]] uint32_t pauses_left() const { return of(&frame_.pauses_left); }
   [[nodiscard]] uint32_t extended_away() const { return of(&frame_.extended_away); }
   [[nodiscard]] uint32_t tsc_aux() const { return of(&cpu_.state.tsc_aux); }
   [[nodiscard]] uint32_t tsc_offset() const { return of(&cpu_.state.tsc_offset); }

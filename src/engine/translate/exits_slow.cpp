@@ -3,6 +3,8 @@
 #include "engine/translate/extended_state.h"
 #include "engine/translate/impl.h"
 
+#include <sched.h>
+
 #include <algorithm>
 
 namespace eidolon::engine {
@@ -40,6 +42,7 @@ uint64_t TranslateEngine::Impl::leave_slowly(const Site& site) {
       case SiteKind::kStep:
       case SiteKind::kString:
         ++statistics_.stepped[site.mnemonic];
+        if (site.mnemonic == ZYDIS_MNEMONIC_PAUSE) give_way();
         host = step_and_go_on(false);
         break;
       case SiteKind::kPage:
@@ -87,6 +90,17 @@ uint64_t TranslateEngine::Impl::on_page(const Site&) {
 uint64_t TranslateEngine::Impl::go_on() {
   const Block* block = find_block();
   return block == nullptr ? 0 : cache_->executable(block->entry_body);
+}
+
+/// The guest has been spinning. Its processors may be more than the host's, and whoever it waits for not
+/// running.
+void TranslateEngine::Impl::give_way() {
+  frame_.pauses_left = Frame::kPauses;
+  ++statistics_.gave_way;
+  const InPart in(part_, Part::kAsleep);
+  cpu_.turn.give();
+  sched_yield();
+  cpu_.turn.take();
 }
 
 /// Steps the instruction at State::rip with all that belongs to it, and goes on with the next block.

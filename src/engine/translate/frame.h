@@ -48,6 +48,10 @@ struct Frame {
   /// Not 0: the guest's x87 and vector state is in State::fpu, not in the host's registers. Blocks that use
   /// it ask (builder_head.cpp).
   uint32_t extended_away;
+  /// PAUSEs until the processor's thread gives way: somebody spins, and whom it waits for may want the host's
+  /// processor.
+  uint32_t pauses_left;
+  static constexpr uint32_t kPauses = 512;
   void* engine;  ///< the TranslateEngine, for the exit handler
 
   /// Hashed, as few pages are hot but those of a program, its libraries and the kernel each lie side by side.

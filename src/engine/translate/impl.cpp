@@ -74,6 +74,7 @@ TranslateEngine::Impl::Impl(cpu::Cpu& cpu, std::unique_ptr<CodeCache> cache, con
       extended_mask_(guest_components()) {
   frame_.engine = this;
   frame_.extended_away = 1;
+  frame_.pauses_left = Frame::kPauses;
   cpu_.extended_holder = this;
   // More than code of usual kinds fills the cache with.
   reserve_at_once(sites_, cache_->size() / 40);
@@ -82,7 +83,7 @@ TranslateEngine::Impl::Impl(cpu::Cpu& cpu, std::unique_ptr<CodeCache> cache, con
   const auto* end = reinterpret_cast<const void*>(cache_->executable(static_cast<uint32_t>(cache_->size())));
   const bool registered = register_fault_range(begin, end, host_fault, this).has_value();
   EIDOLON_ASSERT(registered);
-  cpu_.memory.set_code_observer(this);
+  cpu_.memory.set_code_observer(this, cpu_.index);
   flush();
 }
 
@@ -90,7 +91,7 @@ TranslateEngine::Impl::~Impl() {
   observer_.reset();  // what it has seen stays true after the end
   cpu_.extended_holder = nullptr;
   flush();
-  cpu_.memory.set_code_observer(nullptr);
+  cpu_.memory.set_code_observer(nullptr, cpu_.index);
   unregister_fault_range(reinterpret_cast<const void*>(cache_->executable(0)));
 }
 
@@ -158,9 +159,9 @@ TranslateEngine::Impl::Block* TranslateEngine::Impl::find_block(bool unshared) {
 std::span<const uint8_t> TranslateEngine::Impl::open_code_page(memory::GuestPhysical page) {
   const uint8_t* host = cpu_.memory.host(page, x86::kPageSize);
   if (host == nullptr) return {};
-  if (!cpu_.memory.page_has_code(page)) {
-    cpu_.memory.mark_code(page);
-    cpu_.mmu.tlb().protect_physical(page);
+  if (!cpu_.memory.has_code_of(page, cpu_.index)) {
+    cpu_.memory.mark_code(page, cpu_.index);
+    cpu::protect_code_page(cpu_, page);
   }
   return {host, x86::kPageSize};
 }

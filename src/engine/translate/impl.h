@@ -31,6 +31,7 @@ class TranslateEngine::Impl final : public memory::CodeObserver, public cpu::Ext
   [[nodiscard]] const translate::Statistics& statistics() const { return statistics_; }
   [[nodiscard]] std::string report() const;
 
+  void release() override { save_extended_state(); }
   void code_written(memory::GuestPhysical address, uint64_t length) override;
   void release_extended_state() override;
 
@@ -92,6 +93,7 @@ class TranslateEngine::Impl final : public memory::CodeObserver, public cpu::Ext
   [[nodiscard]] uint64_t on_host_fault();
   [[nodiscard]] uint64_t step_and_go_on(bool is_jump);
   [[nodiscard]] uint64_t go_on();
+  void give_way();
   static bool host_fault(void* cookie, HostFault& fault);
 
   // exits_string.cpp

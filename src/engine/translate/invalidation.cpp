@@ -49,12 +49,12 @@ void TranslateEngine::Impl::code_written(memory::GuestPhysical address, uint64_t
   };
   drop(blocks_.on_page(address).first, &Block::next_in_page);
   drop(blocks_.on_page(address).first_second, &Block::next_in_second_page);
-  if (blocks_.on_page(address).empty()) cpu_.memory.clear_code(address);
+  if (blocks_.on_page(address).empty()) cpu_.memory.clear_code(address, cpu_.index);
 }
 
 /// Drops every block. Not from within generated code: the callers are on their way to another block.
 void TranslateEngine::Impl::flush() {
-  for (const memory::GuestPhysical page : blocks_.pages()) cpu_.memory.clear_code(page);
+  for (const memory::GuestPhysical page : blocks_.pages()) cpu_.memory.clear_code(page, cpu_.index);
   blocks_.clear();
   sites_.clear();
   faults_.clear();

@@ -37,6 +37,7 @@ std::string block_name(const Block& block) {
 }
 
 void PerfMap::made(const MadeBlock& made) {
+  const std::lock_guard lock(mutex_);
   const Block& block = made.block;
   line(made.cache_address + block.entry_checked, block.end - block.entry_checked, block_name(block));
   line(made.cache_address + block.cold_begin, block.cold_end - block.cold_begin,
@@ -44,9 +45,14 @@ void PerfMap::made(const MadeBlock& made) {
 }
 
 void PerfMap::emptied(uint64_t cache_address, uint32_t used) {
-  std::rewind(file_.get());
-  // If this fails the old lines stay behind the new ones: no harm but to the profile.
-  [[maybe_unused]] const int status = ftruncate(fileno(file_.get()), 0);
+  const std::lock_guard lock(mutex_);
+  caches_.insert(cache_address);
+  // The lines of other processors' caches must stay. Old lines before the new ones do no harm but to the
+  // profile.
+  if (caches_.size() == 1) {
+    std::rewind(file_.get());
+    [[maybe_unused]] const int status = ftruncate(fileno(file_.get()), 0);
+  }
   line(cache_address, used, "eidolon:enter and exit");
 }
 

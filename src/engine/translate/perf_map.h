@@ -8,6 +8,8 @@
 
 #include <cstdio>
 #include <memory>
+#include <mutex>
+#include <set>
 #include <string>
 
 #include "base/result.h"
@@ -32,7 +34,9 @@ class PerfMap final : public BlockObserver {
   };
   explicit PerfMap(std::FILE* file) : file_(file) {}
   void line(uint64_t address, uint32_t size, const std::string& name);
+  std::mutex mutex_;  ///< of what follows: each processor's engine tells of its blocks
   std::unique_ptr<std::FILE, Close> file_;
+  std::set<uint64_t> caches_;
 };
 
 /// "guest:ffffffff81000123 k64": linear address; u or k for user or kernel, and the code size.

@@ -91,6 +91,7 @@ class Report {
   void stepped() {
     line("instructions stepped", s_.steps + s_.steps_untranslatable);
     line("  in modes not translated", s_.steps_untranslatable);
+    line("gave way while spinning", s_.gave_way);
     std::vector<std::pair<uint64_t, ZydisMnemonic>> most;
     for (size_t i = 0; i < s_.stepped.size(); ++i)
       if (s_.stepped[i] != 0) most.emplace_back(s_.stepped[i], static_cast<ZydisMnemonic>(i));

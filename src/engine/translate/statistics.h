@@ -26,6 +26,7 @@ struct Statistics {
   uint64_t divide_errors = 0;         ///< raised by a light exit
   uint64_t extended_loads = 0;        ///< exits that put x87 and vector state back into registers
   uint64_t steps = 0;                 ///< instructions stepped, from translated code
+  uint64_t gave_way = 0;  ///< the guest was spinning (Frame::kPauses), and others on the host went first
   uint64_t steps_untranslatable = 0;  ///< instructions stepped because the mode is not translated
   uint64_t jump_exits = 0;            ///< direct jumps that were not linked
   uint64_t indirect_misses = 0;

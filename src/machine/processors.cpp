@@ -1,0 +1,124 @@
+#include "machine/processors.h"
+
+#include <fmt/format.h>
+#include <pthread.h>
+
+#include "base/try.h"
+
+namespace eidolon::machine {
+
+Processors::Processor::Processor(const Shared& shared, interrupt::LocalApic& apic, cpu::Peers& peers,
+                                 unsigned number)
+    : bus(shared.mmio, apic),
+      cpu({.memory = shared.memory,
+           .ports = shared.ports,
+           .mmio = bus.bus(),
+           .model = shared.model,
+           .interrupts = &apic,
+           .peers = &peers},
+          number) {
+  cpu.state.reset();
+  if (number != 0) cpu.state.activity = cpu::Activity::kWaitForSipi;
+}
+
+Processors::~Processors() {
+  for (const auto& processor : processors_) shared_.memory.set_foreign_write_waker(nullptr, processor->cpu.index);
+}
+
+void Processors::add(interrupt::LocalApic& apic) {
+  const auto number = static_cast<unsigned>(processors_.size());
+  cpu::Cpu& cpu = processors_.emplace_back(std::make_unique<Processor>(shared_, apic, peers_, number))->cpu;
+  peers_.add(cpu);
+  apic.attach(cpu.events, {.hz = uint64_t{shared_.model.tsc_khz()} * 1000});
+  shared_.memory.set_foreign_write_waker([&cpu] { cpu.events.raise(cpu::kEventForeignWrite); }, number);
+}
+
+Result<> Processors::make_engines(EngineKind kind, const MachineConfig& config) {
+  for (const auto& processor : processors_)
+    processor->engine = EIDOLON_TRY(make_engine(kind, processor->cpu, config));
+  return {};
+}
+
+std::string Processors::report() const {
+  if (processors_.size() == 1) return processors_.front()->engine->report();
+  std::string text;
+  for (const auto& processor : processors_)
+    text += fmt::format("processor {}:\n{}", processor->cpu.index, processor->engine->report());
+  return text;
+}
+
+void Processors::run(Observer observer) {
+  observer_ = std::move(observer);
+  for (const auto& processor : processors_) {
+    if (processor->cpu.index == 0) continue;
+    processor->thread = std::thread([this, &processor] {
+      pthread_setname_np(pthread_self(), fmt::format("cpu{}", processor->cpu.index).c_str());
+      run_one(*processor);
+    });
+  }
+  run_one(*processors_.front());
+  for (const auto& processor : processors_)
+    if (processor->thread.joinable()) processor->thread.join();
+}
+
+void Processors::run_one(Processor& processor) {
+  while (!finished()) {
+    processor.cpu.turn.take();
+    const engine::Stop stop = processor.engine->run();
+    processor.cpu.turn.give();
+    observer_.stopped(stop);
+    attend(processor);
+  }
+}
+
+/// The first processor waits for the others and holds the meeting; the others wait for its end. Who finds that
+/// the next one has been called meanwhile comes back to it, for all engines have been told to stop.
+void Processors::attend(const Processor& processor) {
+  std::unique_lock lock(mutex_);
+  if (!meeting_called_ || finished_) return;
+  ++attending_;
+  changed_.notify_all();
+  if (processor.cpu.index == 0) {
+    changed_.wait(lock, [this] { return finished_ || attending_ == processors_.size(); });
+    if (!finished_) {
+      meeting_called_ = false;
+      lock.unlock();
+      observer_.meeting();
+      lock.lock();
+    }
+    attending_ = 0;
+    ++meetings_;
+    changed_.notify_all();
+  } else {
+    const uint64_t seen = meetings_;
+    changed_.wait(lock, [this, seen] { return finished_ || meetings_ != seen; });
+  }
+}
+
+bool Processors::finished() {
+  std::lock_guard lock(mutex_);
+  return finished_;
+}
+
+void Processors::call_meeting() {
+  {
+    std::lock_guard lock(mutex_);
+    meeting_called_ = true;
+  }
+  stop_engines();
+}
+
+void Processors::finish() {
+  {
+    std::lock_guard lock(mutex_);
+    finished_ = true;
+  }
+  changed_.notify_all();
+  stop_engines();
+}
+
+void Processors::stop_engines() {
+  for (const auto& processor : processors_) processor->cpu.events.raise(cpu::kEventStop);
+}
+
+}  // namespace eidolon::machine

@@ -1,0 +1,89 @@
+// The virtual processors of a machine, each on a host thread of its own, and the meetings that have all of
+// them stand between two instructions.
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/result.h"
+#include "cpu/cpu.h"
+#include "cpu/peers.h"
+#include "engine/engine.h"
+#include "machine/engine_choice.h"
+#include "machine/processor_bus.h"
+
+namespace eidolon::machine {
+
+class Processors {
+ public:
+  /// What all of them are wired to.
+  struct Shared {
+    memory::GuestMemory& memory;
+    memory::IoBus& ports;
+    const memory::IoBus& mmio;
+    const cpu::CpuidModel& model;
+  };
+  /// Told on a processor's thread.
+  struct Observer {
+    std::function<void(engine::Stop)> stopped;  ///< the engine has returned for this reason
+    /// Each of call_meeting() is followed by one of these. All processors stand until it returns; on the
+    /// thread of run().
+    std::function<void()> meeting;
+  };
+  explicit Processors(const Shared& shared) : shared_(shared) {}
+  ~Processors();
+  Processors(const Processors&) = delete;
+  Processors& operator=(const Processors&) = delete;
+
+  /// The next processor, at its reset state, with `apic` as its local APIC. While the machine is put together.
+  void add(interrupt::LocalApic& apic);
+  /// Once, after the last add().
+  Result<> make_engines(EngineKind kind, const MachineConfig& config);
+
+  [[nodiscard]] size_t size() const { return processors_.size(); }
+  /// From 0, the bootstrap processor.
+  [[nodiscard]] cpu::Cpu& operator[](size_t number) { return processors_[number]->cpu; }
+  /// What the engines counted. While all stand.
+  [[nodiscard]] std::string report() const;
+
+  /// Runs all, the first on the calling thread, until finish(). Once.
+  void run(Observer observer);
+  /// Has all processors stand for Observer::meeting, soon. From any thread.
+  void call_meeting();
+  /// Makes run() return. From any thread, and from a meeting.
+  void finish();
+  /// Guest memory lies elsewhere. From any thread.
+  void map_changed() const { peers_.map_changed(); }
+
+ private:
+  struct Processor {
+    Processor(const Shared& shared, interrupt::LocalApic& apic, cpu::Peers& peers, unsigned number);
+    ProcessorBus bus;
+    cpu::Cpu cpu;
+    std::unique_ptr<engine::Engine> engine;
+    std::thread thread;  ///< none for the first
+  };
+  void run_one(Processor& processor);
+  void attend(const Processor& processor);
+  [[nodiscard]] bool finished();
+  void stop_engines();
+
+  const Shared shared_;
+  cpu::Peers peers_;
+  std::vector<std::unique_ptr<Processor>> processors_;
+  Observer observer_;
+
+  std::mutex mutex_;  ///< of what follows; device locks may be held
+  std::condition_variable changed_;
+  bool meeting_called_ = false;
+  uint64_t meetings_ = 0;  ///< that are over
+  size_t attending_ = 0;   ///< the next one
+  bool finished_ = false;
+};
+
+}  // namespace eidolon::machine
