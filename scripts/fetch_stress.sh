@@ -18,15 +18,14 @@ fi
 
 mkdir -p "$downloads"
 say "downloading stress-ng, rt-tests and cpp-12 with their libraries"
-# The packages and all that they depend on, as far as it is a library.
-mapfile -t libraries < <(apt-cache depends --recurse --no-recommends --no-suggests --no-conflicts --no-breaks --no-replaces \
+# The packages and all that they depend on, as far as it is a library and not a name that another package fills.
+mapfile -t names < <(apt-cache depends --recurse --no-recommends --no-suggests --no-conflicts --no-breaks --no-replaces \
   --no-enhances "${packages[@]}" | sed -n 's/^\(z\?lib[a-z0-9.+-]*\)$/\1/p' | sort -u)
-(
-  cd "$downloads"
-  for package in "${packages[@]}" "${libraries[@]}"; do
-    ls "${package}"_*.deb >/dev/null 2>&1 || apt-get download -q "$package" >>download.log 2>&1 || true
-  done
-)
+mapfile -t wanted_packages < <(apt-cache --no-all-versions show "${packages[@]}" "${names[@]}" 2>/dev/null | sed -n 's/^Package: //p' | sort -u)
+(cd "$downloads" && apt-get download -q "${wanted_packages[@]}") >"$downloads/download.log" 2>&1 || {
+  grep '^E:' "$downloads/download.log" >&2 || true
+  fail 1 "stress-ng or a library of its could not be downloaded; check the network, run 'apt-get update' as root, and try again."
+}
 
 work=$(mktemp -d "$root/cache/unpack.XXXXXX")
 trap 'rm -rf "$work"' EXIT
@@ -60,4 +59,5 @@ install -m 755 "$root/scripts/guest-stress-init" "$tree/init"
 } >"$guest/initrd-stress.part"
 mv "$guest/initrd-stress.part" "$guest/initrd-stress"
 echo "$wanted" >"$stamp"
+rm -f "$downloads"/*.deb
 say "the guest with stress-ng is cache/guest/initrd-stress"

@@ -25,9 +25,7 @@ CLI::Option* describe_machine(CLI::App& command, MachineText& text) {
   command.add_option("--cpu", text.cpu, "processor model: host, x86-64-v2 or x86-64-v3")
       ->type_name("MODEL")
       ->capture_default_str();
-  command
-      .add_option("--cpus", text.cpus,
-                  "number of processors, 1 to 64; or sockets=S,cores=C,threads=T")
+  command.add_option("--cpus", text.cpus, "number of processors, 1 to 64; or sockets=S,cores=C,threads=T")
       ->type_name("N")
       ->capture_default_str();
   return kernel;

@@ -14,7 +14,8 @@ namespace {
 Result<unsigned> parse_count(std::string_view text) {
   unsigned count = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
-  if (error != std::errc{} || end != text.data() + text.size() || count == 0 || count > Topology::kMostProcessors)
+  if (error != std::errc{} || end != text.data() + text.size() || count == 0 ||
+      count > Topology::kMostProcessors)
     return fail("--cpus takes 1 to {} processors, not '{}'", Topology::kMostProcessors, text);
   return count;
 }

@@ -24,8 +24,9 @@ class Peers {
   std::vector<Cpu*> cpus_;
 };
 
-/// While it lives, no other processor of the machine executes anything. On the processor's thread, which gives
-/// up its turn until it has all: what it knew of its virtual TLB may have changed. It must not outlive a wait.
+/// While it lives, no other processor of the machine executes anything. On the processor's thread, which
+/// gives up its turn until it has all: what it knew of its virtual TLB may have changed. It must not outlive
+/// a wait.
 class Alone {
  public:
   explicit Alone(Cpu& cpu);
@@ -37,8 +38,8 @@ class Alone {
   Cpu& cpu_;
 };
 
-/// The page is marked to have translations of this processor's (GuestMemory::mark_code): when this returns, no
-/// processor stores to it without asking. On the processor's thread, which gives up its turn meanwhile if
+/// The page is marked to have translations of this processor's (GuestMemory::mark_code): when this returns,
+/// no processor stores to it without asking. On the processor's thread, which gives up its turn meanwhile if
 /// others have to be asked.
 void protect_code_page(Cpu& cpu, memory::GuestPhysical page);
 

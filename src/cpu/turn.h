@@ -1,8 +1,8 @@
 // Whose turn it is with a processor: its own thread's, or that of another which has something to do in the
 // processor's virtual TLB.
 //
-// A processor's thread has the turn while it runs the guest, and gives it up while it sleeps, stands, or waits
-// for another processor's turn: so nobody waits for one that does not run, and no two for each other.
+// A processor's thread has the turn while it runs the guest, and gives it up while it sleeps, stands, or
+// waits for another processor's turn: so nobody waits for one that does not run, and no two for each other.
 #pragma once
 
 #include <condition_variable>

@@ -56,8 +56,7 @@ std::vector<std::unique_ptr<LocalApic>> make_local_apics(const x86::Topology& to
                                                          Pic& pic) {
   std::vector<std::unique_ptr<LocalApic>> apics;
   for (unsigned number = 0; number < topology.processors(); ++number)
-    apics.push_back(
-        std::make_unique<LocalApic>(bus, timers, topology.apic_id(number), number == 0, &pic));
+    apics.push_back(std::make_unique<LocalApic>(bus, timers, topology.apic_id(number), number == 0, &pic));
   return apics;
 }
 

@@ -46,9 +46,8 @@ Result<std::unique_ptr<Machine>> Machine::create(const MachineConfig& config, Se
     return fail("--engine lockstep can follow one processor only; leave out --cpus");
   model.set_topology(config.topology);
   std::unique_ptr<memory::GuestMemory> memory = EIDOLON_TRY(make_memory(config));
-  std::unique_ptr<Machine> machine(
-      new Machine(std::move(model), std::move(decision), std::move(memory), std::move(serial),
-                  config.topology));
+  std::unique_ptr<Machine> machine(new Machine(std::move(model), std::move(decision), std::move(memory),
+                                               std::move(serial), config.topology));
   EIDOLON_TRY(machine->assemble(config));
   return machine;
 }
@@ -86,7 +85,8 @@ Result<> Machine::assemble(const MachineConfig& config) {
 /// What firmware and a boot loader would do.
 Result<> Machine::load_kernel(const MachineConfig& config) {
   EIDOLON_TRY(devices_.configure_pci(ports_));
-  const uint64_t rsdp = EIDOLON_TRY(boot::write_acpi(*memory_, acpi_config(*memory_, devices_.pci(), config.topology)));
+  const uint64_t rsdp =
+      EIDOLON_TRY(boot::write_acpi(*memory_, acpi_config(*memory_, devices_.pci(), config.topology)));
   EIDOLON_TRY(boot::write_smbios(*memory_, smbios_config(*memory_, config.firmware, config.topology)));
   const boot::BootRequest request = {.kernel_path = config.kernel_path,
                                      .initrd_path = config.initrd_path,
@@ -138,8 +138,8 @@ bool Machine::paused() {
   return pause_wanted_;
 }
 
-/// While all processors stand. Their time-stamp counters stand too: a guest whose clocks disagree after a pause
-/// would stop trusting one of them.
+/// While all processors stand. Their time-stamp counters stand too: a guest whose clocks disagree after a
+/// pause would stop trusting one of them.
 void Machine::stand_while_paused() {
   {
     std::lock_guard lock(ending_mutex_);

@@ -20,8 +20,12 @@ class ProcessorBus {
   class Shared final : public memory::IoHandler {
    public:
     explicit Shared(const memory::IoBus& bus) : bus_(bus) {}
-    [[nodiscard]] uint64_t io_read(uint64_t address, unsigned size) override { return bus_.read(address, size); }
-    void io_write(uint64_t address, unsigned size, uint64_t value) override { bus_.write(address, size, value); }
+    [[nodiscard]] uint64_t io_read(uint64_t address, unsigned size) override {
+      return bus_.read(address, size);
+    }
+    void io_write(uint64_t address, unsigned size, uint64_t value) override {
+      bus_.write(address, size, value);
+    }
     [[nodiscard]] bool has_handler(uint64_t address) const { return bus_.has_handler(address); }
 
    private:

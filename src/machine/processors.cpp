@@ -22,7 +22,8 @@ Processors::Processor::Processor(const Shared& shared, interrupt::LocalApic& api
 }
 
 Processors::~Processors() {
-  for (const auto& processor : processors_) shared_.memory.set_foreign_write_waker(nullptr, processor->cpu.index);
+  for (const auto& processor : processors_)
+    shared_.memory.set_foreign_write_waker(nullptr, processor->cpu.index);
 }
 
 void Processors::add(interrupt::LocalApic& apic) {
@@ -71,8 +72,8 @@ void Processors::run_one(Processor& processor) {
   }
 }
 
-/// The first processor waits for the others and holds the meeting; the others wait for its end. Who finds that
-/// the next one has been called meanwhile comes back to it, for all engines have been told to stop.
+/// The first processor waits for the others and holds the meeting; the others wait for its end. Who finds
+/// that the next one has been called meanwhile comes back to it, for all engines have been told to stop.
 void Processors::attend(const Processor& processor) {
   std::unique_lock lock(mutex_);
   if (!meeting_called_ || finished_) return;

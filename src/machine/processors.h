@@ -40,7 +40,8 @@ class Processors {
   Processors(const Processors&) = delete;
   Processors& operator=(const Processors&) = delete;
 
-  /// The next processor, at its reset state, with `apic` as its local APIC. While the machine is put together.
+  /// The next processor, at its reset state, with `apic` as its local APIC. While the machine is put
+  /// together.
   void add(interrupt::LocalApic& apic);
   /// Once, after the last add().
   Result<> make_engines(EngineKind kind, const MachineConfig& config);

@@ -153,7 +153,8 @@ std::optional<GuestMemory::Place> GuestMemory::locate(GuestPhysical address) con
     std::optional<Place> place;
     if (const Region* region = find(address)) {
       const uint64_t offset = address - now(region->base);  // a window may have moved since it was found
-      if (offset < region->length) place = {now(region->host) + offset, region->length - offset, now(region->kind)};
+      if (offset < region->length)
+        place = {now(region->host) + offset, region->length - offset, now(region->kind)};
     }
     std::atomic_thread_fence(std::memory_order_acquire);
     if (version % 2 == 0 && map_version_.load(std::memory_order_relaxed) == version) [[likely]]

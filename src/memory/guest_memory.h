@@ -77,8 +77,8 @@ class GuestMemory {
 
   [[nodiscard]] std::span<const Region> regions() const { return regions_; }
   [[nodiscard]] uint64_t ram_bytes() const;
-  /// The region that holds `address`, or nullptr (MMIO or nothing). What it shows, and where, may change at any
-  /// time: who wants the bytes asks `locate`.
+  /// The region that holds `address`, or nullptr (MMIO or nothing). What it shows, and where, may change at
+  /// any time: who wants the bytes asks `locate`.
   [[nodiscard]] const Region* find(GuestPhysical address) const;
 
   struct Place {
@@ -105,7 +105,8 @@ class GuestMemory {
   }
 
   // Whole-range access for the machine's assembly, while no processor runs (devices: device::Dma): false, and
-  // nothing done, if any byte of the range is not RAM (`write`) or not RAM or ROM (`read`). Observers are told.
+  // nothing done, if any byte of the range is not RAM (`write`) or not RAM or ROM (`read`). Observers are
+  // told.
   [[nodiscard]] bool read(GuestPhysical address, void* to, uint64_t length) const;
   [[nodiscard]] bool write(GuestPhysical address, const void* from, uint64_t length);
   /// Like write, but ROM can be filled too.

@@ -8,7 +8,8 @@ std::expected<Translation, PageFault> Mmu::translate(const PagingControls& contr
                                                      Access access, View view) {
   const bool cached = controls.long_mode() && controls.paging();
   if (cached) {
-    if (const auto known = structures_.translate(memory_, controls, contexts_, linear, access, view, viewer_)) {
+    if (const auto known =
+            structures_.translate(memory_, controls, contexts_, linear, access, view, viewer_)) {
       ++counters_.shortcuts;
       return *known;
     }
@@ -31,8 +32,7 @@ std::expected<Resolved, PageFault> Mmu::resolve(const PagingControls& controls, 
 
   uint8_t* host = place->host;
   const bool writes = access == Access::kWrite || (access == Access::kRead && translation->writable);
-  const bool storable =
-      writes && place->kind == RegionKind::kRam && memory_.enter_writer(physical, viewer_);
+  const bool storable = writes && place->kind == RegionKind::kRam && memory_.enter_writer(physical, viewer_);
   if (access != Access::kExecute) {  // the right to execute is not yet the right to read (SMAP)
     const uint64_t offset = physical & x86::kPageMask;
     const TlbRights rights{.writable = translation->writable && storable, .global = translation->global};
