@@ -7,6 +7,10 @@ namespace eidolon::device::pci {
 namespace {
 /// APICs, timers and ROM below 4 GiB.
 constexpr uint64_t kChipsetBase = 0xfec00000, kChipsetEnd = 0x1'00000000;
+
+constexpr bool meets_chipset(uint64_t address, uint64_t length) {
+  return address < kChipsetEnd && address + length > kChipsetBase;
+}
 }  // namespace
 
 Function::Function(std::string name, const Identity& identity) : name_(std::move(name)) {
@@ -49,7 +53,10 @@ void Function::connect(const Upstream& upstream, IrqLine* pin) {
   dma_.emplace(upstream.memory);
   if (msi_) msi_->connect(upstream.apics);
   if (msix_) msix_->connect(upstream.apics);
-  reset_config();
+  {
+    std::lock_guard order(config_order_);
+    reset_config();
+  }
   connected();
 }
 
@@ -60,12 +67,14 @@ void Function::mark_multifunction() {
 }
 
 uint32_t Function::config_read(unsigned offset, unsigned size) {
+  std::lock_guard order(config_order_);
   before_config_read(offset, size);
   std::lock_guard lock(mutex_);
   return config_.read(offset, size);
 }
 
 void Function::config_write(unsigned offset, unsigned size, uint32_t value) {
+  std::lock_guard order(config_order_);
   bool reset_wanted = false;
   {
     std::lock_guard lock(mutex_);
@@ -73,14 +82,15 @@ void Function::config_write(unsigned offset, unsigned size, uint32_t value) {
     apply();
     reset_wanted = express_ && express_->take_reset_request();
   }
+  show_memory();
   if (reset_wanted) {
-    reset();
+    reset_all();
   } else {
     config_written(offset, size);
   }
 }
 
-/// Makes what configuration space says true.
+/// Makes what configuration space says true, but for show_memory(), which follows without the lock.
 void Function::apply() {
   for (Capability* capability : capabilities_) capability->config_changed(config_);
   update_windows();
@@ -91,28 +101,36 @@ void Function::apply() {
 
 void Function::update_windows() {
   if (upstream_ == nullptr) return;
-  const bool on = !power_ || power_->on(config_);
   for (const auto& bar : bars_) {
     AddressMap& map = bar->is_io() ? upstream_->ports : upstream_->addresses;
-    const uint64_t address = bar->address(config_);
-    if (on && address != 0 && bar->decoded(config_)) {
-      map.place(bar.get(), address, bar->size(), bar->handler());
-      show_memory(*bar, address);
+    if (const std::optional<uint64_t> address = window_address(*bar)) {
+      map.place(bar.get(), *address, bar->size(), bar->handler());
     } else {
       map.remove(bar.get());
-      if (bar->window() != nullptr) upstream_->memory.hide_window(*bar->window());
     }
   }
 }
 
+/// Where the window answers, if it does.
+std::optional<uint64_t> Function::window_address(const Bar& bar) const {
+  const uint64_t address = bar.address(config_);
+  const bool on = !power_ || power_->on(config_);
+  return on && address != 0 && bar.decoded(config_) ? std::optional(address) : std::nullopt;
+}
+
 /// Memory comes before MMIO, and the chipset's own registers are to be reached whatever software does to
-/// BARs: one that is placed over them is left to its handler.
-void Function::show_memory(const Bar& bar, uint64_t address) const {
-  if (bar.window() == nullptr) return;
-  if (address < kChipsetEnd && address + bar.size() > kChipsetBase) {
-    upstream_->memory.hide_window(*bar.window());
-  } else {
-    upstream_->memory.show_window(*bar.window(), address);
+/// BARs: one that is placed over them is left to its handler. Moving memory calls who has looked it up, so
+/// mutex_ is not held meanwhile; no other access to configuration space comes in between.
+void Function::show_memory() {
+  if (upstream_ == nullptr) return;
+  for (const auto& bar : bars_) {
+    if (bar->window() == nullptr) continue;
+    const std::optional<uint64_t> address = with_config([&](ConfigSpace&) { return window_address(*bar); });
+    if (!address || meets_chipset(*address, bar->size())) {
+      upstream_->memory.hide_window(*bar->window());
+    } else {
+      upstream_->memory.show_window(*bar->window(), *address);
+    }
   }
 }
 
@@ -143,19 +161,28 @@ void Function::set_interrupt(bool level) {
 }
 
 void Function::reset_config() {
-  std::lock_guard lock(mutex_);
-  config_.reset();
-  for (Capability* capability : capabilities_) capability->reset();
-  interrupt_ = false;
-  apply();
+  {
+    std::lock_guard lock(mutex_);
+    config_.reset();
+    for (Capability* capability : capabilities_) capability->reset();
+    interrupt_ = false;
+    apply();
+  }
+  show_memory();
 }
 
-void Function::reset() {
+void Function::reset_all() {
   reset_config();
   reset_device();
 }
 
+void Function::reset() {
+  std::lock_guard order(config_order_);
+  reset_all();
+}
+
 void Function::save(StateWriter& to) const {
+  std::lock_guard order(config_order_);
   to.begin(name_, 1);
   with_config([&](ConfigSpace& config) {
     config.save(to);
@@ -167,18 +194,20 @@ void Function::save(StateWriter& to) const {
 }
 
 void Function::load(StateReader& from) {
+  std::lock_guard order(config_order_);
   from.begin(name_);
   with_config([&](ConfigSpace& config) {
     config.load(from);
     for (Capability* capability : capabilities_) capability->load(from);
     apply();  // the device may need to reach memory
   });
+  show_memory();
   bool interrupt = false;
   from(interrupt);
   load_device(from);
   from.end();
   if (from.failed()) {
-    reset();
+    reset_all();
     return;
   }
   {

@@ -10,8 +10,11 @@
 //     }
 //     ... io_read, io_write, reset_device, save_device, load_device
 //
-// Locks: the device's own lock, then the function's, then those of MsiX, AddressMap and the interrupt
-// controllers. Hooks are called with none of ours held.
+// Locks: config_order_, then the device's own lock, then the function's mutex_, then those of MsiX,
+// AddressMap and the interrupt controllers. config_order_ is held across a whole access to configuration
+// space, with all that follows from it: of two processors' accesses, one is over before the other begins.
+// Hooks but connected() are called with it and nothing else of ours held. A device's threads never take it,
+// so a hook may wait for them.
 #pragma once
 
 #include <array>
@@ -99,7 +102,8 @@ class Function : public Device {
   /// A read is about to happen: a register that is computed is to be put into config() now (with_config).
   virtual void before_config_read(unsigned /*offset*/, unsigned /*size*/) {}
 
-  /// Runs `body(ConfigSpace&)` under the function's lock.
+  /// Runs `body(ConfigSpace&)` under the function's lock. In a hook, software changes nothing from one call
+  /// to the next; only status bits of the device's own may move.
   template <typename Body>
   auto with_config(Body body) const {
     std::lock_guard lock(mutex_);
@@ -107,14 +111,19 @@ class Function : public Device {
   }
 
  private:
+  // With config_order_ held.
+  void reset_all();
   void reset_config();
+  void show_memory();
+  // With mutex_ held.
   void apply();
   void update_windows();
-  void show_memory(const Bar& bar, uint64_t address) const;
+  [[nodiscard]] std::optional<uint64_t> window_address(const Bar& bar) const;
   void update_wire();
 
   const std::string name_;
-  mutable std::mutex mutex_;
+  mutable std::mutex config_order_;  ///< the guest's accesses to configuration space, resets, snapshots
+  mutable std::mutex mutex_;         ///< guards config_, what capabilities keep, and interrupt_
   mutable ConfigSpace config_;
   std::vector<std::unique_ptr<Bar>> bars_;
   std::optional<Msi> msi_;

@@ -23,7 +23,8 @@ class Pam {
   explicit Pam(memory::GuestMemory& memory) : memory_(memory) {}
   /// Adds the range to the memory. `rom_end` is behind the ROM's last byte, `rom_length` at least 64 KiB.
   Result<> attach(uint8_t* rom_end, uint64_t rom_length);
-  /// What the seven registers say, on the processor's thread. Nothing before attach().
+  /// What the seven registers say, on the processor's thread, one call at a time (the host bridge's hooks).
+  /// Nothing before attach().
   void apply(const std::array<uint8_t, kRegisters>& registers);
 
  private:
