@@ -96,17 +96,16 @@ void KeyboardController::update_irq() {
   mouse_irq_.set(full && aux && (memory_[0] & kByteAuxInterrupt) != 0);
 }
 
-/// Returns whether the machine is to be reset.
-bool KeyboardController::command(uint8_t value) {
+KeyboardController::Asked KeyboardController::command(uint8_t value) {
   status_ |= kStatusCommand;
   awaiting_ = 0;
   if (value >= kReadMemory && value < kReadMemory + memory_.size()) {
     put(memory_[value - kReadMemory]);
-    return false;
+    return {};
   }
   if (value >= kWriteMemory && value < kWriteMemory + memory_.size()) {
     awaiting_ = value;
-    return false;
+    return {};
   }
   switch (value) {
     case kAuxOff:
@@ -137,8 +136,7 @@ bool KeyboardController::command(uint8_t value) {
       break;
     case kA20Off:
     case kA20On:
-      a20_.set(value == kA20On);
-      break;
+      return {.a20 = value == kA20On};
     case kWriteOutput:
     case kLoopKeyboard:
     case kLoopAux:
@@ -146,12 +144,12 @@ bool KeyboardController::command(uint8_t value) {
       awaiting_ = value;
       break;
     default:
-      return value >= kPulse && (value & kPortNotReset) == 0;
+      return {.reset = value >= kPulse && (value & kPortNotReset) == 0};
   }
-  return false;
+  return {};
 }
 
-bool KeyboardController::data(uint8_t value) {
+KeyboardController::Asked KeyboardController::data(uint8_t value) {
   status_ &= static_cast<uint8_t>(~kStatusCommand);
   const uint8_t command = awaiting_;
   awaiting_ = 0;
@@ -159,13 +157,12 @@ bool KeyboardController::data(uint8_t value) {
     memory_[command - kWriteMemory] = value;
     if (command == kWriteMemory)
       status_ = static_cast<uint8_t>((status_ & ~kStatusSystem) | (value & kByteSystem));
-    return false;
+    return {};
   }
   switch (command) {
     case kWriteOutput:
       output_port_ = value & static_cast<uint8_t>(~kPortA20);
-      a20_.set((value & kPortA20) != 0);
-      return (value & kPortNotReset) == 0;
+      return {.reset = (value & kPortNotReset) == 0, .a20 = (value & kPortA20) != 0};
     case kLoopKeyboard:
       put(value);
       break;
@@ -181,7 +178,12 @@ bool KeyboardController::data(uint8_t value) {
       keyboard_.write(value);
       break;
   }
-  return false;
+  return {};
+}
+
+void KeyboardController::ask(const Asked& asked) {
+  if (asked.a20) a20_.set(*asked.a20);
+  if (asked.reset) machine_.reset();
 }
 
 uint64_t KeyboardController::io_read(uint64_t /*offset*/, unsigned /*size*/) {
@@ -195,14 +197,14 @@ uint64_t KeyboardController::io_read(uint64_t /*offset*/, unsigned /*size*/) {
 }
 
 void KeyboardController::io_write(uint64_t /*offset*/, unsigned /*size*/, uint64_t value) {
-  bool reset_asked = false;
+  Asked asked;
   {
     std::lock_guard lock(mutex_);
-    reset_asked = data(static_cast<uint8_t>(value));
+    asked = data(static_cast<uint8_t>(value));
     fill();
     update_irq();
   }
-  if (reset_asked) machine_.reset();
+  ask(asked);
 }
 
 void KeyboardController::key(const input::KeyEvent& event) {
@@ -235,14 +237,14 @@ uint64_t KeyboardController::status_read(uint64_t /*offset*/, unsigned /*size*/)
 }
 
 void KeyboardController::status_write(uint64_t /*offset*/, unsigned /*size*/, uint64_t value) {
-  bool reset_asked = false;
+  Asked asked;
   {
     std::lock_guard lock(mutex_);
-    reset_asked = command(static_cast<uint8_t>(value));
+    asked = command(static_cast<uint8_t>(value));
     fill();
     update_irq();
   }
-  if (reset_asked) machine_.reset();
+  ask(asked);
 }
 
 void KeyboardController::save(StateWriter& to) const {

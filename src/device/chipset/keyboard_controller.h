@@ -3,6 +3,7 @@
 #pragma once
 
 #include <mutex>
+#include <optional>
 
 #include "device/chipset/a20_gate.h"
 #include "device/chipset/ps2_keyboard.h"
@@ -48,8 +49,14 @@ class KeyboardController final : public Device,
   void power_on();
   /// The controller's own answer; it takes the place of a byte that was not read.
   void put(uint8_t byte, uint8_t status = 0);
-  [[nodiscard]] bool command(uint8_t value);
-  [[nodiscard]] bool data(uint8_t value);
+  /// What a write asks of others, who are called once the lock is given back.
+  struct Asked {
+    bool reset = false;
+    std::optional<bool> a20 = std::nullopt;
+  };
+  [[nodiscard]] Asked command(uint8_t value);
+  [[nodiscard]] Asked data(uint8_t value);
+  void ask(const Asked& asked);
   void fill();
   void update_irq();
 
