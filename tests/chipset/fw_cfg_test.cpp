@@ -118,7 +118,26 @@ TEST_F(FwCfgTest, DmaCrossesPagesAndTellsOfCode) {
   ASSERT_TRUE(fw_cfg.add_file("file", FwCfg::Bytes(0x1800, 'x')));
   EXPECT_EQ(request(0x20 << 16 | kSelect | kRead, 0x1800, 0x1c00, 0x8000), 0u);
   EXPECT_EQ(loaded(0x1800, 0x1c00), std::string(0x1800, 'x'));
+  memory->settle_foreign_writes();  // as the processor does before its next instruction
   EXPECT_EQ(observer.told, 0x3000u);
+}
+
+TEST_F(FwCfgTest, WhoIsCalledMayLookAtItAgain) {
+  unsigned calls = 0;
+  const auto look = [&] {
+    ++calls;
+    StateWriter writer;
+    fw_cfg.save(writer);  // would wait for ever if the lock were held
+  };
+  memory->set_foreign_write_waker(look);
+  memory->mark_code(kData);
+  ASSERT_TRUE(fw_cfg.add_file("made", 4, [&] {
+    look();
+    return bytes("made");
+  }));
+  EXPECT_EQ(request(0x20 << 16 | kSelect | kRead, 4, kData), 0u);
+  EXPECT_EQ(loaded(4), "made");
+  EXPECT_EQ(calls, 2u);
 }
 
 TEST_F(FwCfgTest, DmaOutsideOfRamIsAnError) {

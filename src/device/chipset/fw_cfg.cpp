@@ -22,12 +22,16 @@ void append_big_endian(FwCfg::Bytes& bytes, T value) {
 
 }  // namespace
 
-void FwCfg::reset() {
-  std::lock_guard lock(mutex_);
+FwCfg::FwCfg(memory::GuestMemory& memory) : dma_(memory) {
   items_[kSignature] = Bytes(kSignatureBytes.begin(), kSignatureBytes.end());
   items_[kFeatures] = bytes_of(kHasDma);
+  reset();
+}
+
+void FwCfg::reset() {
+  Lock lock(mutex_);
   request_high_ = 0;
-  select(kSignature);
+  select(kSignature, lock);
 }
 
 bool FwCfg::add_file(const std::string& name, Bytes bytes) {
@@ -58,27 +62,39 @@ FwCfg::Bytes FwCfg::directory() const {
 }
 
 /// What is not there reads as zeros.
-void FwCfg::select(uint16_t key) {
-  key_ = key & static_cast<uint16_t>(~kWriteChannel);
-  at_ = 0;
-  selected_.clear();
-  const size_t number = key_ - size_t{kFirstFile};
-  if (key_ == kDirectory) {
-    selected_ = directory();
-  } else if (key_ >= kFirstFile && number < files_.size()) {
-    File& file = std::next(files_.begin(), static_cast<std::ptrdiff_t>(number))->second;
+void FwCfg::select(uint16_t key, Lock& lock) {
+  key &= static_cast<uint16_t>(~kWriteChannel);
+  Bytes bytes;
+  const size_t number = key - size_t{kFirstFile};
+  if (key == kDirectory) {
+    bytes = directory();
+  } else if (key >= kFirstFile && number < files_.size()) {
+    const File& file = std::next(files_.begin(), static_cast<std::ptrdiff_t>(number))->second;
+    bytes = file.bytes;
     if (file.make) {
-      Bytes made = file.make();
-      made.resize(file.bytes.size());
-      file.bytes = std::move(made);
+      lock.unlock();
+      bytes = file.make();
+      lock.lock();
+      bytes.resize(file.bytes.size());
     }
-    selected_ = file.bytes;
-  } else if (const auto item = items_.find(key_); item != items_.end()) {
-    selected_ = item->second;
+  } else if (const auto item = items_.find(key); item != items_.end()) {
+    bytes = item->second;
   }
+  key_ = key;
+  at_ = 0;
+  selected_ = std::move(bytes);
 }
 
 uint8_t FwCfg::next() { return at_ < selected_.size() ? selected_[at_++] : 0; }
+
+/// The next bytes, as many as there are of them.
+FwCfg::Bytes FwCfg::take(size_t most) {
+  const auto begin = static_cast<std::ptrdiff_t>(std::min<size_t>(at_, selected_.size()));
+  const auto count =
+      static_cast<std::ptrdiff_t>(std::min(most, selected_.size() - static_cast<size_t>(begin)));
+  at_ = static_cast<uint32_t>(begin + count);
+  return {selected_.begin() + begin, selected_.begin() + begin + count};
+}
 
 /// A wider read takes as many bytes, the first one as the lowest.
 uint64_t FwCfg::io_read(uint64_t offset, unsigned size) {
@@ -92,8 +108,8 @@ uint64_t FwCfg::io_read(uint64_t offset, unsigned size) {
 /// Writing data by the port is no longer offered by QEMU either.
 void FwCfg::io_write(uint64_t offset, unsigned size, uint64_t value) {
   if (offset != 0 || size != 2) return;
-  std::lock_guard lock(mutex_);
-  select(static_cast<uint16_t>(value));
+  Lock lock(mutex_);
+  select(static_cast<uint16_t>(value), lock);
 }
 
 void FwCfg::save(StateWriter& to) const {

@@ -6,6 +6,9 @@
 //
 // The files are set before the machine runs. A file may be made when the guest selects it, because what ACPI
 // tables say depends on what the firmware did before.
+//
+// A request is carried out as a device's DMA is, by the thread of the processor that asks for it, which looks
+// for what became stale before its next instruction. Nobody else is called with the lock held.
 #pragma once
 
 #include <array>
@@ -17,6 +20,7 @@
 #include <vector>
 
 #include "device/device.h"
+#include "device/dma.h"
 #include "memory/guest_memory.h"
 #include "memory/io_window.h"
 
@@ -47,7 +51,7 @@ class FwCfg final : public Device, public memory::IoHandler {
   static constexpr size_t kLongestName = 55;
   static constexpr size_t kMostFiles = 0x100;
 
-  explicit FwCfg(memory::GuestMemory& memory) : memory_(memory) { reset(); }
+  explicit FwCfg(memory::GuestMemory& memory);
 
   // While the machine is put together.
   void set_item(Key key, Bytes bytes) { items_[key] = std::move(bytes); }
@@ -58,8 +62,8 @@ class FwCfg final : public Device, public memory::IoHandler {
   }
   /// False if the name is empty, too long or taken, or there are too many files.
   [[nodiscard]] bool add_file(const std::string& name, Bytes bytes);
-  /// `make` is called, on the processor's thread, each time that the file is selected; what it returns is cut
-  /// or filled up with zeros to `size`.
+  /// `make` is called, on the thread of a processor, each time that the file is selected, and by several at
+  /// once if so many select it; what it returns is cut or filled up with zeros to `size`.
   [[nodiscard]] bool add_file(const std::string& name, size_t size, std::function<Bytes()> make);
   template <typename T>
   [[nodiscard]] static Bytes bytes_of(T value) {
@@ -79,23 +83,26 @@ class FwCfg final : public Device, public memory::IoHandler {
   void load(StateReader& from) override;
 
  private:
+  using Lock = std::unique_lock<std::mutex>;
   struct File {
-    Bytes bytes;
+    Bytes bytes;  ///< of a file that is made, only their number counts
     std::function<Bytes()> make;
   };
   [[nodiscard]] uint64_t dma_read(uint64_t offset, unsigned size);
   void dma_write(uint64_t offset, unsigned size, uint64_t value);
-  void select(uint16_t key);
+  /// Lets go of the lock while a file is made.
+  void select(uint16_t key, Lock& lock);
   [[nodiscard]] Bytes directory() const;
   [[nodiscard]] uint8_t next();
+  [[nodiscard]] Bytes take(size_t most);
   void run_request(uint64_t address);
-  [[nodiscard]] bool transfer(uint32_t control, uint64_t address, uint32_t length);
-  [[nodiscard]] bool read_into(uint64_t address, uint64_t length);
+  [[nodiscard]] bool put(uint64_t address, std::span<const uint8_t> bytes, uint64_t length);
 
-  mutable std::mutex mutex_;
-  memory::GuestMemory& memory_;
+  Dma dma_;
+  // While the machine runs, these do not change.
   std::map<uint16_t, Bytes> items_;
   std::map<std::string, File> files_;  ///< numbered in this order
+  mutable std::mutex mutex_;           ///< guards what follows
   uint16_t key_ = 0;
   uint32_t at_ = 0;  ///< the next byte of the selected item
   Bytes selected_;

@@ -31,46 +31,46 @@ uint64_t FwCfg::dma_read(uint64_t offset, unsigned size) {
 }
 
 void FwCfg::dma_write(uint64_t offset, unsigned size, uint64_t value) {
-  std::lock_guard lock(mutex_);
-  if (size == 4 && offset == 0) request_high_ = std::byteswap(static_cast<uint32_t>(value));
-  if (size != 4 || offset != 4) return;
-  const uint64_t address = uint64_t{request_high_} << 32 | std::byteswap(static_cast<uint32_t>(value));
-  request_high_ = 0;
+  uint64_t address = 0;
+  {
+    const Lock lock(mutex_);
+    if (size == 4 && offset == 0) request_high_ = std::byteswap(static_cast<uint32_t>(value));
+    if (size != 4 || offset != 4) return;
+    address = uint64_t{request_high_} << 32 | std::byteswap(static_cast<uint32_t>(value));
+    request_high_ = 0;
+  }
   run_request(address);
 }
 
+/// No file can be written.
 void FwCfg::run_request(uint64_t address) {
   Request request{};
-  if (!memory_.read(address, &request, sizeof request)) return;
-  const uint32_t control = std::byteswap(request.control);
-  if ((control & kSelect) != 0) select(static_cast<uint16_t>(control >> 16));
-  const bool done = transfer(control, std::byteswap(request.address), std::byteswap(request.length));
+  if (!dma_.read(address, &request, sizeof request)) return;
+  const uint32_t control = std::byteswap(request.control), length = std::byteswap(request.length);
+  const bool reads = (control & kRead) != 0, writes = !reads && (control & kWrite) != 0;
+  Bytes bytes;
+  {
+    Lock lock(mutex_);
+    if ((control & kSelect) != 0) select(static_cast<uint16_t>(control >> 16), lock);
+    if (reads || (!writes && (control & kSkip) != 0)) bytes = take(length);
+  }
+  const bool done = reads ? put(std::byteswap(request.address), bytes, length) : !writes;
   const uint32_t result = done ? 0 : std::byteswap(uint32_t{kError});
-  (void)memory_.write(address, &result, sizeof result);  // the guest's loss if this is no RAM
+  (void)dma_.write(address, &result, sizeof result);  // the guest's loss if this is no RAM
 }
 
-/// No file can be written.
-bool FwCfg::transfer(uint32_t control, uint64_t address, uint32_t length) {
-  if ((control & kRead) != 0) return read_into(address, length);
-  if ((control & kWrite) != 0) return false;
-  if ((control & kSkip) != 0)
-    at_ = static_cast<uint32_t>(std::min<uint64_t>(uint64_t{at_} + length, selected_.size()));
-  return true;
-}
-
-/// Page by page, as neighbouring pages need not be neighbours in the map. This is the processor's thread,
-/// which may run what was loaded with its next instruction: the observer of code is told at once.
-bool FwCfg::read_into(uint64_t address, uint64_t length) {
+/// `length` bytes, zeros where there are no more. Page by page, as neighbouring pages need not be neighbours
+/// in the map.
+bool FwCfg::put(uint64_t address, std::span<const uint8_t> bytes, uint64_t length) {
   std::array<uint8_t, x86::kPageSize> page;
   while (length > 0) {
     const uint64_t part = std::min(length, x86::kPageSize - (address & x86::kPageMask));
-    const uint64_t from_item =
-        std::min<uint64_t>(part, selected_.size() - std::min<uint64_t>(at_, selected_.size()));
-    std::copy_n(selected_.begin() + at_, from_item, page.begin());
-    std::fill(page.begin() + static_cast<std::ptrdiff_t>(from_item),
+    const uint64_t given = std::min<uint64_t>(part, bytes.size());
+    std::ranges::copy(bytes.first(given), page.begin());
+    std::fill(page.begin() + static_cast<std::ptrdiff_t>(given),
               page.begin() + static_cast<std::ptrdiff_t>(part), uint8_t{0});
-    if (!memory_.write(address, page.data(), part)) return false;
-    at_ += static_cast<uint32_t>(from_item);
+    if (!dma_.write(address, page.data(), part)) return false;
+    bytes = bytes.subspan(given);
     address += part;
     length -= part;
   }
