@@ -127,9 +127,20 @@ void Serial::transmit(uint8_t byte) {
   if (loopback()) {
     push_receiver(byte);
   } else {
-    sink_({&byte, 1});
+    outgoing_.push_back(byte);
   }
   transmit_pending_ = true;  // THR was filled and is empty again
+}
+
+/// Returns when everything that was written before the call is the sink's, whoever handed it over.
+void Serial::hand_over() {
+  std::lock_guard order(sink_mutex_);
+  {
+    std::lock_guard lock(mutex_);
+    sending_.swap(outgoing_);
+  }
+  if (!sending_.empty()) sink_(sending_);
+  sending_.clear();
 }
 
 uint8_t Serial::line_status() const {
@@ -272,10 +283,16 @@ uint64_t Serial::io_read(uint64_t offset, unsigned size) {
 }
 
 void Serial::io_write(uint64_t offset, unsigned size, uint64_t value) {
-  std::lock_guard lock(mutex_);
-  for (unsigned i = 0; i < size; ++i)
-    write_register((static_cast<unsigned>(offset) + i) & 7, static_cast<uint8_t>(value >> (8 * i)));
-  update_irq();
+  bool sends = false;
+  {
+    std::lock_guard lock(mutex_);
+    const size_t before = outgoing_.size();
+    for (unsigned i = 0; i < size; ++i)
+      write_register((static_cast<unsigned>(offset) + i) & 7, static_cast<uint8_t>(value >> (8 * i)));
+    update_irq();
+    sends = outgoing_.size() != before;
+  }
+  if (sends) hand_over();
 }
 
 void Serial::save(StateWriter& to) const {

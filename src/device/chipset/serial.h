@@ -1,8 +1,9 @@
 // The 16550A UART (National Semiconductor PC16550D datasheet, 1995).
 //
 // Transmission takes no time: a byte written to THR is handed to the sink at once, and the transmitter is
-// empty again. Received bytes wait in a queue of the host's side and enter the FIFO as the guest makes
-// room, so nothing is lost to an overrun that the host could avoid.
+// empty again. A sink that makes its caller wait holds up those who send, and nobody else. Received bytes
+// wait in a queue of the host's side and enter the FIFO as the guest makes room, so nothing is lost to an
+// overrun that the host could avoid.
 #pragma once
 
 #include <array>
@@ -12,6 +13,7 @@
 #include <mutex>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "device/device.h"
 
@@ -25,7 +27,8 @@ class Serial final : public Device, public memory::IoHandler {
   /// Host bytes held back; receive() takes no more than fits.
   static constexpr size_t kBacklog = 4096;
 
-  /// Gets what the guest sends, on the vCPU's thread and with the UART's lock held: it must not call back.
+  /// Gets what the guest sends, in its order, on the thread of a processor that sends: one call at a time. It
+  /// may wait, but must not send.
   using Sink = std::function<void(std::span<const uint8_t>)>;
 
   Serial(IrqLine& irq, Sink sink, std::string name = "serial0");
@@ -53,6 +56,7 @@ class Serial final : public Device, public memory::IoHandler {
   void write_register(unsigned offset, uint8_t value);
 
   void transmit(uint8_t byte);
+  void hand_over();
   uint8_t read_receiver();
   void push_receiver(uint8_t byte);
   void refill();
@@ -73,7 +77,10 @@ class Serial final : public Device, public memory::IoHandler {
       self.fifo_, self.fifo_head_, self.fifo_count_);
   }
 
-  mutable std::mutex mutex_;  ///< before everything in interrupt/irq_line.h
+  std::mutex sink_mutex_;         ///< before mutex_; held while the sink is called
+  std::vector<uint8_t> sending_;  ///< what the sink is called with; empty otherwise
+
+  mutable std::mutex mutex_;  ///< guards what follows; before everything in interrupt/irq_line.h
   IrqLine& irq_;
   const Sink sink_;
   const std::string name_;
@@ -95,6 +102,7 @@ class Serial final : public Device, public memory::IoHandler {
 
   std::deque<uint8_t> backlog_;  ///< host bytes that wait for room: not part of the guest's state
   bool backlog_was_full_ = false;
+  std::vector<uint8_t> outgoing_;  ///< written, and not yet the sink's: a few bytes of each processor at most
 };
 
 }  // namespace eidolon::device
