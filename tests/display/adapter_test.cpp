@@ -1,5 +1,7 @@
 // The adapter on the bus of a small machine: the frame buffer as memory, and the registers in BAR 2.
+#include <atomic>
 #include <numeric>
+#include <thread>
 
 #include "device/display/edid.h"
 #include "device/display/renderer.h"
@@ -93,6 +95,37 @@ TEST_F(AdapterTest, TranslatedCodeInItNoticesTheWindowAndTheClearing) {
   set_mode(64, 64, 8);
   memory->settle_foreign_writes();
   EXPECT_EQ(watch.told.back(), (std::pair<uint64_t, uint64_t>(kFrame, 4096)));
+}
+
+TEST_F(AdapterTest, AnIndexAndItsDataAreWrittenAtOnce) {
+  constexpr uint16_t kMapMask = 0x0102, kMemoryMode = 0x0e04;
+  constexpr uint64_t kSequencer = 0x3c4 - Vga::kPort;
+  for (const uint16_t word : {kMapMask, kMemoryMode}) vga.ports().io_write(kSequencer, 2, word);
+  std::atomic<bool> stop{false};
+  const auto write_again = [&](uint16_t word) {
+    while (!stop) vga.ports().io_write(kSequencer, 2, word);
+  };
+  std::thread first(write_again, kMapMask), second(write_again, kMemoryMode);
+  unsigned torn = 0;
+  for (unsigned i = 0; i < 20'000; ++i) {
+    const uint64_t word = vga.ports().io_read(kSequencer, 2);
+    torn += word != kMapMask && word != kMemoryMode;
+  }
+  stop = true;
+  first.join();
+  second.join();
+  EXPECT_EQ(torn, 0u);
+}
+
+TEST_F(AdapterTest, TheFrameBufferMovesWhileAnotherProcessorDraws) {
+  std::atomic<bool> stop{false};
+  std::thread drawing([&] {
+    while (!stop) vga.window().io_write(0x18000, 2, 0x0741);
+  });
+  for (unsigned i = 0; i < 1000; ++i) write(kVga, 0x10, 4, i % 2 == 0 ? kFrame + 0x1000000 : kFrame);
+  stop = true;
+  drawing.join();
+  EXPECT_NE(memory->find(kFrame), nullptr);
 }
 
 TEST_F(AdapterTest, TheMonitorTellsItsSizesInTheRegisterBar) {

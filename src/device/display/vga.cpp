@@ -1,6 +1,7 @@
 #include "device/display/vga.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 
 #include "device/display/edid.h"
@@ -49,8 +50,9 @@ void Vga::reset_device() {
 
 /// The processor may have translated code there, as anywhere in memory.
 void Vga::changed(uint32_t first, uint32_t length) {
-  if (frame_.base != memory::GuestMemory::kNowhere)
-    guest_memory_.after_foreign_write(frame_.base + first, length);
+  // SAFETY: the window is an object that is not const. Configuration space moves it, under another lock.
+  const memory::GuestPhysical base = std::atomic_ref(const_cast<memory::GuestPhysical&>(frame_.base)).load();
+  if (base != memory::GuestMemory::kNowhere) guest_memory_.after_foreign_write(base + first, length);
 }
 
 void Vga::enter_text_mode() {
@@ -75,14 +77,26 @@ void Vga::capture(Capture& into) const {
   into.memory.assign(frame_.host, frame_.host + length);
 }
 
-uint8_t Vga::port_read(unsigned offset) {
-  std::lock_guard lock(mutex_);
-  return read_port(registers_, static_cast<unsigned>(kPort) + offset, clock_.now());
+uint64_t Vga::read_ports(unsigned first, unsigned size) {
+  uint64_t value = 0;
+  for (unsigned i = 0; i < size; ++i)
+    value |= uint64_t{read_port(registers_, first + i, clock_.now())} << (8 * i);
+  return value;
 }
 
-void Vga::port_write(unsigned offset, uint8_t value) {
+void Vga::write_ports(unsigned first, unsigned size, uint64_t value) {
+  for (unsigned i = 0; i < size; ++i)
+    write_port(registers_, first + i, static_cast<uint8_t>(value >> (8 * i)));
+}
+
+uint64_t Vga::port_read(uint64_t offset, unsigned size) {
   std::lock_guard lock(mutex_);
-  write_port(registers_, static_cast<unsigned>(kPort) + offset, value);
+  return read_ports(static_cast<unsigned>(kPort + offset), size);
+}
+
+void Vga::port_write(uint64_t offset, unsigned size, uint64_t value) {
+  std::lock_guard lock(mutex_);
+  write_ports(static_cast<unsigned>(kPort + offset), size, value);
 }
 
 void Vga::set_vbe(unsigned index, uint16_t value) {
@@ -147,13 +161,8 @@ uint64_t Vga::register_read(uint64_t offset, unsigned size) {
     std::memcpy(&value, kEdid.data() + offset, size);
     return value;
   }
-  if (offset >= kPortsOffset && end <= kPortsEnd) {
-    uint64_t value = 0;
-    const auto port = static_cast<unsigned>(offset - kPortsOffset) + kFirstMappedPort;
-    for (unsigned i = 0; i < size; ++i)
-      value |= uint64_t{read_port(registers_, port + i, clock_.now())} << (8 * i);
-    return value;
-  }
+  if (offset >= kPortsOffset && end <= kPortsEnd)
+    return read_ports(static_cast<unsigned>(offset - kPortsOffset) + kFirstMappedPort, size);
   if (offset >= kVbeOffset && end <= kVbeEnd)
     return size == 2 ? read_vbe(registers_, static_cast<unsigned>(offset - kVbeOffset) / 2, kMemoryBytes) : 0;
   if (offset == kExtraOffset && size == 4) return kExtraEnd - kExtraOffset;
@@ -166,9 +175,7 @@ void Vga::register_write(uint64_t offset, unsigned size, uint64_t value) {
   std::lock_guard lock(mutex_);
   const auto end = offset + size;
   if (offset >= kPortsOffset && end <= kPortsEnd) {
-    const auto port = static_cast<unsigned>(offset - kPortsOffset) + kFirstMappedPort;
-    for (unsigned i = 0; i < size; ++i)
-      write_port(registers_, port + i, static_cast<uint8_t>(value >> (8 * i)));
+    write_ports(static_cast<unsigned>(offset - kPortsOffset) + kFirstMappedPort, size, value);
   } else if (offset >= kVbeOffset && end <= kVbeEnd && size == 2) {
     set_vbe(static_cast<unsigned>(offset - kVbeOffset) / 2, static_cast<uint16_t>(value));
   }

@@ -65,8 +65,12 @@ class Vga final : public pci::Function {
   void load_device(StateReader& from) override;
 
  private:
-  [[nodiscard]] uint8_t port_read(unsigned offset);
-  void port_write(unsigned offset, uint8_t value);
+  /// Ports and BAR 2: the bytes of a wider access are ports from the first on, and nobody else's come in
+  /// between: drivers write an index and its data at once.
+  [[nodiscard]] uint64_t read_ports(unsigned first, unsigned size);
+  void write_ports(unsigned first, unsigned size, uint64_t value);
+  [[nodiscard]] uint64_t port_read(uint64_t offset, unsigned size);
+  void port_write(uint64_t offset, unsigned size, uint64_t value);
   [[nodiscard]] uint64_t vbe_read(uint64_t offset, unsigned size);
   void vbe_write(uint64_t offset, unsigned size, uint64_t value);
   [[nodiscard]] uint64_t window_read(uint64_t offset, unsigned size);
@@ -88,7 +92,7 @@ class Vga final : public pci::Function {
   mutable std::mutex mutex_;  ///< of everything below
   Registers registers_ = power_on_registers();
 
-  memory::ByteWindow<Vga, &Vga::port_read, &Vga::port_write> ports_window_{*this};
+  memory::IoWindow<Vga, &Vga::port_read, &Vga::port_write> ports_window_{*this};
   memory::IoWindow<Vga, &Vga::vbe_read, &Vga::vbe_write> vbe_window_{*this};
   memory::IoWindow<Vga, &Vga::window_read, &Vga::window_write> legacy_window_{*this};
   memory::IoWindow<Vga, &Vga::frame_read, &Vga::frame_write> frame_window_{*this};
