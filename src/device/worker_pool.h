@@ -33,7 +33,8 @@ class WorkerPool {
   // With the lock held.
   /// There may be a request. The first call starts the threads.
   void wake();
-  /// Waits until nobody is at work. Calls nest.
+  /// Waits until nobody is at work. Calls nest. The lock is given away meanwhile: what was read before is to
+  /// be read again.
   void quiesce(Lock& lock);
   void resume();
 

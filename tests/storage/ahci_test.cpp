@@ -330,6 +330,19 @@ TEST_F(AhciTest, StoppingWaitsForWhatIsUnderWayAndNothingComesAfter) {
   releaser.join();
 }
 
+TEST_F(AhciTest, WhatAnotherProcessorWritesWhileAStopWaitsIsKept) {
+  constexpr uint32_t kLed = 1u << 25;
+  medium.hold = true;
+  issue({.command = ata::kReadDmaExt, .count = 1}, {{kBuffer, 512}});
+  ASSERT_TRUE(wait_until([&] { return medium.waiting == 1; }));
+  std::thread stopper([this] { mmio.write(bar + at(0, kCmd), 1, kFisReceive); });  // the lowest byte
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  set(at(0, kCmd), kStart | kFisReceive | kLed);
+  medium.hold = false;
+  stopper.join();
+  EXPECT_EQ(get(at(0, kCmd)) & (kStart | kFisReceive | kLed), kFisReceive | kLed);
+}
+
 TEST_F(AhciTest, WithoutBusMasteringNothingMoves) {
   config_write(pci::kCommand, 2, 2);
   issue({.command = ata::kReadDmaExt, .count = 1}, {{kBuffer, 512}});

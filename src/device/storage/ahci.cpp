@@ -1,5 +1,7 @@
 #include "device/storage/ahci.h"
 
+#include <optional>
+
 #include "base/bits.h"
 
 namespace eidolon::device::storage {
@@ -55,8 +57,7 @@ void Ahci::io_write(uint64_t offset, unsigned size, uint64_t value) {
     const unsigned part = std::min(size - done, 4 - at % 4), shift = 8 * (at % 4);
     const auto lanes = static_cast<uint32_t>(mask_below(8 * part) << shift);
     const uint32_t given = static_cast<uint32_t>(value >> (8 * done) << shift) & lanes;
-    const uint32_t kept = acts_on_ones(at & ~3u) ? 0 : read(at & ~3u) & ~lanes;
-    write(at & ~3u, kept | given, lock);
+    write(at & ~3u, given, lanes, lock);
     done += part;
   }
 }
@@ -82,18 +83,20 @@ uint32_t Ahci::read(uint32_t offset) const {
   }
 }
 
-void Ahci::write(uint32_t offset, uint32_t value, Lock& lock) {
+/// The whole register, of which only `lanes` are written.
+uint32_t Ahci::merged(uint32_t offset, uint32_t value, uint32_t lanes) const {
+  return acts_on_ones(offset) ? value : (read(offset) & ~lanes) | value;
+}
+
+void Ahci::write(uint32_t offset, uint32_t value, uint32_t lanes, Lock& lock) {
   if (offset >= ahci::kFirstPort) {
     const uint32_t number = (offset - ahci::kFirstPort) / ahci::kPortBytes;
     if (number >= kPorts) return;
     ahci::Port& port = ports_[number];
     const uint32_t in_port = (offset - ahci::kFirstPort) % ahci::kPortBytes;
-    if (port.stops(in_port, value)) {
-      const QuietPool quiet(pool_, lock);
-      port.write(in_port, value);
-    } else {
-      port.write(in_port, value);
-    }
+    std::optional<QuietPool> quiet;
+    if (port.stops(in_port, merged(offset, value, lanes))) quiet.emplace(pool_, lock);
+    port.write(in_port, merged(offset, value, lanes));
     if (in_port == ahci::kCi) pool_.wake();
     update_interrupt(false);
   } else if (offset == ahci::kGhc) {
@@ -101,7 +104,7 @@ void Ahci::write(uint32_t offset, uint32_t value, Lock& lock) {
       const QuietPool quiet(pool_, lock);
       reset_host();
     } else {
-      ghc_ = ahci::kGhcAhci | (value & ahci::kGhcInterrupts);
+      ghc_ = ahci::kGhcAhci | (merged(offset, value, lanes) & ahci::kGhcInterrupts);
     }
     update_interrupt(false);
   } else if (offset == ahci::kIs) {

@@ -35,7 +35,9 @@ class Ahci final : public pci::Function, private memory::IoHandler {
   [[nodiscard]] uint64_t io_read(uint64_t offset, unsigned size) override;
   void io_write(uint64_t offset, unsigned size, uint64_t value) override;
   [[nodiscard]] uint32_t read(uint32_t offset) const;
-  void write(uint32_t offset, uint32_t value, Lock& lock);
+  /// `lanes`: the bits that are written; the others of `value` are zero.
+  void write(uint32_t offset, uint32_t value, uint32_t lanes, Lock& lock);
+  [[nodiscard]] uint32_t merged(uint32_t offset, uint32_t value, uint32_t lanes) const;
 
   [[nodiscard]] bool work(Lock& lock);
   void reset_host();

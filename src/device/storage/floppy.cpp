@@ -1,5 +1,7 @@
 #include "device/storage/floppy.h"
 
+#include <optional>
+
 #include "base/bits.h"
 
 namespace eidolon::device::storage {
@@ -89,11 +91,11 @@ void Floppy::write_register(unsigned number, uint8_t value) {
   Lock lock(mutex_);
   switch (number) {
     case kOutput: {
-      const bool was_reset = (output_ & kNotReset) == 0, is_reset = (value & kNotReset) == 0;
-      if (is_reset && !was_reset) {
-        const QuietPool quiet(pool_, lock);
-        reset_registers();
-      }
+      const bool is_reset = (value & kNotReset) == 0;
+      std::optional<QuietPool> quiet;
+      if (is_reset && (output_ & kNotReset) != 0) quiet.emplace(pool_, lock);
+      const bool was_reset = (output_ & kNotReset) == 0;
+      if (is_reset && !was_reset) reset_registers();
       output_ = value;
       if (was_reset && !is_reset) reset_controller();
       set_interrupt(interrupt_);

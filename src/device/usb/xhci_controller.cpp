@@ -1,5 +1,6 @@
 #include "device/usb/xhci_controller.h"
 
+#include <optional>
 #include <utility>
 
 #include "base/assert.h"
@@ -207,12 +208,12 @@ void XhciController::write_command(Lock& held, uint32_t value) {
     const QuietPool quiet(pool_, held);
     return reset_host();
   }
-  const bool ran = (command_ & kRun) != 0;
   const bool runs = (value & kRun) != 0;
+  std::optional<QuietPool> quiet;
+  if (!runs && (command_ & kRun) != 0) quiet.emplace(pool_, held);
+  const bool ran = (command_ & kRun) != 0;
   const bool interrupts_on = (value & ~command_ & kInterruptEnable) != 0;
   if (ran && !runs) {
-    const QuietPool quiet(pool_, held);
-    command_ = value & kCommandBits;
     commands_run_ = false;
     status_ |= kHostHalted;
   }
