@@ -124,10 +124,11 @@ def workloads(command, name):
     return parse(stamped_lines(command, name), name)
 
 
-def native(percent):
+def native(percent, copies=1):
     directory = tempfile.mkdtemp(dir=guest.OUTPUT)
     try:
         tree = guest.OUTPUT / "tree" / "bin"
-        return workloads([str(tree / "workloads"), directory, str(tree / "busybox"), str(percent)], "native")
+        return workloads([str(tree / "workloads"), directory, str(tree / "busybox"), str(percent),
+                          str(copies)], "native")
     finally:
         shutil.rmtree(directory)
