@@ -28,6 +28,11 @@ CLI::Option* describe_machine(CLI::App& command, MachineText& text) {
   command.add_option("--cpus", text.cpus, "number of processors, 1 to 64; or sockets=S,cores=C,threads=T")
       ->type_name("N")
       ->capture_default_str();
+  command
+      .add_option("--paravirt", text.paravirt,
+                  "what an enlightened guest may use: kvm (KVM's interface), or none")
+      ->type_name("WHAT")
+      ->capture_default_str();
   return kernel;
 }
 
@@ -42,6 +47,9 @@ Result<machine::MachineConfig> read_machine(const MachineText& text) {
   config.memory_bytes = EIDOLON_TRY(parse_memory_size(text.memory));
   config.cpu_model = text.cpu;
   config.topology = EIDOLON_TRY(parse_topology(text.cpus));
+  if (text.paravirt != "kvm" && text.paravirt != "none")
+    return fail("--paravirt does not know '{}'; it takes kvm or none", text.paravirt);
+  config.paravirt = text.paravirt == "kvm";
   return config;
 }
 

@@ -16,6 +16,7 @@ struct MachineText {
   std::string memory = "512M";
   std::string cpu = "host";
   std::string cpus = "1";
+  std::string paravirt = "kvm";
 };
 
 /// Adds them to a command; returns --kernel.

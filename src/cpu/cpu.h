@@ -11,6 +11,7 @@
 #include "cpu/event_flags.h"
 #include "cpu/fault.h"
 #include "cpu/interrupt_source.h"
+#include "cpu/paravirt.h"
 #include "cpu/peers.h"
 #include "cpu/state.h"
 #include "cpu/turn.h"
@@ -63,9 +64,11 @@ class Cpu {
   const CpuidModel& model;
   InterruptSource* interrupts;
   Peers* const peers;
+  Paravirt* paravirt = nullptr;     ///< null: the guest is offered none
+  bool kicked = false;              ///< kEventKick came: the next halt is over at once
   TscSource* tsc_source = nullptr;  ///< null: the host's counter
-  /// Not null: the guest's x87 and vector state may be in the host's registers. The routines of this folder, the
-  /// page walk and guest memory are compiled not to touch these; before anything else is called (devices,
+  /// Not null: the guest's x87 and vector state may be in the host's registers. The routines of this folder,
+  /// the page walk and guest memory are compiled not to touch these; before anything else is called (devices,
   /// interrupt controllers), release_extended_state() is.
   ExtendedStateHolder* extended_holder = nullptr;
   const unsigned index;  ///< number of the processor, from 0

@@ -294,4 +294,8 @@ Result<CpuidModel> CpuidModel::create(std::string_view name) {
   return fail("unknown processor model '{}': use host, x86-64-v2 or x86-64-v3", name);
 }
 
+void CpuidModel::add(const CpuidLeaf& leaf) {
+  leaves_.insert(std::ranges::upper_bound(leaves_, leaf.leaf, {}, &CpuidLeaf::leaf), leaf);
+}
+
 }  // namespace eidolon::cpu

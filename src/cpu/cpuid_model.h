@@ -53,6 +53,9 @@ class CpuidModel {
   /// Takes away RDRAND and RDSEED, for who needs every run of the guest to be the same.
   void hide_random_numbers();
 
+  /// One more leaf, of a range that has none of ours: what a paravirtual interface shows.
+  void add(const CpuidLeaf& leaf);
+
   /// XCR0 bits that the guest may set.
   [[nodiscard]] uint64_t supported_xcr0() const { return supported_xcr0_; }
   /// CR4 bits that the guest may set, from the features shown.

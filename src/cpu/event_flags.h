@@ -21,6 +21,7 @@ enum Event : uint32_t {
   /// Somebody wrote where code was translated: GuestMemory::settle_foreign_writes()
   kEventForeignWrite = 1u << 6,
   kEventTurn = 1u << 7,        ///< another processor waits for this one's Turn
+  kEventKick = 1u << 9,        ///< ends a halt, this one or the next (paravirtual spin locks)
   kEventMapChanged = 1u << 8,  ///< guest memory lies elsewhere: translations are to be forgotten
 };
 

@@ -69,6 +69,7 @@ Outcome<> rdtscp(Operation& op);
 Outcome<> rdpid(Operation& op);
 Outcome<> rdpmc(Operation& op);
 /// Instructions of features that are not offered.
+Outcome<> hypercall(Operation& op);
 Outcome<> not_offered(Operation& op);
 
 // far_transfers.cpp

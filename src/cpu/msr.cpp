@@ -83,6 +83,7 @@ void move_tsc(Cpu& cpu, uint64_t delta) {
   cpu.state.tsc_adjust += delta;
   cpu.release_extended_state();
   if (cpu.interrupts != nullptr) cpu.interrupts->tsc_changed(cpu.state.tsc_offset);
+  if (cpu.paravirt != nullptr) cpu.paravirt->tsc_changed();
 }
 
 /// Writes to the counter move TSC_ADJUST along with it (SDM volume 3, 17.17.3), and the other way round.
@@ -104,6 +105,7 @@ Outcome<uint64_t> read_msr(Cpu& cpu, uint32_t msr) {
     cpu.release_extended_state();
     return cpu.interrupts->read_msr(msr);
   }
+  if (cpu.paravirt != nullptr && cpu.paravirt->has_msr(msr)) return cpu.paravirt->read_msr(msr);
   switch (msr) {
     case kMsrTsc:
       return guest_tsc(cpu);
@@ -161,6 +163,10 @@ Outcome<> write_msr(Cpu& cpu, uint32_t msr, uint64_t value) {
     if (cpu.interrupts == nullptr) return raise_gp();
     cpu.release_extended_state();
     return cpu.interrupts->write_msr(msr, value);
+  }
+  if (cpu.paravirt != nullptr && cpu.paravirt->has_msr(msr)) {
+    cpu.release_extended_state();
+    return cpu.paravirt->write_msr(msr, value);
   }
   switch (msr) {
     case kMsrTsc:

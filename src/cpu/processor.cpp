@@ -72,6 +72,14 @@ Outcome<> rdpid(Operation& op) {
 // CPUID shows no performance counter, so every number is out of range.
 Outcome<> rdpmc(Operation&) { return raise_gp(); }
 
+/// Of whatever vendor: guests choose by the name in CPUID, not by what carries them.
+Outcome<> hypercall(Operation& op) {
+  if (op.cpu.paravirt == nullptr) return raise_ud();
+  op.cpu.release_extended_state();
+  op.cpu.paravirt->hypercall();
+  return {};
+}
+
 Outcome<> not_offered(Operation&) { return raise_ud(); }
 
 }  // namespace eidolon::cpu::handlers

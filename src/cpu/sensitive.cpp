@@ -82,6 +82,8 @@ constexpr Entry kEntries[] = {
     {ZYDIS_MNEMONIC_RDPMC, handlers::rdpmc},
     {ZYDIS_MNEMONIC_MONITOR, handlers::not_offered},
     {ZYDIS_MNEMONIC_MWAIT, handlers::not_offered},
+    {ZYDIS_MNEMONIC_VMCALL, handlers::hypercall},
+    {ZYDIS_MNEMONIC_VMMCALL, handlers::hypercall},
     {ZYDIS_MNEMONIC_RDPKRU, handlers::not_offered},
     {ZYDIS_MNEMONIC_WRPKRU, handlers::not_offered},
 

@@ -77,6 +77,15 @@ bool deliver_external(cpu::Cpu& cpu) {
   return cpu::deliver_interrupt(cpu, *vector);
 }
 
+void sleep(cpu::Cpu& cpu) {
+  const bool tells = cpu.paravirt != nullptr && cpu.state.activity == Activity::kHalted;
+  if (tells) cpu.paravirt->sleeps();
+  cpu.turn.give();
+  cpu.events.wait();
+  cpu.turn.take();
+  if (tells) cpu.paravirt->wakes();
+}
+
 }  // namespace
 
 std::optional<Stop> service_events(cpu::Cpu& cpu) {
@@ -101,6 +110,10 @@ std::optional<Stop> service_events(cpu::Cpu& cpu) {
       cpu.events.take(cpu::kEventMapChanged);
       cpu.mmu.invalidate_all();
     }
+    if (pending & cpu::kEventKick) {
+      cpu.events.take(cpu::kEventKick);
+      cpu.kicked = true;
+    }
     if (pending & cpu::kEventTurn) {
       cpu.events.take(cpu::kEventTurn);
       cpu.turn.yield();
@@ -122,6 +135,10 @@ std::optional<Stop> service_events(cpu::Cpu& cpu) {
     if ((pending & cpu::kEventInterrupt) != 0 && interruptible) {
       if (!deliver_external(cpu)) return finish(Stop::kShutdown);
     }
+    if (state.activity == Activity::kHalted && cpu.kicked) {
+      cpu.kicked = false;
+      state.activity = Activity::kRunning;
+    }
     if (state.activity == Activity::kRunning) return finish(std::nullopt);
     // Asleep. What cannot wake this processor now is set aside, or it would be no sleep.
     uint32_t useless = cpu::kEventNmi & (state.nmi_blocked ? ~0u : 0u);
@@ -129,9 +146,7 @@ std::optional<Stop> service_events(cpu::Cpu& cpu) {
     if (!interruptible) useless |= cpu::kEventInterrupt;
     if (cpu.events.take(useless & cpu::kEventInterrupt) != 0) deferred = true;
     cpu.events.take(useless & cpu::kEventNmi);
-    cpu.turn.give();
-    cpu.events.wait();
-    cpu.turn.take();
+    sleep(cpu);
   }
 }
 

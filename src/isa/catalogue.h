@@ -15,7 +15,7 @@
 namespace eidolon::isa {
 
 /// How the processor guards an instruction. A user process of a host that leaves IOPL at 0 faults on kIopl
-/// too.
+/// too. A hypercall faults there whatever the privilege level: kRing0.
 enum class Privilege : uint8_t { kNone, kIopl, kRing0 };
 
 /// The forms of a mnemonic that its row's class does not describe; classify() knows theirs.

@@ -96,6 +96,10 @@ inline constexpr auto kControlHoles = std::to_array<ZydisMnemonic>(
      ZYDIS_MNEMONIC_LDS, ZYDIS_MNEMONIC_LES, ZYDIS_MNEMONIC_LFS, ZYDIS_MNEMONIC_LGS, ZYDIS_MNEMONIC_LSS,
      ZYDIS_MNEMONIC_WRFSBASE, ZYDIS_MNEMONIC_WRGSBASE, ZYDIS_MNEMONIC_WRPKRU});
 
+// Calls to a monitor: to a process of a host that has one they come back as faults, as ring 0's do.
+inline constexpr auto kHypercalls =
+    std::to_array<ZydisMnemonic>({ZYDIS_MNEMONIC_VMCALL, ZYDIS_MNEMONIC_VMMCALL});
+
 // Their result depends on privileged state, or shows it, without a fault (UMIP, TSD and PCE guard some, if
 // set). popf keeps IF and IOPL in silence; the segment tests depend on the descriptor tables and on CPL.
 inline constexpr auto kBehaviourHoles = std::to_array<ZydisMnemonic>(
@@ -108,14 +112,14 @@ inline constexpr auto kBehaviourHoles = std::to_array<ZydisMnemonic>(
 
 // VMX, SVM, SEV-SNP and TDX.
 inline constexpr auto kHardwareVirtualization = std::to_array<ZydisMnemonic>(
-    {ZYDIS_MNEMONIC_INVEPT,    ZYDIS_MNEMONIC_INVVPID,  ZYDIS_MNEMONIC_VMCALL,    ZYDIS_MNEMONIC_VMCLEAR,
-     ZYDIS_MNEMONIC_VMFUNC,    ZYDIS_MNEMONIC_VMLAUNCH, ZYDIS_MNEMONIC_VMPTRLD,   ZYDIS_MNEMONIC_VMPTRST,
-     ZYDIS_MNEMONIC_VMREAD,    ZYDIS_MNEMONIC_VMRESUME, ZYDIS_MNEMONIC_VMWRITE,   ZYDIS_MNEMONIC_VMXOFF,
-     ZYDIS_MNEMONIC_VMXON,     ZYDIS_MNEMONIC_CLGI,     ZYDIS_MNEMONIC_INVLPGA,   ZYDIS_MNEMONIC_SKINIT,
-     ZYDIS_MNEMONIC_STGI,      ZYDIS_MNEMONIC_VMLOAD,   ZYDIS_MNEMONIC_VMMCALL,   ZYDIS_MNEMONIC_VMRUN,
-     ZYDIS_MNEMONIC_VMSAVE,    ZYDIS_MNEMONIC_PSMASH,   ZYDIS_MNEMONIC_PVALIDATE, ZYDIS_MNEMONIC_RMPADJUST,
-     ZYDIS_MNEMONIC_RMPUPDATE, ZYDIS_MNEMONIC_INVLPGB,  ZYDIS_MNEMONIC_TLBSYNC,   ZYDIS_MNEMONIC_SEAMCALL,
-     ZYDIS_MNEMONIC_SEAMOPS,   ZYDIS_MNEMONIC_SEAMRET,  ZYDIS_MNEMONIC_TDCALL});
+    {ZYDIS_MNEMONIC_INVEPT,    ZYDIS_MNEMONIC_INVVPID,   ZYDIS_MNEMONIC_VMCLEAR,   ZYDIS_MNEMONIC_VMFUNC,
+     ZYDIS_MNEMONIC_VMLAUNCH,  ZYDIS_MNEMONIC_VMPTRLD,   ZYDIS_MNEMONIC_VMPTRST,   ZYDIS_MNEMONIC_VMREAD,
+     ZYDIS_MNEMONIC_VMRESUME,  ZYDIS_MNEMONIC_VMWRITE,   ZYDIS_MNEMONIC_VMXOFF,    ZYDIS_MNEMONIC_VMXON,
+     ZYDIS_MNEMONIC_CLGI,      ZYDIS_MNEMONIC_INVLPGA,   ZYDIS_MNEMONIC_SKINIT,    ZYDIS_MNEMONIC_STGI,
+     ZYDIS_MNEMONIC_VMLOAD,    ZYDIS_MNEMONIC_VMRUN,     ZYDIS_MNEMONIC_VMSAVE,    ZYDIS_MNEMONIC_PSMASH,
+     ZYDIS_MNEMONIC_PVALIDATE, ZYDIS_MNEMONIC_RMPADJUST, ZYDIS_MNEMONIC_RMPUPDATE, ZYDIS_MNEMONIC_INVLPGB,
+     ZYDIS_MNEMONIC_TLBSYNC,   ZYDIS_MNEMONIC_SEAMCALL,  ZYDIS_MNEMONIC_SEAMOPS,   ZYDIS_MNEMONIC_SEAMRET,
+     ZYDIS_MNEMONIC_TDCALL});
 
 // SGX, SMX, SMM, key locker, CET shadow stacks, MPX, user interrupts, AMX.
 inline constexpr auto kEnclavesAndModes = std::to_array<ZydisMnemonic>({ZYDIS_MNEMONIC_ENCLS,
@@ -1668,6 +1672,7 @@ inline constexpr Group kGroups[] = {
     {Class::kControlSensitive, Privilege::kRing0, Variant::kNone, kControlRing0},
     {Class::kControlSensitive, Privilege::kIopl, Variant::kNone, kControlIopl},
     {Class::kControlSensitive, Privilege::kNone, Variant::kNone, kControlHoles},
+    {Class::kControlSensitive, Privilege::kRing0, Variant::kNone, kHypercalls},
     {Class::kBehaviourSensitive, Privilege::kNone, Variant::kNone, kBehaviourHoles},
     {Class::kUnsupported, Privilege::kNone, Variant::kNone, kHardwareVirtualization},
     {Class::kUnsupported, Privilege::kNone, Variant::kNone, kEnclavesAndModes},

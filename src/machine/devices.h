@@ -73,6 +73,7 @@ class Devices {
   [[nodiscard]] std::span<const std::unique_ptr<interrupt::LocalApic>> local_apics() const {
     return local_apics_;
   }
+  [[nodiscard]] const interrupt::ApicBus& apic_bus() const { return apic_bus_; }
   [[nodiscard]] device::Serial& serial() { return serial_; }
   [[nodiscard]] device::AcpiPm& acpi_pm() { return acpi_pm_; }
   [[nodiscard]] device::input::Input& input() { return input_; }

@@ -35,6 +35,11 @@ Result<std::unique_ptr<memory::GuestMemory>> make_memory(const MachineConfig& co
   return memory;
 }
 
+/// Lockstep's second processor would ask twice for what changes by being asked.
+bool offers_kvm(const MachineConfig& config, const EngineDecision& decision) {
+  return config.paravirt && decision.kind != EngineKind::kLockstep;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Machine>> Machine::create(const MachineConfig& config, SerialSink serial) {
@@ -45,20 +50,28 @@ Result<std::unique_ptr<Machine>> Machine::create(const MachineConfig& config, Se
   if (decision.kind == EngineKind::kLockstep && config.topology.processors() != 1)
     return fail("--engine lockstep can follow one processor only; leave out --cpus");
   model.set_topology(config.topology);
+  if (offers_kvm(config, decision)) paravirt::kvm::show(model);
   std::unique_ptr<memory::GuestMemory> memory = EIDOLON_TRY(make_memory(config));
   std::unique_ptr<Machine> machine(new Machine(std::move(model), std::move(decision), std::move(memory),
-                                               std::move(serial), config.topology));
+                                               std::move(serial), config));
   EIDOLON_TRY(machine->assemble(config));
   return machine;
 }
 
 Machine::Machine(cpu::CpuidModel model, EngineDecision decision, std::unique_ptr<memory::GuestMemory> memory,
-                 SerialSink serial, const x86::Topology& topology)
+                 SerialSink serial, const MachineConfig& config)
     : model_(std::move(model)),
       decision_(std::move(decision)),
       memory_(std::move(memory)),
-      devices_(timers_, *this, *memory_, std::move(serial), topology),
-      processors_({.memory = *memory_, .ports = ports_, .mmio = mmio_, .model = model_}) {}
+      devices_(timers_, *this, *memory_, std::move(serial), config.topology),
+      kvm_(offers_kvm(config, decision_) ? std::optional<paravirt::kvm::Host>(
+                                               std::in_place, clock_, devices_.apic_bus(), model_.tsc_khz())
+                                         : std::nullopt),
+      processors_({.memory = *memory_,
+                   .ports = ports_,
+                   .mmio = mmio_,
+                   .model = model_,
+                   .kvm = kvm_ ? &*kvm_ : nullptr}) {}
 
 // No timer may run into a device that is being destroyed, and no device's thread into the processor.
 Machine::~Machine() {
@@ -72,7 +85,8 @@ Result<> Machine::assemble(const MachineConfig& config) {
   EIDOLON_TRY(devices_.attach(ports_, mmio_));
   if (config.vga) EIDOLON_TRY(devices_.add_vga(config, ports_, mmio_, clock_));
   EIDOLON_TRY(devices_.add(config, ports_, clock_));
-  for (const auto& apic : devices_.local_apics()) processors_.add(*apic);
+  for (unsigned number = 0; number < config.topology.processors(); ++number)
+    processors_.add(*devices_.local_apics()[number], config.topology.apic_id(number));
   memory_->set_map_observer([this] { processors_.map_changed(); });
   if (config.kernel_path.empty()) {
     EIDOLON_TRY(devices_.load_firmware(config, ports_, mmio_));

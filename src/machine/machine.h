@@ -48,8 +48,8 @@ class Machine final : private device::MachineControl {
   void ask_report(std::function<void(const std::string&)> sink);
 
   // From any thread, while run() runs or before.
-  /// Stops the processors and the machine's clock between two instructions. Returns when they stand, or at the
-  /// end of the run.
+  /// Stops the processors and the machine's clock between two instructions. Returns when they stand, or at
+  /// the end of the run.
   void pause();
   void resume();
   [[nodiscard]] bool paused();
@@ -77,7 +77,7 @@ class Machine final : private device::MachineControl {
 
  private:
   Machine(cpu::CpuidModel model, EngineDecision decision, std::unique_ptr<memory::GuestMemory> memory,
-          SerialSink serial, const x86::Topology& topology);
+          SerialSink serial, const MachineConfig& config);
   Result<> assemble(const MachineConfig& config);
   Result<> load_kernel(const MachineConfig& config);
 
@@ -103,6 +103,7 @@ class Machine final : private device::MachineControl {
   memory::IoBus ports_;
   memory::IoBus mmio_;
   Devices devices_;
+  std::optional<paravirt::kvm::Host> kvm_;  ///< nothing: not offered
   Processors processors_;
 
   std::mutex ending_mutex_;  ///< of what follows; taken last: device locks may be held

@@ -54,6 +54,7 @@ struct MachineConfig {
   boot::KernelUnpack kernel_unpack = boot::KernelUnpack::kHost;
   uint64_t memory_bytes = uint64_t{512} << 20;
   std::string cpu_model = "host";
+  bool paravirt = true;    ///< KVM's paravirtual interface is offered
   x86::Topology topology;  ///< valid()
   EngineChoice engine = EngineChoice::kAuto;
   std::vector<DiskConfig> disks;

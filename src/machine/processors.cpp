@@ -3,12 +3,25 @@
 #include <fmt/format.h>
 #include <pthread.h>
 
+#include <fstream>
+
 #include "base/try.h"
 
 namespace eidolon::machine {
 
+namespace {
+/// How long the calling thread was ready but did not run: the second number of its schedstat (Linux,
+/// Documentation/scheduler/sched-stats.rst). 0 where the kernel does not say.
+uint64_t time_stolen() {
+  std::ifstream file("/proc/thread-self/schedstat");
+  uint64_t ran = 0, waited = 0;
+  file >> ran >> waited;
+  return waited;
+}
+}  // namespace
+
 Processors::Processor::Processor(const Shared& shared, interrupt::LocalApic& apic, cpu::Peers& peers,
-                                 unsigned number)
+                                 unsigned number, uint32_t apic_id)
     : bus(shared.mmio, apic),
       cpu({.memory = shared.memory,
            .ports = shared.ports,
@@ -19,6 +32,10 @@ Processors::Processor::Processor(const Shared& shared, interrupt::LocalApic& api
           number) {
   cpu.state.reset();
   if (number != 0) cpu.state.activity = cpu::Activity::kWaitForSipi;
+  if (shared.kvm == nullptr) return;
+  shared.kvm->add(cpu, apic_id);
+  kvm = std::make_unique<paravirt::kvm::Kvm>(cpu, *shared.kvm, time_stolen);
+  cpu.paravirt = kvm.get();
 }
 
 Processors::~Processors() {
@@ -26,9 +43,11 @@ Processors::~Processors() {
     shared_.memory.set_foreign_write_waker(nullptr, processor->cpu.index);
 }
 
-void Processors::add(interrupt::LocalApic& apic) {
+void Processors::add(interrupt::LocalApic& apic, uint32_t apic_id) {
   const auto number = static_cast<unsigned>(processors_.size());
-  cpu::Cpu& cpu = processors_.emplace_back(std::make_unique<Processor>(shared_, apic, peers_, number))->cpu;
+  Processor& processor =
+      *processors_.emplace_back(std::make_unique<Processor>(shared_, apic, peers_, number, apic_id));
+  cpu::Cpu& cpu = processor.cpu;
   peers_.add(cpu);
   apic.attach(cpu.events, {.hz = uint64_t{shared_.model.tsc_khz()} * 1000});
   shared_.memory.set_foreign_write_waker([&cpu] { cpu.events.raise(cpu::kEventForeignWrite); }, number);

@@ -16,6 +16,7 @@
 #include "engine/engine.h"
 #include "machine/engine_choice.h"
 #include "machine/processor_bus.h"
+#include "paravirt/kvm/kvm.h"
 
 namespace eidolon::machine {
 
@@ -27,6 +28,8 @@ class Processors {
     memory::IoBus& ports;
     const memory::IoBus& mmio;
     const cpu::CpuidModel& model;
+    /// Null: the guest is offered no paravirtual interface.
+    paravirt::kvm::Host* kvm = nullptr;
   };
   /// Told on a processor's thread.
   struct Observer {
@@ -40,9 +43,9 @@ class Processors {
   Processors(const Processors&) = delete;
   Processors& operator=(const Processors&) = delete;
 
-  /// The next processor, at its reset state, with `apic` as its local APIC. While the machine is put
-  /// together.
-  void add(interrupt::LocalApic& apic);
+  /// The next processor, at its reset state, with `apic` as its local APIC, which has this ID. While the
+  /// machine is put together.
+  void add(interrupt::LocalApic& apic, uint32_t apic_id);
   /// Once, after the last add().
   Result<> make_engines(EngineKind kind, const MachineConfig& config);
 
@@ -63,9 +66,11 @@ class Processors {
 
  private:
   struct Processor {
-    Processor(const Shared& shared, interrupt::LocalApic& apic, cpu::Peers& peers, unsigned number);
+    Processor(const Shared& shared, interrupt::LocalApic& apic, cpu::Peers& peers, unsigned number,
+              uint32_t apic_id);
     ProcessorBus bus;
     cpu::Cpu cpu;
+    std::unique_ptr<paravirt::kvm::Kvm> kvm;
     std::unique_ptr<engine::Engine> engine;
     std::thread thread;  ///< none for the first
   };

@@ -92,13 +92,14 @@ TEST(Catalogue, BitStringsAddressMemoryThroughTheirOffset) {
 }
 
 TEST(Catalogue, SamplesOfTheOtherClasses) {
-  EXPECT_EQ(class_of(CodeSize::k64, {0x0f, 0xc7, 0xf0}), Class::kInnocuous);    // rdrand
-  EXPECT_EQ(class_of(CodeSize::k64, {0x0f, 0xae, 0x38}), Class::kInnocuous);    // clflush
-  EXPECT_EQ(class_of(CodeSize::k64, {0x0f, 0xae, 0x20}), Class::kState);        // xsave
-  EXPECT_EQ(class_of(CodeSize::k64, {0xd7}), Class::kImplicitMemory);           // xlat
-  EXPECT_EQ(class_of(CodeSize::k64, {0x0f, 0x01, 0xc1}), Class::kUnsupported);  // vmcall
-  EXPECT_EQ(class_of(CodeSize::k64, {0xf4}), Class::kControlSensitive);         // hlt
-  EXPECT_EQ(class_of(CodeSize::k64, {0xec}), Class::kControlSensitive);         // in
+  EXPECT_EQ(class_of(CodeSize::k64, {0x0f, 0xc7, 0xf0}), Class::kInnocuous);         // rdrand
+  EXPECT_EQ(class_of(CodeSize::k64, {0x0f, 0xae, 0x38}), Class::kInnocuous);         // clflush
+  EXPECT_EQ(class_of(CodeSize::k64, {0x0f, 0xae, 0x20}), Class::kState);             // xsave
+  EXPECT_EQ(class_of(CodeSize::k64, {0xd7}), Class::kImplicitMemory);                // xlat
+  EXPECT_EQ(class_of(CodeSize::k64, {0x0f, 0x01, 0xc1}), Class::kControlSensitive);  // vmcall
+  EXPECT_EQ(class_of(CodeSize::k64, {0x0f, 0x01, 0xc2}), Class::kUnsupported);       // vmlaunch
+  EXPECT_EQ(class_of(CodeSize::k64, {0xf4}), Class::kControlSensitive);              // hlt
+  EXPECT_EQ(class_of(CodeSize::k64, {0xec}), Class::kControlSensitive);              // in
 }
 
 // A vector-indexed operand and a transfer that is not a near branch must never pass for innocuous.
