@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "base/fence.h"
 #include "base/try.h"
 #include "cpu/sensitive_table.h"
 
@@ -125,12 +126,26 @@ constexpr Entry kEntries[] = {
     {ZYDIS_MNEMONIC_XRSTORS64, handlers::not_offered},
 };
 
+/// SDM volume 3, 8.3; INVPCID is as INVLPG. Other processors see what was stored before them before anything
+/// behind them is read: a guest that loads CR3 after it has said where it runs relies on that.
+constexpr ZydisMnemonic kSerializing[] = {
+    ZYDIS_MNEMONIC_CPUID, ZYDIS_MNEMONIC_INVD,  ZYDIS_MNEMONIC_INVLPG, ZYDIS_MNEMONIC_INVPCID,
+    ZYDIS_MNEMONIC_IRET,  ZYDIS_MNEMONIC_IRETD, ZYDIS_MNEMONIC_IRETQ,  ZYDIS_MNEMONIC_LGDT,
+    ZYDIS_MNEMONIC_LIDT,  ZYDIS_MNEMONIC_LLDT,  ZYDIS_MNEMONIC_LTR,    ZYDIS_MNEMONIC_WBINVD,
+    ZYDIS_MNEMONIC_WRMSR,
+    ZYDIS_MNEMONIC_MOV,  // to a control or debug register; to or from others it costs more than it must
+};
+
 // A throw that is reached during constant evaluation stops the compilation.
 consteval std::array<HandlerRow, ZYDIS_MNEMONIC_MAX_VALUE + 1> build_rows() {
   std::array<HandlerRow, ZYDIS_MNEMONIC_MAX_VALUE + 1> rows{};
   for (const Entry& entry : kEntries) {
     if (rows[entry.mnemonic].handler != nullptr) throw "a mnemonic has two handlers";
     rows[entry.mnemonic] = {entry.handler, entry.sets_rip};
+  }
+  for (const ZydisMnemonic mnemonic : kSerializing) {
+    if (rows[mnemonic].handler == nullptr) throw "what serializes has no handler";
+    rows[mnemonic].serializes = true;
   }
   return rows;
 }
@@ -149,6 +164,7 @@ Outcome<> execute_sensitive(Cpu& cpu, const isa::Instruction& instruction) {
   if ((instruction.zydis.attributes & ZYDIS_ATTRIB_HAS_LOCK) != 0) return raise_ud();
   Operation op(cpu, instruction);
   EIDOLON_TRY(row.handler(op));
+  if (row.serializes) full_fence();
   if (!row.sets_rip) cpu.state.rip = op.next_rip();
   return {};
 }

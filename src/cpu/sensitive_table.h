@@ -10,6 +10,7 @@ using Handler = Outcome<> (*)(Operation&);
 struct HandlerRow {
   Handler handler = nullptr;  ///< null: the mnemonic has no sensitive form
   bool sets_rip = false;      ///< the handler leaves State::rip where the next instruction is
+  bool serializes = false;    ///< a full barrier comes with it
 };
 
 [[nodiscard]] HandlerRow handler_of(ZydisMnemonic mnemonic);
