@@ -32,11 +32,11 @@ void for_each_page(GuestPhysical address, uint64_t length, Visitor visit) {
   }
 }
 
-/// A field that another thread may be changing.
+/// A field that another thread may be changing. What is read after it is no older.
 template <typename T>
 T now(const T& field) {
   // SAFETY: only read; std::atomic_ref of C++23 takes no const object.
-  return std::atomic_ref(const_cast<T&>(field)).load(std::memory_order_relaxed);
+  return std::atomic_ref(const_cast<T&>(field)).load(std::memory_order_acquire);
 }
 }  // namespace
 
@@ -156,8 +156,7 @@ std::optional<GuestMemory::Place> GuestMemory::locate(GuestPhysical address) con
       if (offset < region->length)
         place = {now(region->host) + offset, region->length - offset, now(region->kind)};
     }
-    std::atomic_thread_fence(std::memory_order_acquire);
-    if (version % 2 == 0 && map_version_.load(std::memory_order_relaxed) == version) [[likely]]
+    if (version % 2 == 0 && map_version_.load(std::memory_order_acquire) == version) [[likely]]
       return place;
     __builtin_ia32_pause();
   }
