@@ -1,34 +1,59 @@
 #include "interrupt/apic_bus.h"
 
+#include "base/assert.h"
 #include "interrupt/io_apic.h"
 #include "interrupt/local_apic.h"
 
 namespace eidolon::interrupt {
 
-bool ApicBus::deliver(const ApicMessage& message) const {
-  if (message.mode == DeliveryMode::kLowestPriority) return deliver_lowest_priority(message);
+void ApicBus::connect(LocalApic& apic) {
+  EIDOLON_ASSERT(apic.id() < kIds && by_id_[apic.id()] == nullptr);
+  by_id_[apic.id()] = &apic;
+  locals_.push_back(&apic);
+}
+
+/// Calls `visit` for each local APIC that the message addresses.
+template <typename Visit>
+void ApicBus::visit(const ApicMessage& message, const LocalApic* except, Visit&& visit) const {
+  const auto look_at = [&](LocalApic* apic) {
+    if (apic != nullptr && apic != except && apic->addressed_by(message)) visit(*apic);
+  };
+  const uint32_t destination = message.destination;
+  const bool everybody = destination == kBroadcast;
+  if (!everybody && !message.logical) {
+    if (destination < kIds) look_at(by_id_[destination]);
+    return;
+  }
+  constexpr uint32_t kClusterSize = 16;
+  if (!everybody && destination > 0xff) {  // the cluster, and a bit for each member
+    const uint64_t first = uint64_t{destination >> 16} * kClusterSize;
+    for (uint32_t i = 0; first < kIds && i < kClusterSize; ++i)
+      if ((destination >> i & 1) != 0) look_at(by_id_[first + i]);
+    return;
+  }
+  for (LocalApic* apic : locals_) look_at(apic);
+}
+
+bool ApicBus::deliver(const ApicMessage& message, const LocalApic* except) const {
+  if (message.mode == DeliveryMode::kLowestPriority) return deliver_lowest_priority(message, except);
   bool taken = false;
-  for (LocalApic* apic : locals_)
-    if (apic->addressed_by(message)) taken |= apic->accept(message);
+  visit(message, except, [&](LocalApic& apic) { taken |= apic.accept(message); });
   return taken;
 }
 
-bool ApicBus::deliver_lowest_priority(const ApicMessage& message) const {
-  LocalApic* best = nullptr;
-  uint8_t best_priority = 0;
-  for (LocalApic* apic : locals_) {
-    if (!apic->addressed_by(message) || !apic->software_enabled()) continue;
-    const uint8_t priority = apic->processor_priority();
-    if (best != nullptr && priority >= best_priority) continue;
-    best = apic;
-    best_priority = priority;
-  }
-  return best != nullptr && best->accept(message);
-}
-
-void ApicBus::broadcast(const ApicMessage& message, const LocalApic* except) const {
-  for (LocalApic* apic : locals_)
-    if (apic != except) apic->accept(message);
+/// Equals take turns by vector, so that not all devices interrupt the same processor.
+bool ApicBus::deliver_lowest_priority(const ApicMessage& message, const LocalApic* except) const {
+  std::array<LocalApic*, kIds> equals;
+  size_t count = 0;
+  uint8_t lowest = 0;
+  visit(message, except, [&](LocalApic& apic) {
+    const std::optional<uint8_t> priority = apic.arbitration_priority();
+    if (!priority || (count != 0 && *priority > lowest)) return;
+    if (count != 0 && *priority < lowest) count = 0;
+    lowest = *priority;
+    equals[count++] = &apic;
+  });
+  return count != 0 && equals[message.vector % count]->accept(message);
 }
 
 void ApicBus::end_of_interrupt(uint8_t vector) const {

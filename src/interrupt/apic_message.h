@@ -15,16 +15,18 @@ enum class DeliveryMode : uint8_t {
   kExtInt = 7,
 };
 
+/// Destination of every local APIC, whatever its mode. Those of eight bits (xAPIC, I/O APIC, MSI) say 0xff.
+inline constexpr uint32_t kBroadcast = 0xffffffff;
+[[nodiscard]] constexpr uint32_t widened_destination(uint8_t destination) {
+  return destination == 0xff ? kBroadcast : destination;
+}
+
 struct ApicMessage {
-  uint32_t destination = 0;
+  uint32_t destination = 0;  ///< of 32 bits
   bool logical = false;
   DeliveryMode mode = DeliveryMode::kFixed;
   uint8_t vector = 0;
   bool level = false;  ///< level-triggered: its EOI goes to the I/O APICs
 };
-
-/// Physical destination of every local APIC: the 8-bit form, and the 32-bit one of x2APIC.
-inline constexpr uint32_t kBroadcastXApic = 0xff;
-inline constexpr uint32_t kBroadcastX2Apic = 0xffffffff;
 
 }  // namespace eidolon::interrupt

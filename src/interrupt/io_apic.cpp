@@ -46,7 +46,7 @@ void IoApic::deliver(unsigned pin) {
   uint64_t& entry = entries_[pin];
   const bool level = (entry & kLevel) != 0;
   if ((entry & kMasked) != 0 || (level && (entry & kRemoteIrr) != 0)) return;
-  ApicMessage message{.destination = static_cast<uint32_t>(entry >> 56),
+  ApicMessage message{.destination = widened_destination(static_cast<uint8_t>(entry >> 56)),
                       .logical = (entry & kLogical) != 0,
                       .mode = static_cast<DeliveryMode>(bits(entry, 10, 8)),
                       .vector = static_cast<uint8_t>(entry),

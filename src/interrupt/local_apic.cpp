@@ -18,9 +18,7 @@ int VectorSet::highest() const {
 }
 
 LocalApic::LocalApic(ApicBus& bus, TimerQueue& timers, uint32_t id, bool bootstrap, Pic* pic)
-    : bus_(bus), pic_(pic), initial_id_(id), bootstrap_(bootstrap), timer_(timers, [this] {
-        timer_expired();
-      }) {
+    : bus_(bus), pic_(pic), id_(id), bootstrap_(bootstrap), timer_(timers, [this] { timer_expired(); }) {
   reset();
 }
 
@@ -36,8 +34,13 @@ void LocalApic::attach(cpu::EventFlags& events, TscReference tsc) {
 void LocalApic::reset() {
   std::lock_guard lock(mutex_);
   base_ = kAddress | x86::kApicBaseEnable | (bootstrap_ ? x86::kApicBaseBsp : 0);
-  id_ = initial_id_;
   reset_registers();
+}
+
+void LocalApic::set_present(bool present) {
+  std::lock_guard lock(mutex_);
+  present_ = present;
+  publish_address();
 }
 
 void LocalApic::init() {
@@ -48,6 +51,7 @@ void LocalApic::init() {
 void LocalApic::reset_registers() {
   logical_ = 0;
   format_ = 0xffffffff;
+  publish_address();
   spurious_ = 0xff;
   priority_->task = 0;
   request_ = {};
@@ -70,11 +74,6 @@ void LocalApic::reset_registers() {
 
 bool LocalApic::enabled() const { return globally_enabled() && (spurious_ & kSpuriousEnable) != 0; }
 
-bool LocalApic::software_enabled() const {
-  std::lock_guard lock(mutex_);
-  return enabled();
-}
-
 uint8_t LocalApic::priority() const {
   const int service = service_.highest();
   const unsigned service_class = service < 0 ? 0 : static_cast<unsigned>(service) & 0xf0;
@@ -82,8 +81,9 @@ uint8_t LocalApic::priority() const {
   return (task & 0xf0u) >= service_class ? task : static_cast<uint8_t>(service_class);
 }
 
-uint8_t LocalApic::processor_priority() const {
+std::optional<uint8_t> LocalApic::arbitration_priority() const {
   std::lock_guard lock(mutex_);
+  if (!enabled()) return std::nullopt;
   return priority();
 }
 
@@ -141,28 +141,37 @@ void LocalApic::set_task_priority(uint8_t cr8) {
   wake();
 }
 
+namespace {
+// The word that publish_address writes: modes, and the logical ID in the highest byte.
+constexpr uint32_t kListens = 1, kListensAsX2 = 2, kListensFlat = 4;
+}  // namespace
+
+/// Under the lock, after a change of anything that it is made of.
+void LocalApic::publish_address() {
+  uint32_t address = logical_ & 0xff000000;
+  if (present_ && globally_enabled()) address |= kListens;
+  if (x2()) address |= kListensAsX2;
+  if (format_ >> 28 == 0xf) address |= kListensFlat;
+  address_.store(address, std::memory_order_release);
+}
+
 bool LocalApic::addressed_by(const ApicMessage& message) const {
-  std::lock_guard lock(mutex_);
-  if (!globally_enabled()) return false;
+  const uint32_t address = address_.load(std::memory_order_acquire);
+  if ((address & kListens) == 0) return false;
   const uint32_t destination = message.destination;
-  if (x2()) {
-    // An 8-bit broadcast of an I/O APIC reaches x2APICs, too.
-    if (destination == kBroadcastX2Apic || destination == kBroadcastXApic) return true;
-    if (!message.logical) return destination == initial_id_;
-    return destination >> 16 == initial_id_ >> 4 && bit(destination, initial_id_ & 15);
-  }
-  if (destination == kBroadcastXApic || destination == kBroadcastX2Apic) return true;
+  if (destination == kBroadcast) return true;
   if (!message.logical) return destination == id_;
-  const uint32_t mine = logical_ >> 24;
-  const bool flat = format_ >> 28 == 0xf;
-  if (flat) return (mine & destination & 0xff) != 0;
-  const bool same_cluster = mine >> 4 == (destination >> 4 & 0xf) || (destination >> 4 & 0xf) == 0xf;
+  if ((address & kListensAsX2) != 0) return destination >> 16 == id_ >> 4 && bit(destination, id_ & 15);
+  if (destination > 0xff) return false;  // of x2APICs
+  const uint32_t mine = address >> 24;
+  if ((address & kListensFlat) != 0) return (mine & destination) != 0;
+  const bool same_cluster = mine >> 4 == destination >> 4 || destination >> 4 == 0xf;
   return same_cluster && (mine & destination & 0xf) != 0;
 }
 
 bool LocalApic::accept(const ApicMessage& message) {
   std::lock_guard lock(mutex_);
-  if (!globally_enabled()) return false;
+  if (!present_ || !globally_enabled()) return false;
   switch (message.mode) {
     case DeliveryMode::kFixed:
     case DeliveryMode::kLowestPriority:
@@ -177,6 +186,8 @@ bool LocalApic::accept(const ApicMessage& message) {
       raise(cpu::kEventNmi);
       return true;
     case DeliveryMode::kInit:
+      // It undoes a SIPI before it that the processor has not seen yet.
+      if (events_ != nullptr) events_->take(cpu::kEventSipi);
       raise(cpu::kEventInit);
       return true;
     case DeliveryMode::kStartup:
@@ -285,7 +296,7 @@ void LocalApic::tsc_changed(uint64_t offset) {
 
 void LocalApic::save(StateWriter& to) const {
   std::lock_guard lock(mutex_);
-  to.begin(name(), 1);
+  to.begin(name(), 2);
   fields(*this, to);
   to.end();
 }
@@ -305,6 +316,7 @@ void LocalApic::load(StateReader& from) {
   base_ &= kKnownBits | mask_below(52) << 12;
   spurious_ &= kSpuriousWritable;
   command_ &= uint64_t{0xffffffff} << 32 | kIcrWritable;
+  publish_address();
   timer_.resume();
   wake();
 }

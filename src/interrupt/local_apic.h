@@ -7,8 +7,10 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <type_traits>
 
 #include "base/clock.h"
@@ -47,12 +49,19 @@ class LocalApic final : public memory::IoHandler, public cpu::InterruptSource, p
   /// Called with no lock held when the guest moves or disables the register page.
   void set_base_observer(std::function<void(uint64_t)> observer) { base_observer_ = std::move(observer); }
 
+  /// The initial ID. It stays: of the xAPIC's ID register the SDM (11.4.6) leaves to each model whether
+  /// software can change it.
+  [[nodiscard]] uint32_t id() const { return id_; }
+  /// Of a processor that is not plugged in: nothing reaches it. It is there until somebody says so.
+  void set_present(bool present);
+
   // From the bus.
+  /// Takes no lock.
   [[nodiscard]] bool addressed_by(const ApicMessage& message) const;
   /// Returns whether the message was taken.
   bool accept(const ApicMessage& message);
-  [[nodiscard]] bool software_enabled() const;
-  [[nodiscard]] uint8_t processor_priority() const;
+  /// What it competes with for a message of the lowest priority; nothing if it takes none.
+  [[nodiscard]] std::optional<uint8_t> arbitration_priority() const;
 
   /// The pins: LINT0 carries the PIC's INT, LINT1 the board's NMI.
   void set_lint(unsigned pin, bool level);
@@ -81,7 +90,7 @@ class LocalApic final : public memory::IoHandler, public cpu::InterruptSource, p
 
   /// What a register write asks of the rest of the machine, once the lock is released.
   struct Followup {
-    enum class Kind : uint8_t { kNone, kEndOfInterrupt, kSend, kSendAll, kSendOthers } kind = Kind::kNone;
+    enum class Kind : uint8_t { kNone, kEndOfInterrupt, kSend, kSendToOthers } kind = Kind::kNone;
     uint8_t vector = 0;
     ApicMessage message{};
   };
@@ -110,6 +119,7 @@ class LocalApic final : public memory::IoHandler, public cpu::InterruptSource, p
   void local_interrupt(unsigned which);
   void set_error(uint32_t error);
   void publish_waiting();
+  void publish_address();
   void wake();
   void raise(uint32_t events);
   void timer_expired();
@@ -117,7 +127,7 @@ class LocalApic final : public memory::IoHandler, public cpu::InterruptSource, p
   template <typename Self, typename Stream>
   static void fields(Self& self, Stream& s) {
     uint8_t task_priority = self.priority_->task;
-    s(self.base_, self.id_, self.logical_, self.format_, self.spurious_, task_priority, self.request_.words,
+    s(self.base_, self.logical_, self.format_, self.spurious_, task_priority, self.request_.words,
       self.service_.words, self.trigger_.words, self.command_, self.lvt_, self.errors_, self.error_status_,
       self.lint_, self.ext_int_);
     // Generated code writes it without the lock: saving must not.
@@ -128,13 +138,14 @@ class LocalApic final : public memory::IoHandler, public cpu::InterruptSource, p
   mutable std::mutex mutex_;  ///< lock order: irq_line.h
   ApicBus& bus_;
   Pic* const pic_;
-  const uint32_t initial_id_;
+  const uint32_t id_;
   const bool bootstrap_;
   cpu::EventFlags* events_ = nullptr;
   std::function<void(uint64_t)> base_observer_;
 
-  uint64_t base_ = 0;  ///< IA32_APIC_BASE
-  uint32_t id_ = 0;    ///< xAPIC: as software set it; x2APIC: the initial one
+  bool present_ = true;
+  std::atomic<uint32_t> address_{0};  ///< what addressed_by needs of the registers: publish_address
+  uint64_t base_ = 0;                 ///< IA32_APIC_BASE
   uint32_t logical_ = 0;
   uint32_t format_ = 0;
   uint32_t spurious_ = 0;

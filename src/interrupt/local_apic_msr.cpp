@@ -89,10 +89,8 @@ cpu::Outcome<> LocalApic::write_base(uint64_t value) {
     address = value & mask_below(52) & ~uint64_t{0xfff};
     const bool moved = address != (base_ & ~uint64_t{0xfff}) || (from != 0) != (to != 0);
     base_ = value;
-    if (from != 0 && to == 0) {  // disabled: as after a reset
-      reset_registers();
-      id_ = initial_id_;
-    }
+    if (from != 0 && to == 0) reset_registers();  // disabled: as after a reset
+    publish_address();
     wake();
     if (!moved) return {};
     if (to == 0) address = 0;

@@ -46,7 +46,7 @@ uint32_t LocalApic::read_register(unsigned index) {
   if (index >= kApicLvtTimer && index <= kApicLvtError) return lvt_[index - kApicLvtTimer];
   switch (index) {
     case kApicId:
-      return x2() ? initial_id_ : id_ << 24;
+      return x2() ? id_ : id_ << 24;
     case kApicVersion:
       return kVersion;
     case kApicTpr:
@@ -55,7 +55,7 @@ uint32_t LocalApic::read_register(unsigned index) {
     case kApicPpr:
       return priority();
     case kApicLdr:
-      return x2() ? (initial_id_ >> 4) << 16 | 1u << (initial_id_ & 15) : logical_;
+      return x2() ? (id_ >> 4) << 16 | 1u << (id_ & 15) : logical_;
     case kApicDfr:
       return format_;
     case kApicSpurious:
@@ -83,9 +83,6 @@ LocalApic::Followup LocalApic::write_register(unsigned index, uint32_t value) {
     return {};
   }
   switch (index) {
-    case kApicId:
-      id_ = value >> 24;
-      break;
     case kApicTpr:
       priority_->task = static_cast<uint8_t>(value);
       wake();
@@ -94,9 +91,11 @@ LocalApic::Followup LocalApic::write_register(unsigned index, uint32_t value) {
       return end_of_interrupt();
     case kApicLdr:
       logical_ = value & 0xff000000;
+      publish_address();
       break;
     case kApicDfr:
       format_ = value | 0x0fffffff;
+      publish_address();
       break;
     case kApicSpurious:
       write_spurious(value);
@@ -168,7 +167,7 @@ LocalApic::Followup LocalApic::send(uint32_t low) {
   command_ = (command_ >> 32 << 32) | (low & kIcrWritable);
   const auto mode = static_cast<DeliveryMode>(bits(low, 10, 8));
   const auto high = static_cast<uint32_t>(command_ >> 32);
-  ApicMessage message{.destination = x2() ? high : high >> 24,
+  ApicMessage message{.destination = x2() ? high : widened_destination(static_cast<uint8_t>(high >> 24)),
                       .logical = (low & kIcrLogical) != 0,
                       .mode = mode,
                       .vector = static_cast<uint8_t>(low)};
@@ -188,9 +187,11 @@ LocalApic::Followup LocalApic::send(uint32_t low) {
       if (mode == DeliveryMode::kNmi) raise(cpu::kEventNmi);
       return {};
     case 2:
-      return {.kind = Followup::Kind::kSendAll, .message = message};
+      message.destination = kBroadcast;
+      return {.kind = Followup::Kind::kSend, .message = message};
     default:
-      return {.kind = Followup::Kind::kSendOthers, .message = message};
+      message.destination = kBroadcast;
+      return {.kind = Followup::Kind::kSendToOthers, .message = message};
   }
 }
 
@@ -204,11 +205,8 @@ void LocalApic::carry_out(const Followup& followup) {
     case Followup::Kind::kSend:
       bus_.deliver(followup.message);
       break;
-    case Followup::Kind::kSendAll:
-      bus_.broadcast(followup.message, nullptr);
-      break;
-    case Followup::Kind::kSendOthers:
-      bus_.broadcast(followup.message, this);
+    case Followup::Kind::kSendToOthers:
+      bus_.deliver(followup.message, this);
       break;
   }
 }

@@ -13,7 +13,7 @@ namespace eidolon::interrupt {
 [[nodiscard]] constexpr std::optional<ApicMessage> msi_message(uint64_t address, uint32_t data) {
   constexpr uint64_t kRange = 0xfee;
   if (address >> 20 != kRange) return std::nullopt;
-  return ApicMessage{.destination = static_cast<uint32_t>(address >> 12 & 0xff),
+  return ApicMessage{.destination = widened_destination(static_cast<uint8_t>(address >> 12)),
                      .logical = (address >> 2 & 1) != 0,
                      .mode = static_cast<DeliveryMode>(data >> 8 & 7),
                      .vector = static_cast<uint8_t>(data),

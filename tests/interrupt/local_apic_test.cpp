@@ -185,7 +185,7 @@ TEST_F(LocalApicTest, ClusterModeMatchesClusterAndMember) {
 
 TEST_F(LocalApicTest, LowestPriorityGoesToTheLeastBusyProcessor) {
   put(0x80, 0x20);
-  bus.deliver({.destination = 0xff, .mode = DeliveryMode::kLowestPriority, .vector = 0x41});
+  bus.deliver({.destination = kBroadcast, .mode = DeliveryMode::kLowestPriority, .vector = 0x41});
   EXPECT_FALSE(first.interrupt_pending());
   EXPECT_EQ(second.acknowledge(), 0x41);
 }
