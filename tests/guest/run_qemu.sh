@@ -1,7 +1,8 @@
 #!/bin/sh
 # Runs the guest programs under QEMU's TCG, the independent oracle: each check must pass there, too, unless
 # known_qemu.txt names it as a place where QEMU departs from the manuals.
-# usage: run_qemu.sh DIRECTORY [PROGRAM...]      (DIRECTORY: <build>/guest; GUEST_LOG=FILE keeps the output)
+# usage: run_qemu.sh DIRECTORY [PROGRAM...]      (DIRECTORY: <build>/guest; GUEST_LOG=FILE keeps the output,
+# GUEST_CPUS=N gives it N processors)
 here=$(dirname "$0")
 dir=${1:?usage: run_qemu.sh DIRECTORY [PROGRAM...]}
 shift
@@ -13,7 +14,7 @@ for name in "$@"; do
   want=$(sed -n "s/^$name //p" "$dir/guest_programs.txt")
   out=$(timeout 30 qemu-system-x86_64 -kernel "$dir/$name.elf" -append "greetings from the host" \
     -device isa-debug-exit,iobase=0xf4,iosize=1 -serial stdio -display none -no-reboot -monitor none \
-    -accel "${GUEST_ACCEL:-tcg}" -cpu "${GUEST_CPU:-max,vendor=GenuineIntel}" -m 64 ${GUEST_MACHINE:+-machine $GUEST_MACHINE} </dev/null 2>&1)
+    -accel "${GUEST_ACCEL:-tcg}" -cpu "${GUEST_CPU:-max,vendor=GenuineIntel}" -m 64 -smp "${GUEST_CPUS:-1}" ${GUEST_MACHINE:+-machine $GUEST_MACHINE} </dev/null 2>&1)
   status=$?
   printf '%s\n' "$out" >>"$log"
   failed=$(printf '%s\n' "$out" | sed -n 's/^FAIL \([^ ]*\).*/\1/p' | grep -vx -f "$here/known_qemu.txt")

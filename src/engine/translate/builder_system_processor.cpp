@@ -12,7 +12,7 @@ constexpr uint16_t kAnswerBits = kAskedBits | 1u << x86::kRbx | 1u << x86::kRdx;
 
 /// The answer is in the cache of them if the monitor has given it before (Impl::remember_cpuid). With an event
 /// pending the monitor gives it: CPUID serializes, so code that another processor wrote before it is the code
-/// that runs behind it.
+/// that runs behind it, and the processor's own stores before it are seen before anything behind it.
 void Builder::emit_cpuid(const DecodedInstruction& d) {
   save_flags_if_live(d);
   make_room(kAnswerBits);
@@ -22,6 +22,7 @@ void Builder::emit_cpuid(const DecodedInstruction& d) {
   const uint32_t site = add_site(SiteKind::kStep, &d);
   const auto field = [&](size_t offset) { return dword[reg64(entry) + (layout_.cpuid() + offset)]; };
 
+  e_.mfence();
   e_.compare32(layout_.events(), 0);
   leave_if(kConditionNe, site);
   e_.mov(reg32(entry), eax);
