@@ -25,6 +25,8 @@ struct PciConfig {
 
 struct AcpiConfig {
   x86::Topology topology{};             ///< valid()
+  unsigned present = 0;                 ///< processors that are there at the start; 0: all
+  bool cpu_hotplug = false;             ///< they can come and go: device/chipset/cpu_hotplug.h
   uint8_t io_apic_id = 0;               ///< as its ID register reads
   uint32_t hpet_block_id = 0x8086a201;  ///< low half of the HPET's capabilities: here 3 comparators, 64 bits
   bool pm_timer_32bit = false;          ///< the PM timer counts 32 bits, not 24
@@ -58,7 +60,7 @@ struct AcpiBlob {
 /// Writes the tables and returns the RSDP's address.
 [[nodiscard]] Result<uint64_t> write_acpi(memory::GuestMemory& memory, const AcpiConfig& config);
 
-/// The MADT's entry of one processor, as its device in the DSDT repeats it.
+/// The MADT's entry of one processor that is there, as its device in the DSDT repeats it.
 [[nodiscard]] std::vector<uint8_t> madt_entry(const AcpiConfig& config, unsigned processor);
 
 // The single tables, complete with checksum.

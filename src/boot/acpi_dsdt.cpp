@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "boot/acpi.h"
+#include "boot/acpi_hotplug.h"
 #include "boot/aml.h"
 #include "boot/memory_layout.h"
 
@@ -22,6 +23,7 @@ Bytes isa_device(std::string_view name, std::string_view id, unsigned unique,
 
 Bytes processors(const AcpiConfig& config) {
   using namespace aml;
+  if (config.cpu_hotplug) return hotplug_devices(config);
   Bytes result;
   for (unsigned i = 0; i < config.topology.processors(); ++i)
     result = join({result, device(fmt::format("CP{:02X}", i),
@@ -130,6 +132,7 @@ AcpiTable make_dsdt(const AcpiConfig& config) {
       aml::name("\\PICM", aml::integer(0)),
       aml::method("\\_PIC", 1, aml::store(aml::argument(0), aml::reference("\\PICM"))),
       aml::scope("\\_SB", aml::join({processors(config), devices(config)})),
+      config.cpu_hotplug ? hotplug_event() : Bytes{},
       aml::name("\\_S5", aml::package({off, off, aml::integer(0), aml::integer(0)})),
   });
   AcpiTable table = begin_table("DSDT", 2);  // 2: integers have 64 bits

@@ -9,8 +9,9 @@ namespace eidolon::boot {
 namespace {
 
 struct [[gnu::packed]] LocalApic {
+  static constexpr uint32_t kEnabled = 1, kOnlineCapable = 2;
   uint8_t type = 0, length = 8, processor, id;
-  uint32_t enabled = 1;
+  uint32_t flags = kEnabled;
 };
 struct [[gnu::packed]] IoApic {
   uint8_t type = 1, length = 12, id, reserved = 0;
@@ -65,7 +66,11 @@ AcpiTable make_madt(const AcpiConfig& config) {
   AcpiTable t = begin_table("APIC", 3);
   append(t, static_cast<uint32_t>(kLocalApicBase));
   append(t, kHas8259);
-  for (unsigned i = 0; i < config.topology.processors(); ++i) append(t, local_apic(config.topology, i));
+  for (unsigned i = 0; i < config.topology.processors(); ++i) {
+    LocalApic entry = local_apic(config.topology, i);
+    if (config.present != 0 && i >= config.present) entry.flags = LocalApic::kOnlineCapable;
+    append(t, entry);
+  }
   append(t, IoApic{.id = config.io_apic_id, .address = static_cast<uint32_t>(kIoApicBase)});
   append(t, Override{.irq = 0, .interrupt = 2, .flags = kAsTheBus});
   append(t, Override{.irq = kSciIrq, .interrupt = kSciIrq, .flags = kActiveHighLevel});

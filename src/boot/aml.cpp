@@ -1,5 +1,8 @@
 #include "boot/aml.h"
 
+#include <algorithm>
+#include <ranges>
+
 #include "boot/image.h"
 
 namespace eidolon::boot::aml {
@@ -19,37 +22,56 @@ enum Opcode : uint8_t {
   kBuffer = 0x11,
   kPackage = 0x12,
   kMethod = 0x14,
+  kDualPath = 0x2e,
+  kLongPath = 0x2f,
   kExtended = 0x5b,
+  kLocal = 0x60,
   kArgument = 0x68,
   kStore = 0x70,
+  kNotify = 0x86,
+  kEqual = 0x93,
   kIf = 0xa0,
+  kElse = 0xa1,
+  kWhile = 0xa2,
   kReturn = 0xa4,
-  kDevice = 0x82,  ///< after kExtended
+  // After kExtended.
+  kMutex = 0x01,
+  kAcquire = 0x23,
+  kRelease = 0x27,
+  kRegion = 0x80,
+  kField = 0x81,
+  kDevice = 0x82,
 };
 
-/// A term's length counts itself, in one to four bytes (20.2.4).
-Bytes with_length(const Bytes& contents) {
-  const size_t size = contents.size();
-  Bytes result;
-  if (size + 1 < 64) {
-    result.push_back(static_cast<uint8_t>(size + 1));
-  } else {
-    const unsigned follow = size + 2 < 1u << 12 ? 1 : size + 3 < 1u << 20 ? 2 : 3;
-    const size_t length = size + 1 + follow;
-    result.push_back(static_cast<uint8_t>(follow << 6 | (length & 0xf)));
-    for (unsigned i = 0; i < follow; ++i) result.push_back(static_cast<uint8_t>(length >> (4 + 8 * i)));
-  }
-  return join({result, contents});
+/// A length as 20.2.4 packs it, with `follow` bytes behind the first.
+Bytes packed_length(size_t length, unsigned follow) {
+  if (follow == 0) return {static_cast<uint8_t>(length)};
+  Bytes result{static_cast<uint8_t>(follow << 6 | (length & 0xf))};
+  for (unsigned i = 0; i < follow; ++i) result.push_back(static_cast<uint8_t>(length >> (4 + 8 * i)));
+  return result;
 }
 
-/// A path of one segment, padded with underscores (20.2.2).
+/// A term's length counts itself, in one to four bytes.
+Bytes with_length(const Bytes& contents) {
+  const size_t size = contents.size();
+  const unsigned follow = size + 1 < 64 ? 0 : size + 2 < 1u << 12 ? 1 : size + 3 < 1u << 20 ? 2 : 3;
+  return join({packed_length(size + 1 + follow, follow), contents});
+}
+
+/// One segment, padded with underscores, or several (20.2.2).
 Bytes path(std::string_view text) {
   Bytes result;
   if (text.starts_with('\\')) {
     result.push_back('\\');
     text.remove_prefix(1);
   }
-  for (unsigned i = 0; i < 4; ++i) result.push_back(i < text.size() ? static_cast<uint8_t>(text[i]) : '_');
+  const auto dots = static_cast<unsigned>(std::ranges::count(text, '.'));
+  if (dots == 1) result.push_back(kDualPath);
+  if (dots > 1) result.insert(result.end(), {kLongPath, static_cast<uint8_t>(dots + 1)});
+  for (const auto segment : std::views::split(text, '.')) {
+    const auto size = static_cast<unsigned>(segment.size());
+    for (unsigned i = 0; i < 4; ++i) result.push_back(i < size ? static_cast<uint8_t>(segment[i]) : '_');
+  }
   return result;
 }
 
@@ -119,6 +141,38 @@ Bytes store(const Bytes& value, const Bytes& target) { return join({{kStore}, va
 Bytes give_back(const Bytes& value) { return join({{kReturn}, value}); }
 Bytes when(const Bytes& condition, const Bytes& contents) {
   return join({{kIf}, with_length(join({condition, contents}))});
+}
+
+Bytes otherwise(const Bytes& contents) { return join({{kElse}, with_length(contents)}); }
+Bytes loop(const Bytes& condition, const Bytes& contents) {
+  return join({{kWhile}, with_length(join({condition, contents}))});
+}
+Bytes local(unsigned index) { return {static_cast<uint8_t>(kLocal + index)}; }
+Bytes equal(const Bytes& left, const Bytes& right) { return join({{kEqual}, left, right}); }
+Bytes notify(std::string_view device, const Bytes& value) { return join({{kNotify}, path(device), value}); }
+Bytes call(std::string_view method, std::initializer_list<Bytes> arguments) {
+  return join({path(method), join(arguments)});
+}
+
+Bytes port_region(std::string_view name, uint16_t port, uint8_t length) {
+  constexpr uint8_t kPorts = 1;
+  return join({{kExtended, kRegion}, path(name), {kPorts}, integer(port), integer(length)});
+}
+
+Bytes fields(std::string_view region, FieldAccess access, FieldRest rest,
+             std::initializer_list<FieldBits> list) {
+  Bytes contents = path(region);
+  contents.push_back(static_cast<uint8_t>(static_cast<unsigned>(access) | static_cast<unsigned>(rest) << 5));
+  for (const auto& [name, bits] : list) {
+    const Bytes begin = name.empty() ? Bytes{0} : path(name);
+    contents = join({contents, begin, packed_length(bits, bits < 64 ? 0 : 1)});
+  }
+  return join({{kExtended, kField}, with_length(contents)});
+}
+
+Bytes mutex(std::string_view name) { return join({{kExtended, kMutex}, path(name), {0}}); }
+Bytes with_mutex(std::string_view name, const Bytes& contents) {
+  return join({{kExtended, kAcquire}, path(name), {0xff, 0xff}, contents, {kExtended, kRelease}, path(name)});
 }
 
 Bytes io(uint16_t base, uint8_t length) {

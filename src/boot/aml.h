@@ -20,7 +20,8 @@ using Bytes = std::vector<uint8_t>;
 [[nodiscard]] Bytes buffer(const Bytes& contents);
 [[nodiscard]] Bytes package(std::initializer_list<Bytes> elements);
 [[nodiscard]] Bytes package(const std::vector<Bytes>& elements);
-/// Names are of one to four characters, with a backslash before them if they are absolute.
+/// Names are of one to four characters, with a backslash before them if they are absolute; a path has
+/// several, with dots between.
 [[nodiscard]] Bytes name(std::string_view name, const Bytes& value);
 [[nodiscard]] Bytes scope(std::string_view name, const Bytes& contents);
 [[nodiscard]] Bytes device(std::string_view name, const Bytes& contents);
@@ -33,6 +34,26 @@ using Bytes = std::vector<uint8_t>;
 [[nodiscard]] Bytes store(const Bytes& value, const Bytes& target);
 [[nodiscard]] Bytes give_back(const Bytes& value);                        ///< Return
 [[nodiscard]] Bytes when(const Bytes& condition, const Bytes& contents);  ///< If
+[[nodiscard]] Bytes otherwise(const Bytes& contents);                     ///< Else, behind an If
+[[nodiscard]] Bytes loop(const Bytes& condition, const Bytes& contents);  ///< While
+[[nodiscard]] Bytes local(unsigned index);
+[[nodiscard]] Bytes equal(const Bytes& left, const Bytes& right);
+[[nodiscard]] Bytes notify(std::string_view device, const Bytes& value);
+[[nodiscard]] Bytes call(std::string_view method, std::initializer_list<Bytes> arguments);
+
+// Registers behind ports, and who may use them.
+[[nodiscard]] Bytes port_region(std::string_view name, uint16_t port, uint8_t length);
+enum class FieldAccess : uint8_t { kByte = 1, kDword = 3 };
+enum class FieldRest : uint8_t { kPreserve = 0, kZeros = 2 };  ///< what is written to the bits beside a field
+struct FieldBits {
+  std::string_view name;  ///< empty: skipped
+  unsigned bits;
+};
+[[nodiscard]] Bytes fields(std::string_view region, FieldAccess access, FieldRest rest,
+                           std::initializer_list<FieldBits> list);
+[[nodiscard]] Bytes mutex(std::string_view name);
+/// `contents` with the mutex held.
+[[nodiscard]] Bytes with_mutex(std::string_view name, const Bytes& contents);
 
 // Resources, for resource_template.
 [[nodiscard]] Bytes io(uint16_t base, uint8_t length);

@@ -96,6 +96,28 @@ TEST_F(Acpi, DsdtRepeatsEachProcessorsMadtEntry) {
   EXPECT_NE(std::search(dsdt.begin(), dsdt.end(), last.begin(), last.end()), dsdt.end());
 }
 
+TEST_F(Acpi, ProcessorsThatMayComeAreListedAsSuch) {
+  const AcpiConfig config{.topology = {.cores = 4}, .present = 2, .cpu_hotplug = true};
+  const AcpiTable madt = make_madt(config);
+  EXPECT_EQ(field<uint32_t>(madt, 44 + 8 + 4), 1u) << "enabled";
+  EXPECT_EQ(field<uint32_t>(madt, 44 + 16 + 4), 2u) << "online capable";
+  ASSERT_TRUE(write_acpi(*memory_, config));
+  const uint64_t fadt = find("FACP");
+  EXPECT_EQ(at<uint32_t>(fadt + 80), 0x620u);
+  EXPECT_EQ(at<uint8_t>(fadt + 92), 16);
+  EXPECT_EQ(at<uint64_t>(fadt + 220 + 4), 0x620u);
+}
+
+TEST_F(Acpi, AllWaysOfHotplugFitBelowTheSmbiosTables) {
+  EXPECT_TRUE(
+      write_acpi(*memory_, {.topology = {.cores = 64}, .cpu_hotplug = true, .ram = {.low_end = 1 << 20}}));
+  const AcpiTable dsdt = make_dsdt({.topology = {.cores = 64}, .cpu_hotplug = true});
+  EXPECT_LT(dsdt.size(), kSmbiosAnchor - kFirmwareBase - 0x2000);
+  const aml::Bytes event = aml::call("\\_SB.CPUS.CSCN", {});
+  EXPECT_EQ(event.size(), 3u + 3 * 4) << "a path of three";
+  EXPECT_NE(std::search(dsdt.begin(), dsdt.end(), event.begin(), event.end()), dsdt.end());
+}
+
 TEST_F(Acpi, SratPutsAllIntoOneDomain) {
   constexpr uint64_t kGiB = uint64_t{1} << 30;
   const AcpiTable srat =
@@ -145,6 +167,13 @@ TEST(Aml, EncodesIntegersAsShortAsTheyGo) {
 
 TEST(Aml, CompressesEisaIds) {
   EXPECT_EQ(aml::eisa_id("PNP0501"), (aml::Bytes{0x0c, 0x41, 0xd0, 0x05, 0x01}));
+}
+
+TEST(Aml, FieldsAreCountedInBits) {
+  const aml::Bytes fields =
+      aml::fields("R", aml::FieldAccess::kByte, aml::FieldRest::kZeros, {{"", 32}, {"A", 1}});
+  const aml::Bytes expected{0x5b, 0x81, 13, 'R', '_', '_', '_', 0x41, 0, 32, 'A', '_', '_', '_', 1};
+  EXPECT_EQ(fields, expected);
 }
 
 TEST(Aml, LengthsCountThemselves) {

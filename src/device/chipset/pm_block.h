@@ -3,13 +3,15 @@
 //   +0x00 PM1 and timer (acpi_pm.h)   +0x20 GPE0_STS, GPE0_EN   +0x30 SMI_EN, SMI_STS   +0x60 TCO
 //
 // There is no system management mode: SMI_EN shows what firmware that has set it up leaves behind, so that
-// none tries to. Nothing raises a general-purpose event, and the TCO watchdog does not count.
+// none tries to. A general-purpose event is on the SCI's wire while it is set and enabled
+// (ACPI 6.4, 4.8.4.1). The TCO watchdog does not count.
 #pragma once
 
 #include <array>
 #include <mutex>
 
 #include "device/chipset/acpi_pm.h"
+#include "interrupt/irq_line.h"
 
 namespace eidolon::device {
 
@@ -17,7 +19,11 @@ class PmBlock final : public Device, public memory::IoHandler {
  public:
   static constexpr uint64_t kPorts = 128;
 
-  explicit PmBlock(AcpiPm& fixed) : fixed_(fixed) { reset(); }
+  /// `sci` is for general-purpose events; null: there are none.
+  explicit PmBlock(AcpiPm& fixed, IrqLine* sci = nullptr) : fixed_(fixed), sci_(sci) { reset(); }
+
+  /// Event 0 to 63 of GPE0 happens. From any thread.
+  void raise_event(unsigned number);
 
   [[nodiscard]] uint64_t io_read(uint64_t offset, unsigned size) override;
   void io_write(uint64_t offset, unsigned size, uint64_t value) override;
@@ -29,9 +35,12 @@ class PmBlock final : public Device, public memory::IoHandler {
 
  private:
   using Bytes = std::array<uint8_t, kPorts>;
+  void update_sci();
+
   AcpiPm& fixed_;
-  mutable std::mutex mutex_;
-  Bytes bytes_{};  ///< of the registers above the fixed ones
+  IrqLine* const sci_;
+  mutable std::mutex mutex_;  ///< before everything in interrupt/irq_line.h
+  Bytes bytes_{};             ///< of the registers above the fixed ones
 };
 
 }  // namespace eidolon::device
