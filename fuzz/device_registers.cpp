@@ -10,6 +10,7 @@
 
 #include "base/assert.h"
 #include "device/chipset/acpi_pm.h"
+#include "device/chipset/cpu_hotplug.h"
 #include "device/chipset/hpet.h"
 #include "device/chipset/keyboard_controller.h"
 #include "device/chipset/pit.h"
@@ -36,6 +37,8 @@ class IgnoringMachine final : public MachineControl {
   void debug_exit(uint32_t /*value*/) override {}
 };
 
+constexpr uint64_t kBlock = 0x680;
+
 struct Board {
   ManualClock clock;
   TimerQueue timers{clock};
@@ -58,6 +61,8 @@ struct Board {
              .gates = {&pit_gate, &rtc_gate},
              .pins = {&router.pin(20), &router.pin(21), &router.pin(22), &router.pin(23)}}};
   AcpiPm pm{timers, router.isa(9), machine, 24};
+  PmBlock block{pm, &router.isa(9)};
+  CpuHotplug hotplug{{.sockets = 2, .cores = 3}, 2, block, [](unsigned) {}};
   A20Gate a20;
   KeyboardController keyboard{router.isa(1), router.isa(12), machine, a20};
   ResetControl reset_control{machine};
@@ -88,6 +93,8 @@ struct Board {
     attach(ports, KeyboardController::kStatusPort, 1, keyboard.status_port());
     attach(ports, Serial::kCom1, Serial::kPorts, serial);
     attach(ports, AcpiPm::kPort, AcpiPm::kPorts, pm);
+    attach(ports, kBlock, PmBlock::kPorts, block);
+    attach(ports, CpuHotplug::kPort, CpuHotplug::kPorts, hotplug);
     attach(ports, ResetControl::kPort, ResetControl::kPorts, reset_control);
     attach(ports, SystemControlPort::kPort, 1, port92);
     attach(ports, DebugExit::kPort, DebugExit::kPorts, debug_exit);
@@ -99,8 +106,8 @@ struct Board {
   static void attach(memory::IoBus& on, uint64_t base, uint64_t length, memory::IoHandler& handler) {
     EIDOLON_ASSERT(on.attach(base, length, handler, "fuzzed").has_value());
   }
-  std::array<Stateful*, 10> parts() {
-    return {&pic, &local, &io, &serial, &pit, &rtc, &hpet, &pm, &keyboard, &reset_control};
+  std::array<Stateful*, 12> parts() {
+    return {&pic, &local, &io, &serial, &pit, &rtc, &hpet, &pm, &keyboard, &reset_control, &block, &hotplug};
   }
 };
 
@@ -137,6 +144,8 @@ void access(Board& board, Input& input, bool write) {
       {false, 0x60, 5},
       {false, 0x3f8, 8},
       {false, 0x600, 16},
+      {false, kBlock, 128},
+      {false, CpuHotplug::kPort, CpuHotplug::kPorts},
       {false, 0xcf8, 4},
       {false, 0x92, 1},
       {false, 0xf4, 4},
@@ -174,11 +183,15 @@ void pass_time(Board& board, Input& input) {
   EIDOLON_ASSERT(board.timers.run_due() < 64);
 }
 
-/// The user's: the power button, keys and the mouse.
+/// The user's: the power button, processors, keys and the mouse.
 void use_hands(Board& board, Input& input) {
   const auto which = input.take<uint8_t>();
-  if (which < 0x20) {
+  if (which < 0x10) {
     board.pm.press_power_button();
+  } else if (which < 0x18) {
+    (void)board.hotplug.plugged_in(which - 0x10u);
+  } else if (which < 0x20) {
+    (void)board.hotplug.ask_for(which - 0x18u);
   } else if (which < 0x90) {
     board.keyboard.key({.code = input.take<uint16_t>(), .down = (which & 1) != 0});
   } else {
