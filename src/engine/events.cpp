@@ -90,9 +90,9 @@ void sleep(cpu::Cpu& cpu) {
 
 std::optional<Stop> service_events(cpu::Cpu& cpu) {
   State& state = cpu.state;
-  bool deferred = false;  // an interrupt that cannot be taken now must not keep the processor from sleeping
+  uint32_t deferred = 0;  // what cannot be taken now must not keep the processor from sleeping
   const auto finish = [&](std::optional<Stop> result) {
-    if (deferred) cpu.events.raise(cpu::kEventInterrupt);
+    if (deferred != 0) cpu.events.raise(deferred);
     return result;
   };
   while (true) {
@@ -141,11 +141,10 @@ std::optional<Stop> service_events(cpu::Cpu& cpu) {
     }
     if (state.activity == Activity::kRunning) return finish(std::nullopt);
     // Asleep. What cannot wake this processor now is set aside, or it would be no sleep.
-    uint32_t useless = cpu::kEventNmi & (state.nmi_blocked ? ~0u : 0u);
-    if (state.activity == Activity::kWaitForSipi) useless |= cpu::kEventInterrupt | cpu::kEventNmi;
+    if (state.activity == Activity::kWaitForSipi) cpu.events.take(cpu::kEventNmi);  // nobody is there for it
+    uint32_t useless = state.nmi_blocked ? uint32_t{cpu::kEventNmi} : 0;
     if (!interruptible) useless |= cpu::kEventInterrupt;
-    if (cpu.events.take(useless & cpu::kEventInterrupt) != 0) deferred = true;
-    cpu.events.take(useless & cpu::kEventNmi);
+    deferred |= cpu.events.take(useless);
     sleep(cpu);
   }
 }

@@ -40,6 +40,20 @@ TEST_F(StepEvents, StiHoldsInterruptsBackForOneInstruction) {
   EXPECT_EQ(state.interrupt_shadow, cpu::State::kNoShadow);
 }
 
+TEST_F(StepEvents, AnNmiThatComesWhileItsHandlerSleepsIsKept) {
+  state.nmi_blocked = true;
+  state.activity = cpu::Activity::kHalted;
+  cpu->events.raise(cpu::kEventNmi);
+  std::thread other([this] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    cpu->events.raise(cpu::kEventStop);
+  });
+  EXPECT_EQ(service_events(*cpu), Stop::kRequested);
+  other.join();
+  EXPECT_EQ(state.activity, cpu::Activity::kHalted);
+  EXPECT_NE(cpu->events.pending() & cpu::kEventNmi, 0u);
+}
+
 TEST_F(StepEvents, AnNmiWakesAHaltedProcessorOnce) {
   code({0xf4});  // hlt
   EXPECT_TRUE(engine.step());
