@@ -144,10 +144,11 @@ void UserNetwork::wake() {
 }
 
 void UserNetwork::thread_main() {
+  std::unique_lock slirp(slirp_mutex_);
   while (!stopping_.load()) {
     send_frames();
     deliver_kept();
-    wait();
+    wait(slirp);
     run_alarms();
   }
 }
@@ -175,7 +176,7 @@ void UserNetwork::to_guest(std::span<const uint8_t> frame) {
   if (kept_.size() < kMostKept) kept_.emplace_back(frame.begin(), frame.end());
 }
 
-void UserNetwork::wait() {
+void UserNetwork::wait(std::unique_lock<std::mutex>& slirp) {
   watched_.assign(1, {.fd = wakeup_.get(), .events = POLLIN, .revents = 0});
   uint32_t timeout = 60'000;
   slirp_pollfds_fill(slirp_, &timeout, Callbacks::add_poll, this);
@@ -184,12 +185,58 @@ void UserNetwork::wait() {
     const int64_t left = std::max<int64_t>(alarm.due_ms - now_ns() / kNsPerMs, 0);
     timeout = static_cast<uint32_t>(std::min<int64_t>(timeout, left));
   }
+  slirp.unlock();
   const int ready = poll(watched_.data(), watched_.size(), static_cast<int>(timeout));
+  slirp.lock();
   if (watched_[0].revents != 0) {
     uint64_t count = 0;
     [[maybe_unused]] const ssize_t drained = read(wakeup_.get(), &count, sizeof count);
   }
   slirp_pollfds_poll(slirp_, ready < 0 ? 1 : 0, Callbacks::get_events, this);
+}
+
+void UserNetwork::save(StateWriter& to) const {
+  std::vector<uint8_t> state;
+  {
+    std::lock_guard lock(slirp_mutex_);
+    slirp_state_save(
+        slirp_,
+        [](const void* bytes, size_t length, void* into) {
+          const auto* first = static_cast<const uint8_t*>(bytes);
+          auto& vector = *static_cast<std::vector<uint8_t>*>(into);
+          vector.insert(vector.end(), first, first + length);
+          return static_cast<ssize_t>(length);
+        },
+        &state);
+  }
+  to.begin(name(), 1);
+  to(static_cast<int32_t>(slirp_state_version()), state);
+  to.end();
+}
+
+void UserNetwork::load(StateReader& from) {
+  int32_t version = 0;
+  std::vector<uint8_t> state;
+  from.begin(name());
+  from(version, state);
+  from.end();
+  // It begins with the connections, of which libslirp saves none of those that we make: a list that is not
+  // empty was made by somebody else, and libslirp trusts it.
+  if (from.failed() || version > slirp_state_version() || state.empty() || state[0] != 0) return from.fail();
+  std::span<const uint8_t> left = state;
+  std::lock_guard lock(slirp_mutex_);
+  const int loaded = slirp_state_load(
+      slirp_, version,
+      [](void* bytes, size_t length, void* source) {
+        auto& rest = *static_cast<std::span<const uint8_t>*>(source);
+        const size_t count = std::min(length, rest.size());
+        std::copy_n(rest.begin(), count, static_cast<uint8_t*>(bytes));
+        std::fill_n(static_cast<uint8_t*>(bytes) + count, length - count, uint8_t{0});
+        rest = rest.subspan(count);
+        return static_cast<ssize_t>(length);
+      },
+      &left);
+  if (loaded != 0) from.fail();
 }
 
 void UserNetwork::run_alarms() {

@@ -19,13 +19,14 @@
 #include "backend/published_port.h"
 #include "base/file.h"
 #include "base/result.h"
+#include "base/state_stream.h"
 #include "device/net/link.h"
 
 struct Slirp;
 
 namespace eidolon::backend {
 
-class UserNetwork final : public device::net::Link {
+class UserNetwork final : public device::net::Link, public Stateful {
  public:
   /// Listens on the published ports; the thread starts when the card is first used.
   static Result<std::unique_ptr<UserNetwork>> create(std::span<const PublishedPort> published);
@@ -33,6 +34,13 @@ class UserNetwork final : public device::net::Link {
 
   void plug(device::net::Card* card) override;
   void wake() override;
+
+  // What a snapshot keeps: which addresses were given to whom. Connections end with the process, and the
+  // guest hears so when it uses one (a reset).
+  [[nodiscard]] std::string_view name() const override { return "user-network"; }
+  void reset() override {}
+  void save(StateWriter& to) const override;
+  void load(StateReader& from) override;
 
  private:
   static constexpr size_t kMostKept = 1024;  ///< frames
@@ -49,12 +57,13 @@ class UserNetwork final : public device::net::Link {
   void send_frames();
   void deliver_kept();
   void to_guest(std::span<const uint8_t> frame);
-  void wait();
+  void wait(std::unique_lock<std::mutex>& slirp);
   void run_alarms();
 
   const FileDescriptor wakeup_;
-  Slirp* slirp_ = nullptr;  ///< the thread's, once it runs
-  std::mutex card_mutex_;   ///< before the card's lock
+  mutable std::mutex slirp_mutex_;  ///< before card_mutex_; the thread lets go of it while it waits
+  Slirp* slirp_ = nullptr;
+  std::mutex card_mutex_;  ///< before the card's lock
   device::net::Card* card_ = nullptr;
   std::once_flag started_;
   std::atomic<bool> stopping_{false};

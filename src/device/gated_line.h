@@ -22,9 +22,14 @@ class GatedLine final : public interrupt::IrqLine {
     open_ = open;
     target_.set(level_ && open_);
   }
+  /// What is before the switch.
+  [[nodiscard]] bool level() const {
+    std::lock_guard lock(mutex_);
+    return level_;
+  }
 
  private:
-  std::mutex mutex_;  ///< after the device's, before everything in interrupt/irq_line.h
+  mutable std::mutex mutex_;  ///< after the device's, before everything in interrupt/irq_line.h
   interrupt::IrqLine& target_;
   bool level_ = false;
   bool open_ = true;

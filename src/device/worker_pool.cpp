@@ -12,6 +12,19 @@ void WorkerPool::stop() {
   threads_.clear();
 }
 
+bool WorkerPool::hold(std::chrono::milliseconds patience) {
+  Lock lock(mutex_);
+  ++holds_;
+  if (idle_.wait_for(lock, patience, [this] { return busy_ == 0; })) return true;
+  resume();
+  return false;
+}
+
+void WorkerPool::release() {
+  const Lock lock(mutex_);
+  resume();
+}
+
 void WorkerPool::wake() {
   if (threads_.empty() && !stopping_)
     for (unsigned i = 0; i < thread_count_; ++i) threads_.emplace_back([this] { thread_main(); });

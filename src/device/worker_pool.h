@@ -6,6 +6,7 @@
 //   running --quiesce()--> nobody is at work, and nobody begins --resume()--> running
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <functional>
 #include <mutex>
@@ -29,6 +30,10 @@ class WorkerPool {
 
   /// Without the lock: returns when the threads have ended. No other follow.
   void stop();
+  // Without it, too, for a longer time: quiesce() and resume().
+  /// False, and nothing is held, if somebody is still at work after `patience`.
+  [[nodiscard]] bool hold(std::chrono::milliseconds patience);
+  void release();
 
   // With the lock held.
   /// There may be a request. The first call starts the threads.

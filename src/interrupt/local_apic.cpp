@@ -302,7 +302,16 @@ void LocalApic::save(StateWriter& to) const {
 }
 
 void LocalApic::load(StateReader& from) {
-  std::lock_guard lock(mutex_);
+  uint64_t page = 0;
+  {
+    std::lock_guard lock(mutex_);
+    load_locked(from);
+    if (globally_enabled()) page = base_ & ~uint64_t{0xfff};
+  }
+  if (base_observer_) base_observer_(page);
+}
+
+void LocalApic::load_locked(StateReader& from) {
   timer_.cancel();
   from.begin(name());
   fields(*this, from);

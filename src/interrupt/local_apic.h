@@ -6,11 +6,14 @@
 // outwards (bus, PIC) while its lock is held, so that an EOI or an acknowledge may come back to it.
 #pragma once
 
+#include <fmt/format.h>
+
 #include <array>
 #include <atomic>
 #include <functional>
 #include <mutex>
 #include <optional>
+#include <string>
 #include <type_traits>
 
 #include "base/clock.h"
@@ -80,7 +83,7 @@ class LocalApic final : public memory::IoHandler, public cpu::InterruptSource, p
   [[nodiscard]] uint64_t io_read(uint64_t offset, unsigned size) override;
   void io_write(uint64_t offset, unsigned size, uint64_t value) override;
 
-  [[nodiscard]] std::string_view name() const override { return "lapic"; }
+  [[nodiscard]] std::string_view name() const override { return name_; }
   void reset() override;
   void save(StateWriter& to) const override;
   void load(StateReader& from) override;
@@ -100,6 +103,7 @@ class LocalApic final : public memory::IoHandler, public cpu::InterruptSource, p
   [[nodiscard]] bool enabled() const;
 
   void reset_registers();
+  void load_locked(StateReader& from);
   [[nodiscard]] uint32_t read_register(unsigned index);
   [[nodiscard]] Followup write_register(unsigned index, uint32_t value);
   void write_spurious(uint32_t value);
@@ -139,6 +143,7 @@ class LocalApic final : public memory::IoHandler, public cpu::InterruptSource, p
   ApicBus& bus_;
   Pic* const pic_;
   const uint32_t id_;
+  const std::string name_ = fmt::format("lapic{}", id_);
   const bool bootstrap_;
   cpu::EventFlags* events_ = nullptr;
   std::function<void(uint64_t)> base_observer_;

@@ -154,5 +154,24 @@ TEST_F(HpetTest, SnapshotKeepsCounterAndComparators) {
   EXPECT_EQ(line.rises, 1u);
 }
 
+/// Interrupts come no more often than every kShortestPeriod: one that waits has passed by the counter.
+TEST_F(HpetTest, AMatchThatWasPutOffIsStillDueAfterALoad) {
+  put(0x10, 1);
+  put(0x100, kPin20 | 4 | 8 | 0x40);
+  put(0x108, 1000, 8);
+  put(0x108, 1000, 8);
+  advance(10'000);
+  ASSERT_EQ(pins[0].rises, 1u);
+  advance(25'000);
+  StateWriter writer;
+  hpet.save(writer);
+  StateReader reader(writer.bytes());
+  hpet.load(reader);
+  ASSERT_FALSE(reader.failed());
+  EXPECT_EQ(pins[0].rises, 1u);
+  advance(25'000);
+  EXPECT_EQ(pins[0].rises, 2u);
+}
+
 }  // namespace
 }  // namespace eidolon::device

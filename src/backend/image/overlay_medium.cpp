@@ -56,6 +56,24 @@ void OverlayMedium::mark(uint64_t offset, uint64_t length) {
   }
 }
 
+std::vector<OverlayMedium::Range> OverlayMedium::written() const {
+  std::vector<Range> ranges;
+  const uint64_t end = size() / kSector;
+  for (uint64_t sector = 0; sector < end;) {
+    bool is_written = false;
+    const uint64_t length = run_length(sector, end - sector, is_written);
+    const uint64_t offset = sector * kSector;
+    sector += length;
+    if (!is_written) continue;
+    if (!ranges.empty() && ranges.back().offset + ranges.back().length == offset) {
+      ranges.back().length += length * kSector;
+    } else {
+      ranges.push_back({offset, length * kSector});
+    }
+  }
+  return ranges;
+}
+
 IoStatus OverlayMedium::read(uint64_t offset, std::span<const iovec> into) {
   const uint64_t total = bytes_of(into);
   for (uint64_t done = 0; done < total;) {

@@ -28,6 +28,12 @@ class OverlayMedium final : public device::storage::Medium {
   [[nodiscard]] device::storage::IoStatus write_zeroes(uint64_t offset, uint64_t length,
                                                        bool may_unmap) override;
 
+  struct Range {
+    uint64_t offset, length;  ///< bytes
+  };
+  /// What was written, for who keeps it: it ends with the machine.
+  [[nodiscard]] std::vector<Range> written() const;
+
  private:
   static constexpr uint64_t kSector = 512, kPieceSectors = 32768;
   OverlayMedium(std::unique_ptr<device::storage::Medium> base, FileDescriptor file);

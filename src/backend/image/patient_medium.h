@@ -36,6 +36,7 @@ class PatientMedium final : public device::storage::Medium {
   [[nodiscard]] IoStatus write_zeroes(uint64_t offset, uint64_t length, bool may_unmap) override {
     return patiently([&] { return medium_->write_zeroes(offset, length, may_unmap); });
   }
+  [[nodiscard]] const Medium& inner() const { return *medium_; }
   void stop_waiting() override;
   void retry_now() override;
 

@@ -10,6 +10,10 @@ namespace eidolon::device {
 
 using namespace hpet;
 
+namespace {
+constexpr uint32_t kVersion = 2;  ///< of the saved state
+}
+
 Hpet::Hpet(TimerQueue& timers, const Wiring& wiring) : timers_(timers), wiring_(wiring) {
   for (unsigned n = 0; n < kTimers; ++n)
     host_timers_[n] = std::make_unique<Timer>(timers, [this, n] { expired(n); });
@@ -109,9 +113,10 @@ void Hpet::write_config(uint64_t value) {
 
 void Hpet::save(StateWriter& to) const {
   std::lock_guard lock(mutex_);
-  to.begin(name(), 1);
+  to.begin(name(), kVersion);
   to(config_, status_, counter());
-  for (const Comparator& c : comparators_) to(c.config, c.value, c.period);
+  for (const Comparator& c : comparators_) to(c.config, c.value, c.period, c.due);
+  for (const GatedLine* gate : wiring_.gates) to(gate != nullptr && gate->level());
   to.end();
 }
 
@@ -119,9 +124,11 @@ void Hpet::load(StateReader& from) {
   std::lock_guard lock(mutex_);
   uint64_t config = 0, status = 0, base = 0;
   std::array<Comparator, kTimers> comparators;
-  from.begin(name());
+  std::array<bool, 2> gate_levels{};
+  if (from.begin(name()) != kVersion) from.fail();
   from(config, status, base);
-  for (Comparator& c : comparators) from(c.config, c.value, c.period);
+  for (Comparator& c : comparators) from(c.config, c.value, c.period, c.due);
+  from(gate_levels);
   from.end();
   if (from.failed()) return;
   drop_lines();
@@ -131,11 +138,14 @@ void Hpet::load(StateReader& from) {
   start_ = timers_.clock().now();
   comparators_ = comparators;
   for (Comparator& c : comparators_) c.config &= kTimerWritable;
-  for (GatedLine* gate : wiring_.gates)
-    if (gate != nullptr) gate->set_open(!legacy());
+  for (unsigned i = 0; i < wiring_.gates.size(); ++i) {
+    if (wiring_.gates[i] == nullptr) continue;
+    wiring_.gates[i]->set(gate_levels[i]);
+    wiring_.gates[i]->set_open(!legacy());
+  }
   for (unsigned n = 0; n < kTimers; ++n)
     if (IrqLine* line = line_of(n); line != nullptr && bit(status_, n)) line->set(true);
-  arm_all();
+  resume_all();
 }
 
 }  // namespace eidolon::device

@@ -65,6 +65,7 @@ class Hpet final : public Device, public memory::IoHandler {
   void drop_lines();
   void arm(unsigned n, Nanoseconds not_before);
   void arm_all();
+  void resume_all();
   void expired(unsigned n);
 
   mutable std::mutex mutex_;  ///< before GatedLine's and everything in interrupt/irq_line.h

@@ -87,6 +87,21 @@ void Hpet::arm_all() {
   for (unsigned n = 0; n < kTimers; ++n) arm(n, 0);
 }
 
+/// After a load. A match that was put off (kShortestPeriod) has passed by the counter, and is still due.
+void Hpet::resume_all() {
+  const Nanoseconds time = timers_.clock().now();
+  for (unsigned n = 0; n < kTimers; ++n) {
+    Comparator& comparator = comparators_[n];
+    const Nanoseconds due = comparator.due;
+    arm(n, 0);
+    const bool put_off =
+        due >= 0 && due <= time + kShortestPeriod && (comparator.due < 0 || comparator.due > due);
+    if (!running() || (comparator.config & kInterrupt) == 0 || !put_off) continue;
+    comparator.due = std::max(due, time);
+    host_timers_[n]->arm(comparator.due);
+  }
+}
+
 void Hpet::expired(unsigned n) {
   std::lock_guard lock(mutex_);
   Comparator& comparator = comparators_[n];

@@ -15,6 +15,7 @@ namespace eidolon::device::display {
 namespace {
 
 constexpr uint64_t kRegisterBytes = 4096;
+constexpr uint32_t kPage = 4096;
 // Offsets in BAR 2.
 constexpr uint64_t kPortsOffset = 0x400, kPortsEnd = 0x420, kVbeOffset = 0x500, kVbeEnd = 0x516,
                    kExtraOffset = 0x600, kExtraEnd = 0x608, kByteOrderOffset = 0x604;
@@ -199,9 +200,13 @@ void Vga::load_device(StateReader& from) {
   sanitize(loaded, kMemoryBytes);
   std::lock_guard lock(mutex_);
   registers_ = loaded;
-  const auto rest = std::ranges::copy(used, bytes().begin()).out;
-  std::fill(rest, bytes().end(), 0);
-  changed(0, kMemoryBytes);
+  used.resize(kMemoryBytes, 0);
+  // What is right already is not touched: most of it is zeros that the host has no memory for yet.
+  for (uint32_t at = 0; at < kMemoryBytes; at += kPage) {
+    if (std::memcmp(frame_.host + at, used.data() + at, kPage) == 0) continue;
+    std::memcpy(frame_.host + at, used.data() + at, kPage);
+    changed(at, kPage);
+  }
 }
 
 }  // namespace eidolon::device::display

@@ -4,13 +4,14 @@
 
 #include <array>
 
+#include "device/holdable.h"
 #include "device/pci/function.h"
 #include "device/storage/ahci_port.h"
 #include "device/worker_pool.h"
 
 namespace eidolon::device::storage {
 
-class Ahci final : public pci::Function, private memory::IoHandler {
+class Ahci final : public pci::Function, public Holdable, private memory::IoHandler {
  public:
   static constexpr unsigned kDevice = 0x1f, kFunction = 2;
   static constexpr unsigned kPorts = 6;
@@ -21,6 +22,9 @@ class Ahci final : public pci::Function, private memory::IoHandler {
 
   /// While the machine is wired.
   void attach(unsigned port, std::unique_ptr<ata::Drive> drive) { ports_[port].attach(std::move(drive)); }
+
+  [[nodiscard]] bool hold(std::chrono::milliseconds patience) override { return pool_.hold(patience); }
+  void release() override { pool_.release(); }
 
  protected:
   void connected() override;

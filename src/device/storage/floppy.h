@@ -13,13 +13,14 @@
 #include <vector>
 
 #include "device/chipset/dma_controller.h"
+#include "device/holdable.h"
 #include "device/storage/floppy_disk.h"
 #include "device/storage/medium.h"
 #include "device/worker_pool.h"
 
 namespace eidolon::device::storage {
 
-class Floppy final : public Device {
+class Floppy final : public Device, public Holdable {
  public:
   static constexpr uint64_t kPort = 0x3f0, kPorts = 6;
   static constexpr uint64_t kDirectionPort = 0x3f7;  ///< one; the one between is IDE's
@@ -38,6 +39,8 @@ class Floppy final : public Device {
   void reset() override;
   void save(StateWriter& to) const override;
   void load(StateReader& from) override;
+  [[nodiscard]] bool hold(std::chrono::milliseconds patience) override { return pool_.hold(patience); }
+  void release() override { pool_.release(); }
 
  private:
   using Lock = WorkerPool::Lock;

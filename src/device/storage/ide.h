@@ -5,13 +5,14 @@
 #include <array>
 #include <atomic>
 
+#include "device/holdable.h"
 #include "device/pci/function.h"
 #include "device/storage/ide_channel.h"
 #include "device/worker_pool.h"
 
 namespace eidolon::device::storage {
 
-class Ide final : public pci::Function, private memory::IoHandler {
+class Ide final : public pci::Function, public Holdable, private memory::IoHandler {
  public:
   static constexpr unsigned kDevice = 0x1f, kFunction = 1;
   static constexpr unsigned kChannels = 2, kDrivesPerChannel = 2;
@@ -29,6 +30,9 @@ class Ide final : public pci::Function, private memory::IoHandler {
   }
   [[nodiscard]] memory::IoHandler& command_ports(unsigned channel) { return command_ports_[channel]; }
   [[nodiscard]] memory::IoHandler& control_port(unsigned channel) { return control_ports_[channel]; }
+
+  [[nodiscard]] bool hold(std::chrono::milliseconds patience) override { return pool_.hold(patience); }
+  void release() override { pool_.release(); }
 
  protected:
   void connected() override;

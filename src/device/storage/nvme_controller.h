@@ -10,13 +10,14 @@
 
 #include <condition_variable>
 
+#include "device/holdable.h"
 #include "device/pci/function.h"
 #include "device/storage/nvme_admin.h"
 #include "device/worker_pool.h"
 
 namespace eidolon::device::storage {
 
-class NvmeController final : public pci::Function, private memory::IoHandler {
+class NvmeController final : public pci::Function, public Holdable, private memory::IoHandler {
  public:
   static constexpr unsigned kThreads = 4;
 
@@ -24,6 +25,9 @@ class NvmeController final : public pci::Function, private memory::IoHandler {
   /// most.
   NvmeController(std::string name, Medium& medium, const std::string& serial);
   ~NvmeController() override { pool_.stop(); }
+
+  [[nodiscard]] bool hold(std::chrono::milliseconds patience) override { return pool_.hold(patience); }
+  void release() override { pool_.release(); }
 
  protected:
   void reset_device() override;

@@ -12,6 +12,7 @@
 #include <array>
 
 #include "base/clock.h"
+#include "device/holdable.h"
 #include "device/pci/function.h"
 #include "device/usb/xhci_interrupter.h"
 #include "device/usb/xhci_ports.h"
@@ -21,7 +22,7 @@
 
 namespace eidolon::device::usb {
 
-class XhciController final : public pci::Function, private memory::IoHandler {
+class XhciController final : public pci::Function, public Holdable, private memory::IoHandler {
  public:
   /// `clock` is what the frame index counts by.
   XhciController(std::string name, const Clock& clock);
@@ -31,6 +32,9 @@ class XhciController final : public pci::Function, private memory::IoHandler {
   [[nodiscard]] bool plug(usb::Device& device);
   /// Ends the thread. No device is called afterwards.
   void stop() { pool_.stop(); }
+
+  [[nodiscard]] bool hold(std::chrono::milliseconds patience) override { return pool_.hold(patience); }
+  void release() override { pool_.release(); }
 
  protected:
   void reset_device() override;

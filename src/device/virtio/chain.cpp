@@ -19,6 +19,27 @@ bool Chain::add(const Segment& segment, bool device_writes) {
   return readable_bytes_ + writable_bytes_ <= kMaxBytes;
 }
 
+void Chain::save(StateWriter& to) const {
+  to(id, slots);
+  for (const auto& half : {readable_, writable_}) {
+    to(static_cast<uint32_t>(half.size()));
+    for (const Segment& segment : half) to(segment.address, segment.length);
+  }
+}
+
+void Chain::load(StateReader& from) {
+  from(id, slots);
+  for (const bool device_writes : {false, true}) {
+    uint32_t count = 0;
+    from(count);
+    for (uint32_t i = 0; i < count && !from.failed(); ++i) {
+      Segment segment{};
+      from(segment.address, segment.length);
+      if (!add(segment, device_writes)) from.fail();
+    }
+  }
+}
+
 std::vector<Segment> slice(std::span<const Segment> segments, uint64_t offset, uint64_t length) {
   std::vector<Segment> result;
   for (const Segment& segment : segments) {

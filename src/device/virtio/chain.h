@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "base/state_stream.h"
 #include "device/dma.h"
 
 namespace eidolon::device::virtio {
@@ -34,6 +35,10 @@ class Chain {
   // Copies of a part of either half; false if it is not there as a whole, or not in memory.
   [[nodiscard]] bool read(const Dma& dma, uint64_t offset, void* to, uint64_t length) const;
   [[nodiscard]] bool write(Dma& dma, uint64_t offset, const void* from, uint64_t length) const;
+
+  void save(StateWriter& to) const;
+  /// Not of the ring that it is from: what it says is checked when it is used.
+  void load(StateReader& from);
 
   uint16_t id = 0;     ///< what the driver calls it
   uint16_t slots = 1;  ///< descriptors that it takes in a packed ring

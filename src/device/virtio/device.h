@@ -10,6 +10,7 @@
 // lock waits for them in quiesce().
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -70,6 +71,9 @@ class Device {
   void reset();
   void save(StateWriter& to);
   void load(StateReader& from);
+  // As of device::Holdable.
+  [[nodiscard]] virtual bool hold(std::chrono::milliseconds /*patience*/) { return true; }
+  virtual void release() {}
 
  protected:
   using Lock = std::unique_lock<std::mutex>;

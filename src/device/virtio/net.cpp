@@ -43,6 +43,32 @@ Net::~Net() { link_.plug(nullptr); }
 void Net::queue_notified(unsigned /*queue*/) { link_.wake(); }
 void Net::driver_ready() { link_.wake(); }
 
+bool Net::hold(std::chrono::milliseconds /*patience*/) {
+  const Lock held = lock();
+  held_ = true;
+  return true;
+}
+
+void Net::release() {
+  {
+    const Lock held = lock();
+    held_ = false;
+  }
+  link_.wake();
+}
+
+void Net::save_device(StateWriter& to) const {
+  to(static_cast<uint32_t>(filling_.size()));
+  for (const Chain& chain : filling_) chain.save(to);
+}
+
+void Net::load_device(StateReader& from) {
+  uint32_t count = 0;
+  from(count);
+  if (count > kMostBuffers) from.fail();
+  for (uint32_t i = 0; i < count && !from.failed(); ++i) filling_.emplace_back().load(from);
+}
+
 std::vector<uint8_t> Net::config() {
   std::vector<uint8_t> bytes(address_.begin(), address_.end());
   bytes.push_back(kLinkUp);
@@ -52,6 +78,7 @@ std::vector<uint8_t> Net::config() {
 
 bool Net::next_frame(std::vector<uint8_t>& frame) {
   const Lock held = lock();
+  if (held_) return false;
   for (;;) {
     if (!take(kTransmit, sending_) && (!rearm(kTransmit) || !take(kTransmit, sending_))) return false;
     const uint64_t bytes = sending_.readable_bytes();
@@ -82,6 +109,7 @@ bool Net::take_receive_buffers(size_t bytes) {
 
 bool Net::receive(std::span<const uint8_t> frame) {
   const Lock held = lock();
+  if (held_) return false;
   if (!running()) {
     filling_.clear();
     return true;  // nobody listens: the frame is lost, as on a wire

@@ -20,11 +20,16 @@ class Net final : public Device, private net::Card {
   Net(std::string name, net::Link& link, const MacAddress& address);
   ~Net() override;
 
+  [[nodiscard]] bool hold(std::chrono::milliseconds patience) override;
+  void release() override;
+
  protected:
   void queue_notified(unsigned queue) override;
   void driver_ready() override;
   void reset_device() override { filling_.clear(); }
   [[nodiscard]] std::vector<uint8_t> config() override;
+  void save_device(StateWriter& to) const override;
+  void load_device(StateReader& from) override;
 
  private:
   enum Queues : unsigned { kReceive, kTransmit };
@@ -37,6 +42,7 @@ class Net final : public Device, private net::Card {
   net::Link& link_;
   const MacAddress address_;
   Chain sending_;
+  bool held_ = false;           ///< frames wait on both sides
   std::vector<Chain> filling_;  ///< buffers for the frame that is being received
 };
 

@@ -87,6 +87,7 @@ bool PackedRing::add_indirect(Chain& chain, GuestPhysical table, uint32_t length
 }
 
 bool PackedRing::give_back(const Chain& chain, uint32_t written) {
+  if (chain.slots > place_.size) return false;  // only one of a hostile snapshot
   const GuestPhysical at = place_.descriptors + used_.index * kDescriptorBytes;
   const Descriptor descriptor = {.address = 0, .length = written, .id = chain.id, .flags = 0};
   if (!dma_.write(at + offsetof(Descriptor, length), &descriptor.length, 6)) return false;

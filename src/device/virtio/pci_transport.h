@@ -4,16 +4,20 @@
 
 #include <array>
 
+#include "device/holdable.h"
 #include "device/pci/function.h"
 #include "device/virtio/device.h"
 #include "memory/io_window.h"
 
 namespace eidolon::device::virtio {
 
-class PciTransport final : public pci::Function, private Signals, private memory::IoHandler {
+class PciTransport final : public pci::Function, public Holdable, private Signals, private memory::IoHandler {
  public:
   /// `device` outlives the transport.
   explicit PciTransport(virtio::Device& device);
+
+  [[nodiscard]] bool hold(std::chrono::milliseconds patience) override { return device_.hold(patience); }
+  void release() override { device_.release(); }
 
  protected:
   void connected() override { device_.connect(dma(), *this); }

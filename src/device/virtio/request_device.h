@@ -16,6 +16,9 @@ class RequestDevice : public Device {
         pending_(queues, false),
         pool_(mutex(), threads, [this](Lock& held) { return work(held); }) {}
 
+  [[nodiscard]] bool hold(std::chrono::milliseconds patience) final { return pool_.hold(patience); }
+  void release() final { pool_.release(); }
+
  protected:
   /// The first thing that the destructor of every derived class does: threads call its execute().
   void stop_threads() { pool_.stop(); }
