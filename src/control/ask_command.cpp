@@ -18,8 +18,11 @@ using Json = nlohmann::json;
 
 constexpr unsigned kPatienceSeconds = 30;
 
-Result<Json> ask(const std::string& path, const std::string& request) {
-  const std::string line = EIDOLON_TRY(backend::ask_line(path, request, kPatienceSeconds));
+/// A snapshot takes as long as the disk does.
+constexpr unsigned kSnapshotPatienceSeconds = 3600;
+
+Result<Json> ask(const std::string& path, const std::string& request, unsigned patience = kPatienceSeconds) {
+  const std::string line = EIDOLON_TRY(backend::ask_line(path, request, patience));
   Json answer = Json::parse(line, nullptr, false);
   if (!answer.is_object() || !answer.value("ok", Json()).is_boolean())
     return fail("what listens on '{}' is not a machine of Eidolon", path);
@@ -76,7 +79,9 @@ Result<> ask_status(const AskRequest& request) {
 Result<> carry_out(const AskRequest& request) {
   if (request.command == "status") return ask_status(request);
   const std::string path = EIDOLON_TRY(find_machine(request.name));
-  const Json answer = EIDOLON_TRY(ask(path, request.request));
+  const bool snapshot = request.command == "snapshot";
+  const Json answer =
+      EIDOLON_TRY(ask(path, request.request, snapshot ? kSnapshotPatienceSeconds : kPatienceSeconds));
   if (request.command == "screenshot") return save_screenshot(request, answer);
   if (const auto report = answer.find("report"); report != answer.end() && report->is_string())
     fmt::print("{}\n", report->get<std::string>());

@@ -1,6 +1,7 @@
 #include "control/ask_options.h"
 
 #include <charconv>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "base/try.h"
@@ -100,6 +101,11 @@ AskOptions::AskOptions(CLI::App& app) {
   screenshot->add_option("FILE", file_, "the file")->required();
   add_keys(app);
   add_mouse(app);
+  CLI::App* snapshot = add(app, "snapshot", "Write a machine's whole state into a file, for eidolon restore");
+  snapshot->add_option("FILE", file_, "the file")->required();
+  snapshot->add_flag("--compress", compress_, "a smaller file, from which a restore takes longer");
+  snapshot->add_flag("--stop", stop_,
+                     "the machine ends there, so that its disks stay as the snapshot knows them");
   add(app, "status", "Say what the running machines are doing");
   add(app, "stats", "Say what a machine's engine has counted");
   add(app, "powerdown", "Press a machine's power button: the guest switches itself off, if it wants to");
@@ -121,6 +127,11 @@ std::optional<Result<AskRequest>> AskOptions::read() const {
       if (const auto done = describe_keys(line, keys_, text_); !done) return std::unexpected(done.error());
     } else if (request.command == "mouse") {
       if (const auto done = describe_mouse(line, mouse_); !done) return std::unexpected(done.error());
+    }
+    if (request.command == "snapshot") {
+      line["file"] = std::filesystem::absolute(file_).lexically_normal().string();
+      line["compress"] = compress_;
+      line["stop"] = stop_;
     }
     request.request = line.dump(-1, ' ', false, Json::error_handler_t::replace);
     return request;

@@ -24,6 +24,7 @@ class AskOptions {
 
   std::string name_;
   std::string file_;
+  bool compress_ = false, stop_ = false;  ///< of snapshot
   std::vector<std::string> keys_;
   std::string text_;
   std::vector<std::string> mouse_;

@@ -8,6 +8,7 @@
 #include "control/exit_status.h"
 #include "control/explain_options.h"
 #include "control/image_options.h"
+#include "control/restore_options.h"
 #include "control/run_options.h"
 
 namespace eidolon::control {
@@ -53,6 +54,8 @@ See eidolon run --help for the options of a machine.)");
   CLI::App* check = app.add_subcommand("check", "Say what this host offers and which engine would be used");
   check->add_flag("--json", check_request.json, "as JSON");
 
+  RestoreOptions restore;
+  restore.describe(app);
   image.describe(app);
   const AskOptions ask(app);
 
@@ -72,6 +75,7 @@ See eidolon run --help for the options of a machine.)");
   if (image.parsed()) return finish(image.read());
   if (explain.parsed()) return finish(explain.read());
   if (auto request = ask.read()) return finish(*std::move(request));
+  if (restore.parsed()) return finish(restore.read());
   if (run.parsed()) return finish(run.read());
   return wrong("name a command, such as run; see eidolon --help");
 }

@@ -23,6 +23,7 @@ inline constexpr int kExitSignal = 128;   ///< plus the signal's number
     case Kind::kDebugExit:
       return static_cast<int>(((ending.debug_value << 1) | 1) & 0xff);
     case Kind::kDisagreement:
+    case Kind::kDamaged:
       return kExitHostError;
     case Kind::kPowerOff:
     case Kind::kStopped:

@@ -79,6 +79,22 @@ Answer resume(const Json& /*request*/, const Commanded& on) {
   return Json::object();
 }
 
+/// "file" by its full name, for this process has a folder of its own. With "stop", the machine ends where the
+/// snapshot was taken.
+Answer snapshot(const Json& request, const Commanded& on) {
+  const auto file = request.find("file");
+  if (file == request.end() || !file->is_string() || !file->get<std::string>().starts_with('/'))
+    return fail("\"file\" is the snapshot's full name");
+  const auto flag = [&request](const char* name) {
+    const auto found = request.find(name);
+    return found != request.end() && found->is_boolean() && found->get<bool>();
+  };
+  const auto packing = flag("compress") ? snapshot::Packing::kPacked : snapshot::Packing::kPlain;
+  const auto then = flag("stop") ? machine::Machine::AfterSave::kStop : machine::Machine::AfterSave::kGoOn;
+  EIDOLON_TRY(on.machine.save(file->get<std::string>(), packing, then));
+  return Json::object();
+}
+
 struct Command {
   std::string_view name;
   Answer (*carry_out)(const Json& request, const Commanded& on);
@@ -87,7 +103,7 @@ constexpr Command kCommands[] = {
     {"status", status},        {"screenshot", screenshot}, {"keys", press_keys},
     {"mouse", use_mouse},      {"stats", stats},           {"stop", stop},
     {"powerdown", power_down}, {"reset", reset},           {"pause", pause},
-    {"resume", resume},
+    {"resume", resume},        {"snapshot", snapshot},
 };
 
 std::string known_commands() {

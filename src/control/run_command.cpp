@@ -153,7 +153,9 @@ int run_command(const RunRequest& request) {
   if (const Result<> opened = machine::open_variables(config.firmware); !opened)
     return complain(opened.error(), kExitUsage);
 
-  Result<std::unique_ptr<Machine>> machine = Machine::create(config, output);
+  Result<std::unique_ptr<Machine>> machine = request.snapshot
+                                                 ? Machine::restore(*request.snapshot, config, output)
+                                                 : Machine::create(config, output);
   if (!machine) return complain(machine.error(), kExitUsage);
   // After the machine, so that a command line with a mistake in it empties no file.
   if (const Result<> opened = user.open_output(); !opened) return complain(opened.error(), kExitUsage);

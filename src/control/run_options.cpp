@@ -4,8 +4,6 @@
 
 #include "base/try.h"
 #include "control/disk_option.h"
-#include "control/socket_path.h"
-#include "machine/engine_choice.h"
 
 namespace eidolon::control {
 
@@ -106,12 +104,7 @@ void RunOptions::describe(CLI::App& app) {
   CLI::App& run = *run_;
   RunText& text = text_;
   describe_machine(run, text.machine);
-  run.add_option("--engine", text.engine, "auto, translate or step; for developers: lockstep")
-      ->type_name("ENGINE")
-      ->capture_default_str();
-  run.add_option("--serial", text.serial,
-                 "where COM1 goes: stdio (the default, but with --display terminal), file:PATH or null")
-      ->type_name("TARGET");
+  describe_session(run, text.session);
   run.add_option(
          "--disk", text.disks,
          "a disk: an image, a block device, or nbd://host/name; its format is seen from its start, or said: "
@@ -149,22 +142,6 @@ void RunOptions::describe(CLI::App& app) {
   run.add_option("--vga", text.vga, "std: a VGA adapter with the Bochs display interface; none")
       ->type_name("ADAPTER")
       ->capture_default_str();
-  run.add_option("--display", text.display,
-                 "who sees the screen: none, terminal (its text modes, in this one), or vnc[:ADDRESS]:PORT "
-                 "(127.0.0.1, 5900)")
-      ->type_name("DISPLAY")
-      ->capture_default_str();
-  run.add_option("--name", text.name,
-                 "the machine's name, by which eidolon status, screenshot and others find it")
-      ->type_name("NAME");
-  run.add_option("--control", text.control,
-                 "listen for those commands on this Unix socket, not on the name's own")
-      ->type_name("SOCKET");
-  run.add_flag("--no-reboot", text.no_reboot,
-               "end with status 3 when the guest resets, instead of starting again");
-  run.add_flag("--stats", text.statistics, "at the end, say what the engine counted");
-  run.add_flag("--perf-map", text.perf_map,
-               "write /tmp/perf-PID.map, so that Linux perf can name guest code");
   run.footer(R"(Keys: Ctrl-A x quits, Ctrl-A h helps, Ctrl-A Ctrl-A sends Ctrl-A to the guest.
 
 Exit status: 0 after the guest's power-off or Ctrl-A x; (value << 1) | 1 after a write to the debug-exit
@@ -185,7 +162,10 @@ Result<RunRequest> RunOptions::read() const {
   request.machine = EIDOLON_TRY(read_machine(text.machine));
   request.machine.firmware = EIDOLON_TRY(read_firmware(text));
   request.firmware_log = text.firmware.log;
-  request.machine.engine = EIDOLON_TRY(machine::parse_engine_choice(text.engine));
+  if (text.vga != "std" && text.vga != "none")
+    return fail("--vga does not know '{}'; it takes std or none", text.vga);
+  request.machine.vga = text.vga == "std";
+  EIDOLON_TRY(read_session(text.session, request));
   for (const std::string& disk : text.disks) request.machine.disks.push_back(EIDOLON_TRY(parse_disk(disk)));
   for (const std::string& disc : text.cdroms) request.machine.disks.push_back(EIDOLON_TRY(parse_cdrom(disc)));
   for (const std::string& diskette : text.floppies)
@@ -198,33 +178,10 @@ Result<RunRequest> RunOptions::read() const {
        request.machine.network.kind != machine::NetworkConfig::Kind::kNone))
     return fail(
         "--engine lockstep works without devices that write to memory; leave out disks, --net and --usb");
-  if (text.vga != "std" && text.vga != "none")
-    return fail("--vga does not know '{}'; it takes std or none", text.vga);
-  request.machine.vga = text.vga == "std";
-  request.display = EIDOLON_TRY(backend::parse_display_target(text.display));
   request.machine.firmware.text_on_serial = request.display.kind == backend::DisplayTarget::Kind::kNone;
-  if (request.display.kind != backend::DisplayTarget::Kind::kNone && !request.machine.vga)
-    return fail("--display has nothing to show with --vga none; leave one of them out");
-  if (!text.name.empty()) EIDOLON_TRY(check_machine_name(text.name));
-  request.name = text.name;
-  request.control = text.control;
   if (request.machine.engine == machine::EngineChoice::kLockstep && text.machine.kernel.empty())
     return fail(
         "--engine lockstep works without firmware, which changes what is where in memory; add --kernel");
-  const bool screen_here = request.display.kind == backend::DisplayTarget::Kind::kTerminal;
-  if (screen_here && text.serial == "stdio")
-    return fail("--serial stdio and --display terminal would share one terminal; leave one of them out");
-  request.serial = EIDOLON_TRY(backend::parse_serial_target(!text.serial.empty() ? text.serial
-                                                            : screen_here        ? "null"
-                                                                                 : "stdio"));
-  request.reboot = !text.no_reboot;
-  request.statistics = text.statistics;
-  request.perf_map = text.perf_map;
-  const auto engine = request.machine.engine;
-  if (text.perf_map && engine != machine::EngineChoice::kAuto && engine != machine::EngineChoice::kTranslate)
-    return fail(
-        "--perf-map is about translated code, and --engine {} is not about that; leave one of them out",
-        text.engine);
   const std::string& file = request.serial.path;
   if (same_file(file, text.machine.kernel) || same_file(file, text.machine.initrd)) {
     return fail("--serial would overwrite '{}', which the guest is loaded from; name another file", file);

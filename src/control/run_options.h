@@ -8,6 +8,7 @@
 #include "base/result.h"
 #include "control/machine_options.h"
 #include "control/run_request.h"
+#include "control/session_options.h"
 
 namespace eidolon::control {
 
@@ -20,8 +21,7 @@ struct FirmwareText {
 /// All of them as they were typed.
 struct RunText {
   MachineText machine;
-  std::string engine = "auto";
-  std::string serial;  ///< empty: stdio, unless the screen is there
+  SessionText session;
   std::vector<std::string> disks;
   std::vector<std::string> cdroms;
   std::vector<std::string> floppies;
@@ -30,11 +30,6 @@ struct RunText {
   std::vector<std::string> published;
   std::string usb = "none";
   std::string vga = "std";
-  std::string display = "none";
-  std::string name, control;
-  bool no_reboot = false;
-  bool statistics = false;
-  bool perf_map = false;
 };
 
 class RunOptions {

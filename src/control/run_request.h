@@ -1,16 +1,20 @@
-// What `eidolon run` is asked to do.
+// What `eidolon run` and `eidolon restore` are asked to do.
 #pragma once
 
+#include <memory>
 #include <string>
 
 #include "backend/display_target.h"
 #include "backend/serial_target.h"
 #include "machine/machine_config.h"
+#include "machine/saved_machine.h"
 
 namespace eidolon::control {
 
 struct RunRequest {
   machine::MachineConfig machine;
+  /// The machine goes on from it; null: it starts.
+  std::shared_ptr<const machine::SavedMachine> snapshot;
   backend::SerialTarget serial;
   backend::DisplayTarget display;
   std::string name;          ///< of the machine, for its control socket; empty: none

@@ -17,7 +17,7 @@ constexpr unsigned kComponents = 8;  ///< of the XSAVE area, the legacy two amon
 constexpr unsigned kStBytes = 10;
 /// What others have asked of the processor and it has not done yet. The rest of the events follow from the
 /// state of those who raise them.
-constexpr uint32_t kSavedEvents = kEventNmi | kEventInit | kEventSipi;
+constexpr uint32_t kSavedEvents = kEventNmi | kEventInit | kEventSipi | kEventKick;
 
 std::string section_of(const Cpu& cpu) { return fmt::format("cpu{}", cpu.index); }
 
@@ -115,7 +115,7 @@ void save_processor(StateWriter& to, const Cpu& cpu, uint64_t host_tsc) {
   save_extended(to, cpu.state.fpu, cpu.model);
   const uint64_t tsc = host_tsc + cpu.state.tsc_offset;
   const uint32_t events = cpu.events.pending() & kSavedEvents;
-  to(tsc, events, cpu.events.sipi_vector.load());
+  to(tsc, events, cpu.events.sipi_vector.load(), cpu.kicked);
   to.end();
 }
 
@@ -127,7 +127,8 @@ Result<> load_processor(StateReader& from, Cpu& cpu, uint64_t host_tsc) {
   from.begin(section_of(cpu));
   fields(state, from);
   load_extended(from, state.fpu, cpu.model);
-  from(tsc, events, sipi_vector);
+  bool kicked = false;
+  from(tsc, events, sipi_vector, kicked);
   from.end();
   if (from.failed())
     return fail("the snapshot does not hold the state of processor {}; it is damaged, or another program's",
@@ -137,6 +138,7 @@ Result<> load_processor(StateReader& from, Cpu& cpu, uint64_t host_tsc) {
                 cpu.index);
   state.tsc_offset = tsc - host_tsc;
   cpu.state = state;
+  cpu.kicked = kicked;
   cpu.events.take(kSavedEvents);
   cpu.events.sipi_vector = sipi_vector;
   if ((events & kSavedEvents) != 0) cpu.events.raise(events & kSavedEvents);

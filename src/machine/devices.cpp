@@ -10,6 +10,7 @@
 #include "boot/memory_layout.h"
 #include "boot/read_file.h"
 #include "device/display/window.h"
+#include "device/holdable.h"
 #include "device/pci/placement.h"
 
 namespace eidolon::machine {
@@ -150,6 +151,52 @@ void Devices::stop() {
   usb_.stop();
   virtio_.remove_all();
   disks_.remove_all();
+}
+
+std::vector<Stateful*> Devices::parts() {
+  std::vector<Stateful*> parts = {&irqs_, &pic_, &io_apic_};
+  for (const auto& apic : local_apics_) parts.push_back(apic.get());
+  for (Stateful* part :
+       std::initializer_list<Stateful*>{&pit_, &rtc_, &hpet_, &serial_, &keyboard_, &acpi_pm_, &pm_block_,
+                                        &reset_control_, &system_control_, &isa_dma_, &fw_cfg_, &pci_config_})
+    parts.push_back(part);
+  for (const auto& place : pci_.places()) parts.push_back(place.occupant);
+  if (Stateful* floppy = disks_.floppy()) parts.push_back(floppy);
+  if (Stateful* flash = firmware_.flash()) parts.push_back(flash);
+  if (Stateful* network = virtio_.network()) parts.push_back(network);
+  return parts;
+}
+
+std::vector<SavedMedium> Devices::media() {
+  std::vector<SavedMedium> media = disks_.saved_media();
+  if (auto* variables = firmware_.variables())
+    media.push_back({.name = "uefi-variables", .path = firmware_.variables_path(), .medium = variables});
+  return media;
+}
+
+Result<> Devices::hold() {
+  constexpr std::chrono::seconds kPatience{5};
+  std::vector<device::Holdable*> held;
+  for (Stateful* part : parts()) {
+    auto* device = dynamic_cast<device::Holdable*>(part);
+    if (device == nullptr) continue;
+    if (device->hold(kPatience)) {
+      held.push_back(device);
+      continue;
+    }
+    for (device::Holdable* other : held) other->release();
+    return fail(
+        "a request of '{}' has been waiting for the host for {} s, and a snapshot has to wait for it; look "
+        "after "
+        "that disk and try again",
+        part->name(), kPatience.count());
+  }
+  return {};
+}
+
+void Devices::release() {
+  for (Stateful* part : parts())
+    if (auto* device = dynamic_cast<device::Holdable*>(part)) device->release();
 }
 
 Result<> Devices::add_vga(const MachineConfig& config, memory::IoBus& ports, memory::IoBus& mmio,

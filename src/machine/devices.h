@@ -38,6 +38,7 @@
 #include "machine/firmware.h"
 #include "machine/guest_facts.h"
 #include "machine/machine_config.h"
+#include "machine/saved_media.h"
 #include "machine/usb_devices.h"
 #include "machine/virtio_devices.h"
 #include "memory/guest_memory.h"
@@ -74,6 +75,18 @@ class Devices {
     return local_apics_;
   }
   [[nodiscard]] const interrupt::ApicBus& apic_bus() const { return apic_bus_; }
+
+  // For a snapshot.
+  /// Everything with a state, in the order in which it is loaded: wires and what they lead to come first.
+  [[nodiscard]] std::vector<Stateful*> parts();
+  [[nodiscard]] std::vector<SavedMedium> media();
+  /// No thread of a device's touches memory or a disk until release(). Fails, and nothing is held, if a
+  /// request waits for the host.
+  Result<> hold();
+  void release();
+  /// While parts are loaded, the wires between them are still.
+  [[nodiscard]] interrupt::IrqRouter& wires() { return irqs_; }
+
   [[nodiscard]] device::Serial& serial() { return serial_; }
   [[nodiscard]] device::AcpiPm& acpi_pm() { return acpi_pm_; }
   [[nodiscard]] device::input::Input& input() { return input_; }

@@ -29,7 +29,8 @@ class BootPaths {
                            BootOrder::pci_path("pci8086,2922", Ahci::kDevice, Ahci::kFunction), ahci_++);
       case DiskConfig::Interface::kIde: {
         const unsigned place = ide_++;
-        return fmt::format("{}/drive@{:x}/disk@{:x}", BootOrder::pci_path("ide", Ide::kDevice, Ide::kFunction),
+        return fmt::format("{}/drive@{:x}/disk@{:x}",
+                           BootOrder::pci_path("ide", Ide::kDevice, Ide::kFunction),
                            place / Ide::kDrivesPerChannel, place % Ide::kDrivesPerChannel);
       }
       case DiskConfig::Interface::kFloppy:
@@ -51,6 +52,13 @@ BootDevice kind_of(const DiskConfig& disk) {
 
 }  // namespace
 
+std::vector<SavedMedium> Disks::saved_media() const {
+  std::vector<SavedMedium> media;
+  for (size_t i = 0; i < media_.size(); ++i)
+    media.push_back({.name = fmt::format("disk{}", i), .path = paths_[i], .medium = media_[i].get()});
+  return media;
+}
+
 Result<> Disks::add(const MachineConfig& config, const Board& board, VirtioDevices& virtio) {
   constexpr size_t kMostDisks = 16;
   if (config.disks.size() > kMostDisks)
@@ -59,6 +67,7 @@ Result<> Disks::add(const MachineConfig& config, const Board& board, VirtioDevic
   BootPaths paths(board.pci);
   for (const DiskConfig& disk : config.disks) {
     Medium& medium = *media_.emplace_back(EIDOLON_TRY(open_medium(disk)));
+    paths_.push_back(disk.path);
     const size_t number = media_.size() - 1;
     const std::string serial = fmt::format("eidolon-disk{}", number);
     board.order.add(kind_of(disk), paths.next(disk.interface));

@@ -11,6 +11,7 @@
 #include "machine/boot_order.h"
 #include "machine/machine_config.h"
 #include "machine/pc_disks.h"
+#include "machine/saved_media.h"
 #include "machine/virtio_devices.h"
 
 namespace eidolon::machine {
@@ -34,6 +35,9 @@ class Disks {
     nvme_.clear();
     pc_.remove_all();
   }
+  /// Null: there is no floppy controller. The others are on the PCI bus.
+  [[nodiscard]] Stateful* floppy() { return pc_.floppy(); }
+  [[nodiscard]] std::vector<SavedMedium> saved_media() const;
   /// Requests that wait for the host fail. From any thread.
   void stop_waiting() {
     for (const auto& medium : media_) medium->stop_waiting();
@@ -41,6 +45,7 @@ class Disks {
 
  private:
   std::vector<std::unique_ptr<device::storage::Medium>> media_;
+  std::vector<std::string> paths_;  ///< of media_
   // After what they stand on.
   std::vector<std::unique_ptr<device::storage::NvmeController>> nvme_;
   PcDisks pc_;

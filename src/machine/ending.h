@@ -12,6 +12,7 @@ struct Ending {
     kTripleFault,   ///< the processor shut down
     kDebugExit,     ///< the guest wrote to the debug-exit port
     kDisagreement,  ///< the lockstep engine found a difference: Machine::engine_report tells it
+    kDamaged,       ///< memory that came from a snapshot is not what it was; the user has been told
     kStopped,       ///< the host asked for it (Machine::stop)
   } kind;
   uint32_t debug_value = 0;  ///< of kDebugExit: what was written

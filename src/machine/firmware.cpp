@@ -57,6 +57,7 @@ Result<> Firmware::load(const FirmwareConfig& config, memory::GuestMemory& memor
 Result<> Firmware::add_flash(const FirmwareConfig& config, uint64_t rom_base, memory::IoBus& mmio) {
   if (!config.variables) return {};
   variables_ = config.variables;
+  variables_path_ = config.variables_path.empty() ? config.variables_template : config.variables_path;
   flash_ = EIDOLON_TRY(device::CfiFlash::create(*variables_));
   return mmio.attach(rom_base - flash_->size(), flash_->size(), *flash_, "flash");
 }

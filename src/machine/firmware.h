@@ -22,11 +22,18 @@ class Firmware {
   Result<> load(const FirmwareConfig& config, memory::GuestMemory& memory, device::pci::HostBridge& bridge,
                 device::A20Gate& a20, memory::IoBus& ports, memory::IoBus& mmio);
 
+  /// Null: there is none.
+  [[nodiscard]] device::CfiFlash* flash() { return flash_.get(); }
+  /// What the flash stands on, and the name of its file; null: nothing.
+  [[nodiscard]] device::storage::Medium* variables() { return variables_.get(); }
+  [[nodiscard]] const std::string& variables_path() const { return variables_path_; }
+
  private:
   Result<> add_flash(const FirmwareConfig& config, uint64_t rom_base, memory::IoBus& mmio);
 
   std::optional<device::pci::Pam> pam_;
   std::shared_ptr<device::storage::Medium> variables_;
+  std::string variables_path_;
   std::unique_ptr<device::CfiFlash> flash_;
   std::optional<device::DebugConsole> log_;
 };

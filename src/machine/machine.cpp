@@ -9,6 +9,7 @@
 #include "boot/loader.h"
 #include "boot/memory_layout.h"
 #include "machine/host_facts.h"
+#include "snapshot/memory_reader.h"
 
 namespace eidolon::machine {
 
@@ -43,6 +44,13 @@ bool offers_kvm(const MachineConfig& config, const EngineDecision& decision) {
 }  // namespace
 
 Result<std::unique_ptr<Machine>> Machine::create(const MachineConfig& config, SerialSink serial) {
+  std::unique_ptr<Machine> machine = EIDOLON_TRY(make(config, std::move(serial)));
+  if (!config.kernel_path.empty()) EIDOLON_TRY(machine->load_kernel(config));
+  EIDOLON_TRY(machine->processors_.make_engines(machine->decision_.kind, config));
+  return machine;
+}
+
+Result<std::unique_ptr<Machine>> Machine::make(const MachineConfig& config, SerialSink serial) {
   cpu::CpuidModel model = EIDOLON_TRY(cpu::CpuidModel::create(config.cpu_model));
   EngineDecision decision = EIDOLON_TRY(decide_engine(config.engine, host_has_kvm_device()));
   // Two processors would draw different random numbers.
@@ -52,15 +60,16 @@ Result<std::unique_ptr<Machine>> Machine::create(const MachineConfig& config, Se
   model.set_topology(config.topology);
   if (offers_kvm(config, decision)) paravirt::kvm::show(model);
   std::unique_ptr<memory::GuestMemory> memory = EIDOLON_TRY(make_memory(config));
-  std::unique_ptr<Machine> machine(new Machine(std::move(model), std::move(decision), std::move(memory),
-                                               std::move(serial), config));
+  std::unique_ptr<Machine> machine(
+      new Machine(std::move(model), std::move(decision), std::move(memory), std::move(serial), config));
   EIDOLON_TRY(machine->assemble(config));
   return machine;
 }
 
 Machine::Machine(cpu::CpuidModel model, EngineDecision decision, std::unique_ptr<memory::GuestMemory> memory,
                  SerialSink serial, const MachineConfig& config)
-    : model_(std::move(model)),
+    : config_(config),
+      model_(std::move(model)),
       decision_(std::move(decision)),
       memory_(std::move(memory)),
       devices_(timers_, *this, *memory_, std::move(serial), config.topology),
@@ -75,6 +84,7 @@ Machine::Machine(cpu::CpuidModel model, EngineDecision decision, std::unique_ptr
 
 // No timer may run into a device that is being destroyed, and no device's thread into the processor.
 Machine::~Machine() {
+  memory_checker_.reset();
   devices_.stop_waiting();
   devices_.stop();
   timers_.stop();
@@ -88,12 +98,8 @@ Result<> Machine::assemble(const MachineConfig& config) {
   for (unsigned number = 0; number < config.topology.processors(); ++number)
     processors_.add(*devices_.local_apics()[number], config.topology.apic_id(number));
   memory_->set_map_observer([this] { processors_.map_changed(); });
-  if (config.kernel_path.empty()) {
-    EIDOLON_TRY(devices_.load_firmware(config, ports_, mmio_));
-  } else {
-    EIDOLON_TRY(load_kernel(config));
-  }
-  return processors_.make_engines(decision_.kind, config);
+  if (config.kernel_path.empty()) EIDOLON_TRY(devices_.load_firmware(config, ports_, mmio_));
+  return {};
 }
 
 /// What firmware and a boot loader would do.
@@ -112,7 +118,11 @@ Result<> Machine::load_kernel(const MachineConfig& config) {
 }
 
 Ending Machine::run() {
-  timers_.start();
+  if (stopped_tsc_) {
+    start_time();
+  } else {
+    timers_.start();
+  }
   processors_.run({.stopped = [this](engine::Stop stop) { engine_stopped(stop); },
                    .meeting = [this] { hold_meeting(); }});
   timers_.stop();
@@ -159,21 +169,35 @@ void Machine::stand_while_paused() {
     std::lock_guard lock(ending_mutex_);
     if (!pause_wanted_ || ending_) return;
   }
-  timers_.stop();
-  clock_.pause();
-  const uint64_t stopped_at = __builtin_ia32_rdtsc();
+  stop_time();
   for (bool on = true; on;) {
     {
       std::unique_lock lock(ending_mutex_);
       standing_ = true;
       pause_changed_.notify_all();
-      pause_changed_.wait(lock, [this] { return !pause_wanted_ || ending_ || report_sink_; });
-      on = pause_wanted_ && !ending_;
+      const auto stands = [this] { return held_ || (pause_wanted_ && !ending_); };
+      pause_changed_.wait(lock, [&] { return !stands() || report_sink_; });
+      on = stands();
       standing_ = on;
     }
     give_report();
   }
-  move_time_stamp_counters(stopped_at - __builtin_ia32_rdtsc());
+  start_time();
+}
+
+/// What is due is done: a timer whose time has passed would be forgotten by a snapshot.
+void Machine::stop_time() {
+  timers_.stop();
+  clock_.pause();
+  timers_.run_due();
+  stopped_tsc_ = __builtin_ia32_rdtsc();
+}
+
+void Machine::start_time() {
+  const uint64_t stood = __builtin_ia32_rdtsc() - *stopped_tsc_;
+  move_time_stamp_counters(-stood);
+  if (kvm_) kvm_->set_base({kvm_->base().tsc + stood, kvm_->base().nanoseconds});
+  stopped_tsc_.reset();
   clock_.resume();
   for (size_t number = 0; number < processors_.size(); ++number) {
     cpu::Cpu& cpu = processors_[number];

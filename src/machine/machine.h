@@ -1,6 +1,6 @@
 // A virtual machine put together from its configuration, and its life.
 //
-//   create() --> run() --> Ending
+//   create(), restore() --> run() --> Ending
 //
 // A machine runs once: a guest that resets gets a new machine from the same configuration, so nothing can be
 // left over from its last life.
@@ -22,12 +22,21 @@
 #include "machine/devices.h"
 #include "machine/ending.h"
 #include "machine/engine_choice.h"
+#include "machine/machine_clock.h"
 #include "machine/machine_config.h"
 #include "machine/processors.h"
 #include "memory/guest_memory.h"
 #include "memory/io_bus.h"
+#include "snapshot/memory_writer.h"
+
+namespace eidolon::snapshot {
+class FileReader;
+class MemoryChecker;
+}  // namespace eidolon::snapshot
 
 namespace eidolon::machine {
+
+struct SavedMachine;
 
 class Machine final : private device::MachineControl {
  public:
@@ -37,6 +46,10 @@ class Machine final : private device::MachineControl {
   /// Loads the kernel and leaves the processor at its entry, or the firmware and leaves it at its reset
   /// vector. Starts no thread. The error is one sentence.
   static Result<std::unique_ptr<Machine>> create(const MachineConfig& config, SerialSink serial);
+  /// The machine that a snapshot was taken of, to go on where it was. `config` is the snapshot's, but for
+  /// what is not the machine's own (engine, log).
+  static Result<std::unique_ptr<Machine>> restore(const SavedMachine& saved, const MachineConfig& config,
+                                                  SerialSink serial);
   ~Machine() override;
 
   [[nodiscard]] const EngineDecision& engine() const { return decision_; }
@@ -53,6 +66,9 @@ class Machine final : private device::MachineControl {
   void pause();
   void resume();
   [[nodiscard]] bool paused();
+  /// Writes a snapshot; the machine stands meanwhile. On failure there is no file, and the machine goes on.
+  enum class AfterSave : uint8_t { kGoOn, kStop };
+  Result<> save(const std::string& path, snapshot::Packing packing, AfterSave then = AfterSave::kGoOn);
   void press_power_button() { devices_.acpi_pm().press_power_button(); }
   /// As the reset button of a PC: run() ends with kReset.
   void press_reset_button() { end({.kind = Ending::Kind::kReset}); }
@@ -78,6 +94,8 @@ class Machine final : private device::MachineControl {
  private:
   Machine(cpu::CpuidModel model, EngineDecision decision, std::unique_ptr<memory::GuestMemory> memory,
           SerialSink serial, const MachineConfig& config);
+  static Result<std::unique_ptr<Machine>> make(const MachineConfig& config, SerialSink serial);
+  /// But for what is to be in memory, and for the engine.
   Result<> assemble(const MachineConfig& config);
   Result<> load_kernel(const MachineConfig& config);
 
@@ -93,11 +111,24 @@ class Machine final : private device::MachineControl {
   void give_report();
   void stand_while_paused();
   void move_time_stamp_counters(uint64_t by);
+  void stop_time();
+  void start_time();
+
+  // machine_snapshot.cpp
+  class StandStill;
+  Result<> write_state(snapshot::FileWriter& to, snapshot::Packing packing);
+  Result<> read_state(const SavedMachine& saved);
+  Result<> read_processors(const snapshot::FileReader& from);
+  Result<> write_paravirt(snapshot::FileWriter& to);
+  Result<> read_paravirt(const snapshot::FileReader& from);
+  Result<> read_memory(const snapshot::FileReader& from);
+  [[nodiscard]] std::vector<std::span<uint8_t>> own_memory();
 
   // In the order of construction; each uses only what stands above it.
+  const MachineConfig config_;
   const cpu::CpuidModel model_;
   const EngineDecision decision_;
-  HostClock clock_;
+  MachineClock clock_;
   TimerQueue timers_{clock_};
   const std::unique_ptr<memory::GuestMemory> memory_;
   memory::IoBus ports_;
@@ -105,10 +136,14 @@ class Machine final : private device::MachineControl {
   Devices devices_;
   std::optional<paravirt::kvm::Host> kvm_;  ///< nothing: not offered
   Processors processors_;
+  /// What the host's time-stamp counter showed when the clocks stopped; nothing: they run, or have not begun.
+  std::optional<uint64_t> stopped_tsc_;
+  std::unique_ptr<snapshot::MemoryChecker> memory_checker_;  ///< of a machine that came from a snapshot
 
   std::mutex ending_mutex_;  ///< of what follows; taken last: device locks may be held
   std::condition_variable pause_changed_;
   bool pause_wanted_ = false;
+  bool held_ = false;      ///< somebody looks at what stands: it stands even if the machine has ended
   bool standing_ = false;  ///< run() has seen pause_wanted_
   bool run_over_ = false;
   std::optional<Ending> ending_;

@@ -31,6 +31,7 @@ class PcDisks {
   /// Puts the controllers on their buses, when all drives are on them.
   Result<> connect(device::pci::Root& root, memory::IoBus& ports, device::Rtc& rtc);
   void remove_all();
+  [[nodiscard]] device::storage::Floppy* floppy() { return floppy_.get(); }
 
  private:
   Result<> connect_floppy(memory::IoBus& ports, device::Rtc& rtc);

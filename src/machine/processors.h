@@ -52,6 +52,8 @@ class Processors {
   [[nodiscard]] size_t size() const { return processors_.size(); }
   /// From 0, the bootstrap processor.
   [[nodiscard]] cpu::Cpu& operator[](size_t number) { return processors_[number]->cpu; }
+  /// Null: it is offered no paravirtual interface.
+  [[nodiscard]] paravirt::kvm::Kvm* paravirt(size_t number) { return processors_[number]->kvm.get(); }
   /// What the engines counted. While all stand.
   [[nodiscard]] std::string report() const;
 

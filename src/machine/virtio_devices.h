@@ -4,8 +4,8 @@
 #include <memory>
 #include <vector>
 
+#include "backend/user_network.h"
 #include "base/result.h"
-#include "device/net/link.h"
 #include "device/pci/root.h"
 #include "device/storage/medium.h"
 #include "device/virtio/pci_transport.h"
@@ -22,6 +22,8 @@ class VirtioDevices {
   void add_disk(device::pci::Root& root, size_t number, device::storage::Medium& medium, std::string serial);
   /// Ends their threads, and them. Once, before what they interrupt is destroyed.
   void remove_all() { slots_.clear(); }
+  /// What is behind the network card; null: there is none.
+  [[nodiscard]] Stateful* network() { return network_.get(); }
 
  private:
   /// A device uses its transport until its threads have ended: it goes first.
@@ -32,7 +34,7 @@ class VirtioDevices {
   void put(device::pci::Root& root, std::unique_ptr<device::virtio::Device> device);
   Result<> add_network(const MachineConfig& config, device::pci::Root& root, BootOrder& order);
 
-  std::unique_ptr<device::net::Link> network_;
+  std::unique_ptr<backend::UserNetwork> network_;
   std::vector<Slot> slots_;  ///< after what they stand on
 };
 

@@ -2,8 +2,11 @@
 // halted processors (spin locks), TLB flushes of processors that sleep, IPIs to many at once.
 #pragma once
 
+#include <fmt/format.h>
+
 #include <array>
 #include <functional>
+#include <string>
 
 #include "base/clock.h"
 #include "base/state_stream.h"
@@ -28,6 +31,8 @@ class Host {
     Nanoseconds nanoseconds;
   };
   [[nodiscard]] const Base& base() const { return base_; }
+  /// After the clock stood, and for a machine that goes on from a snapshot. While no processor runs.
+  void set_base(const Base& base) { base_ = base; }
   /// From TSC ticks to nanoseconds: shift, multiply, take the upper half of 64 bits.
   [[nodiscard]] uint32_t multiplier() const { return multiplier_; }
   [[nodiscard]] int8_t shift() const { return shift_; }
@@ -61,7 +66,7 @@ class Kvm final : public cpu::Paravirt, public Stateful {
   void sleeps() override;
   void wakes() override;
 
-  [[nodiscard]] std::string_view name() const override { return "kvm-paravirt"; }
+  [[nodiscard]] std::string_view name() const override { return name_; }
   void reset() override;
   void save(StateWriter& to) const override;
   /// Addresses that are not RAM any more are not written to, as always.
@@ -80,6 +85,7 @@ class Kvm final : public cpu::Paravirt, public Stateful {
   [[nodiscard]] uint64_t send_ipis(const std::array<uint64_t, 4>& argument);
 
   cpu::Cpu& cpu_;
+  const std::string name_ = fmt::format("kvm-paravirt{}", cpu_.index);
   const Host& host_;
   const std::function<uint64_t()> stolen_;
   uint64_t wall_clock_ = 0, system_time_ = 0, steal_time_ = 0;  ///< the MSRs

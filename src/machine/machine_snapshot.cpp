@@ -1,0 +1,208 @@
+// Machine::save and Machine::restore (docs/snapshots.md). The machine stands, and nothing of its devices
+// moves, while what it is made of is written down; time stands with it, so that its guest sees no gap.
+#include <chrono>
+
+#include "backend/terminal.h"
+#include "base/try.h"
+#include "cpu/saved_model.h"
+#include "cpu/saved_state.h"
+#include "machine/machine.h"
+#include "machine/saved_machine.h"
+#include "machine/saved_media.h"
+#include "snapshot/memory_reader.h"
+
+namespace eidolon::machine {
+
+namespace {
+
+/// Memory is looked at for so long before the guest goes on; the rest while it runs.
+constexpr std::chrono::milliseconds kCheckedBefore{30};
+
+Result<> add_stream(snapshot::FileWriter& to, const std::string& name, const StateWriter& stream) {
+  return to.add(name, stream.bytes());
+}
+
+std::string section_of(const cpu::Cpu& cpu) { return fmt::format("cpu{}", cpu.index); }
+
+}  // namespace
+
+/// For as long as it lives, processors and clocks stand and devices are held.
+class Machine::StandStill {
+ public:
+  explicit StandStill(Machine& machine) : machine_(machine) {
+    {
+      std::lock_guard lock(machine_.ending_mutex_);
+      was_paused_ = machine_.pause_wanted_;
+      machine_.held_ = true;
+    }
+    machine_.pause();
+  }
+  ~StandStill() {
+    if (devices_held_) machine_.devices_.release();
+    std::lock_guard lock(machine_.ending_mutex_);
+    machine_.held_ = false;
+    machine_.pause_wanted_ = was_paused_;
+    machine_.pause_changed_.notify_all();
+  }
+  StandStill(const StandStill&) = delete;
+  StandStill& operator=(const StandStill&) = delete;
+
+  Result<> hold_devices() {
+    {
+      std::lock_guard lock(machine_.ending_mutex_);
+      if (!machine_.standing_) return fail("the machine is ending, and it is too late for a snapshot");
+    }
+    EIDOLON_TRY(machine_.devices_.hold());
+    devices_held_ = true;
+    return {};
+  }
+  /// What waits is not to be done any more: it is in the snapshot.
+  void leave_devices_held() { devices_held_ = false; }
+
+ private:
+  Machine& machine_;
+  bool was_paused_ = false;
+  bool devices_held_ = false;
+};
+
+Result<> Machine::save(const std::string& path, snapshot::Packing packing, AfterSave then) {
+  if (decision_.kind == EngineKind::kLockstep)
+    return fail(
+        "--engine lockstep runs two processors beside each other, and a snapshot is of one; use another");
+  snapshot::FileWriter file = EIDOLON_TRY(snapshot::FileWriter::create(path));
+  std::optional<StandStill> still(std::in_place, *this);
+  EIDOLON_TRY(still->hold_devices());
+  EIDOLON_TRY(write_state(file, packing));
+  if (then == AfterSave::kGoOn) still.reset();  // what follows takes as long as the disk does
+  EIDOLON_TRY(file.finish());
+  if (then == AfterSave::kStop) {
+    still->leave_devices_held();
+    stop();
+  }
+  return {};
+}
+
+Result<> Machine::write_state(snapshot::FileWriter& to, snapshot::Packing packing) {
+  EIDOLON_TRY(write_clock(to, clock_.now()));
+  StateWriter model;
+  cpu::save_model(model, model_);
+  EIDOLON_TRY(add_stream(to, "cpuid", model));
+  for (size_t number = 0; number < processors_.size(); ++number) {
+    StateWriter state;
+    cpu::save_processor(state, processors_[number], *stopped_tsc_);
+    EIDOLON_TRY(add_stream(to, section_of(processors_[number]), state));
+  }
+  EIDOLON_TRY(write_paravirt(to));
+  EIDOLON_TRY(write_parts(to, devices_.parts()));
+  const nlohmann::json media = EIDOLON_TRY(save_media(to, devices_.media()));
+  EIDOLON_TRY(write_description(to, config_, media));
+  const auto pieces = own_memory();
+  return snapshot::write_memory(to, std::vector<snapshot::Bytes>(pieces.begin(), pieces.end()), packing);
+}
+
+Result<std::unique_ptr<Machine>> Machine::restore(const SavedMachine& saved, const MachineConfig& config,
+                                                  SerialSink serial) {
+  if (config.engine == EngineChoice::kLockstep)
+    return fail("--engine lockstep has to see a guest from its start; use auto, translate or step");
+  std::unique_ptr<Machine> machine = EIDOLON_TRY(make(config, std::move(serial)));
+  EIDOLON_TRY(machine->read_state(saved));
+  EIDOLON_TRY(machine->processors_.make_engines(machine->decision_.kind, config));
+  return machine;
+}
+
+Result<> Machine::read_state(const SavedMachine& saved) {
+  const std::vector<uint8_t> model = EIDOLON_TRY(saved.file.section("cpuid"));
+  StateReader reader(model);
+  EIDOLON_TRY(cpu::check_model(reader, model_));
+  clock_.pause_at(EIDOLON_TRY(read_clock(saved.file)));
+  stopped_tsc_ = __builtin_ia32_rdtsc();
+  EIDOLON_TRY(load_media(saved.file, saved.media, devices_.media(), saved.changed_disks));
+  EIDOLON_TRY(read_memory(saved.file));
+  EIDOLON_TRY(read_processors(saved.file));
+  // Devices may go on with requests as soon as they are loaded, but for those that were not yet: none goes
+  // on.
+  EIDOLON_TRY(devices_.hold());
+  devices_.wires().hold();
+  const Result<> loaded = read_parts(saved.file, devices_.parts());
+  devices_.wires().release();
+  devices_.release();
+  if (!loaded) return loaded;
+  return read_paravirt(saved.file);
+}
+
+/// The guest has told its clock's base in its own time-stamp counter, which goes on; of the host's it is as
+/// far back now as it was when the clocks stopped.
+Result<> Machine::write_paravirt(snapshot::FileWriter& to) {
+  if (!kvm_) return {};
+  StateWriter base;
+  base.begin("kvm-clock", 1);
+  base(*stopped_tsc_ - kvm_->base().tsc, kvm_->base().nanoseconds);
+  base.end();
+  EIDOLON_TRY(add_stream(to, "kvm-clock", base));
+  std::vector<Stateful*> parts;
+  for (size_t number = 0; number < processors_.size(); ++number)
+    parts.push_back(processors_.paravirt(number));
+  return write_parts(to, parts);
+}
+
+Result<> Machine::read_paravirt(const snapshot::FileReader& from) {
+  if (!kvm_) return {};
+  const std::vector<uint8_t> bytes = EIDOLON_TRY(from.section("kvm-clock"));
+  StateReader reader(bytes);
+  uint64_t ticks = 0;
+  Nanoseconds nanoseconds = 0;
+  reader.begin("kvm-clock");
+  reader(ticks, nanoseconds);
+  if (reader.failed())
+    return fail("the snapshot '{}' is damaged in its paravirtual clock; restore from another copy",
+                from.path());
+  kvm_->set_base({*stopped_tsc_ - ticks, nanoseconds});
+  std::vector<Stateful*> parts;
+  for (size_t number = 0; number < processors_.size(); ++number)
+    parts.push_back(processors_.paravirt(number));
+  return read_parts(from, parts);
+}
+
+Result<> Machine::read_processors(const snapshot::FileReader& from) {
+  for (size_t number = 0; number < processors_.size(); ++number) {
+    const std::vector<uint8_t> bytes = EIDOLON_TRY(from.section(section_of(processors_[number])));
+    StateReader reader(bytes);
+    EIDOLON_TRY(cpu::load_processor(reader, processors_[number], *stopped_tsc_));
+  }
+  return {};
+}
+
+/// All memory, whatever of it is shown where, in the order in which it was added: it is one mapping, which
+/// begins with the region at 0. The display memory in it is left out, for the adapter keeps that itself.
+std::vector<std::span<uint8_t>> Machine::own_memory() {
+  const auto regions = memory_->regions();
+  uint64_t length = 0;
+  for (const memory::Region& region : regions) length += region.length;
+  const std::span<uint8_t> rest(regions.front().host, length);
+  if (devices_.vga() == nullptr) return {rest};
+  const std::span<const uint8_t> window = devices_.vga()->memory();
+  const auto before = static_cast<size_t>(window.data() - rest.data());
+  // SAFETY: what is behind the window follows it in the same mapping.
+  return {rest.first(before), {rest.data() + before + window.size(), length - before}};
+}
+
+Result<> Machine::read_memory(const snapshot::FileReader& from) {
+  snapshot::MemoryIndex index = EIDOLON_TRY(snapshot::read_memory(from, own_memory()));
+  if (index.packed) return {};
+  const auto enough = std::chrono::steady_clock::now() + kCheckedBefore;
+  const std::atomic<bool> stopping{false};
+  size_t checked = 0;
+  for (; checked < index.chunks.size() && std::chrono::steady_clock::now() < enough; ++checked)
+    EIDOLON_TRY(snapshot::check_chunks(from, index, checked, checked + 1, stopping));
+  if (checked == index.chunks.size()) return {};
+  index.chunks.erase(index.chunks.begin(), index.chunks.begin() + static_cast<ptrdiff_t>(checked));
+  snapshot::FileReader again = EIDOLON_TRY(snapshot::FileReader::open(from.path()));
+  memory_checker_ = std::make_unique<snapshot::MemoryChecker>(std::move(again), std::move(index),
+                                                              [this](const Error& error) {
+                                                                backend::say("eidolon: " + error.message);
+                                                                end({.kind = Ending::Kind::kDamaged});
+                                                              });
+  return {};
+}
+
+}  // namespace eidolon::machine

@@ -1,0 +1,187 @@
+#include "machine/saved_config.h"
+
+#include <filesystem>
+
+#include "machine/json_fields.h"
+
+namespace eidolon::machine {
+
+namespace {
+
+using Json = nlohmann::json;
+using backend::image::Format;
+
+constexpr uint64_t kMostMemory = uint64_t{1} << 40;
+
+/// Names of servers (nbd://...) stay as they are.
+std::string full_name(const std::string& path) {
+  if (path.empty() || path.find("://") != std::string::npos) return path;
+  std::error_code error;
+  const auto full = std::filesystem::absolute(path, error);
+  return error ? path : full.lexically_normal().string();
+}
+
+std::string to_hex(const std::vector<uint8_t>& bytes) {
+  std::string text;
+  for (const uint8_t byte : bytes) text += fmt::format("{:02x}", byte);
+  return text;
+}
+
+void from_hex(JsonFields& fields, const std::string& text, std::vector<uint8_t>& bytes) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  if (text.size() % 2 != 0 || text.find_first_not_of(kDigits) != std::string::npos) return fields.fail();
+  for (size_t i = 0; i < text.size(); i += 2)
+    bytes.push_back(static_cast<uint8_t>(kDigits.find(text[i]) << 4 | kDigits.find(text[i + 1])));
+}
+
+Json kernel_json(const MachineConfig& config) {
+  return {{"path", full_name(config.kernel_path)},
+          {"has_initrd", config.initrd_path.has_value()},
+          {"initrd", full_name(config.initrd_path.value_or(""))},
+          {"append", config.command_line},
+          {"unpack", static_cast<unsigned>(config.kernel_unpack)}};
+}
+
+void read_kernel(JsonFields fields, MachineConfig& config, JsonFields& whole) {
+  bool has_initrd = false;
+  std::string initrd;
+  fields.get("path", config.kernel_path);
+  fields.get("has_initrd", has_initrd);
+  fields.get("initrd", initrd);
+  fields.get("append", config.command_line);
+  fields.get("unpack", config.kernel_unpack, boot::KernelUnpack::kGuest);
+  if (has_initrd) config.initrd_path = initrd;
+  whole.include(fields);
+}
+
+Json disk_json(const DiskConfig& disk) {
+  return {{"path", full_name(disk.path)},
+          {"interface", static_cast<unsigned>(disk.interface)},
+          {"access", static_cast<unsigned>(disk.access)},
+          {"format", static_cast<unsigned>(disk.format)},
+          {"error_when_full", disk.error_when_full},
+          {"cdrom", disk.cdrom}};
+}
+
+DiskConfig read_disk(JsonFields fields, JsonFields& whole) {
+  DiskConfig disk;
+  fields.get("path", disk.path);
+  fields.get("interface", disk.interface, DiskConfig::Interface::kFloppy);
+  fields.get("access", disk.access, DiskConfig::Access::kSnapshot);
+  fields.get("format", disk.format, Format::kNbd);
+  fields.get("error_when_full", disk.error_when_full);
+  fields.get("cdrom", disk.cdrom);
+  whole.include(fields);
+  return disk;
+}
+
+Json port_json(const backend::PublishedPort& port) {
+  return {{"address", port.host_address},
+          {"host", port.host_port},
+          {"guest", port.guest_port},
+          {"udp", port.udp}};
+}
+
+backend::PublishedPort read_port(JsonFields fields, JsonFields& whole) {
+  backend::PublishedPort port;
+  fields.get("address", port.host_address);
+  fields.get("host", port.host_port, 0xffff);
+  fields.get("guest", port.guest_port, 0xffff);
+  fields.get("udp", port.udp);
+  whole.include(fields);
+  return port;
+}
+
+Json firmware_json(const FirmwareConfig& firmware) {
+  Json items = Json::array(), order = Json::array();
+  for (const FwCfgItem& item : firmware.items)
+    items.push_back({{"name", item.name}, {"bytes", to_hex(item.bytes)}});
+  for (const BootDevice device : firmware.boot_order)
+    order.push_back({{"device", static_cast<unsigned>(device)}});
+  return {{"rom", full_name(firmware.rom_path)},
+          {"variables_template", full_name(firmware.variables_template)},
+          {"variables", full_name(firmware.variables_path)},
+          {"text_on_serial", firmware.text_on_serial},
+          {"items", items},
+          {"strings", firmware.smbios_strings},
+          {"order", order}};
+}
+
+void read_firmware(JsonFields fields, FirmwareConfig& firmware, JsonFields& whole) {
+  fields.get("rom", firmware.rom_path);
+  fields.get("variables_template", firmware.variables_template);
+  fields.get("variables", firmware.variables_path);
+  fields.get("text_on_serial", firmware.text_on_serial);
+  for (const Json& json : fields.list("items")) {
+    JsonFields item(json);
+    std::string bytes;
+    item.get("name", firmware.items.emplace_back().name);
+    item.get("bytes", bytes);
+    from_hex(item, bytes, firmware.items.back().bytes);
+    fields.include(item);
+  }
+  for (const Json& json : fields.list("strings")) {
+    if (!json.is_string())
+      fields.fail();
+    else
+      firmware.smbios_strings.push_back(json.get<std::string>());
+  }
+  for (const Json& json : fields.list("order")) {
+    JsonFields entry(json);
+    entry.get("device", firmware.boot_order.emplace_back(), BootDevice::kNetwork);
+    fields.include(entry);
+  }
+  whole.include(fields);
+}
+
+}  // namespace
+
+Json to_json(const MachineConfig& config) {
+  Json disks = Json::array(), ports = Json::array();
+  for (const DiskConfig& disk : config.disks) disks.push_back(disk_json(disk));
+  for (const backend::PublishedPort& port : config.network.published) ports.push_back(port_json(port));
+  return {{"memory", config.memory_bytes},
+          {"cpu", config.cpu_model},
+          {"paravirt", config.paravirt},
+          {"sockets", config.topology.sockets},
+          {"cores", config.topology.cores},
+          {"threads", config.topology.threads},
+          {"kernel", kernel_json(config)},
+          {"disks", disks},
+          {"network", static_cast<unsigned>(config.network.kind)},
+          {"published", ports},
+          {"usb_tablet", config.usb.tablet},
+          {"usb_keyboard", config.usb.keyboard},
+          {"vga", config.vga},
+          {"vga_bios", full_name(config.vga_bios_path)},
+          {"firmware", firmware_json(config.firmware)}};
+}
+
+Result<MachineConfig> config_from_json(const Json& json) {
+  MachineConfig config;
+  JsonFields fields(json);
+  fields.get("memory", config.memory_bytes, kMostMemory);
+  fields.get("cpu", config.cpu_model);
+  fields.get("paravirt", config.paravirt);
+  fields.get("sockets", config.topology.sockets, x86::Topology::kMostProcessors);
+  fields.get("cores", config.topology.cores, x86::Topology::kMostProcessors);
+  fields.get("threads", config.topology.threads, x86::Topology::kMostProcessors);
+  read_kernel(JsonFields(fields.object("kernel")), config, fields);
+  for (const Json& disk : fields.list("disks")) config.disks.push_back(read_disk(JsonFields(disk), fields));
+  fields.get("network", config.network.kind, NetworkConfig::Kind::kUser);
+  for (const Json& port : fields.list("published"))
+    config.network.published.push_back(read_port(JsonFields(port), fields));
+  fields.get("usb_tablet", config.usb.tablet);
+  fields.get("usb_keyboard", config.usb.keyboard);
+  fields.get("vga", config.vga);
+  fields.get("vga_bios", config.vga_bios_path);
+  read_firmware(JsonFields(fields.object("firmware")), config.firmware, fields);
+  constexpr uint64_t kMiB = uint64_t{1} << 20;
+  if (fields.failed() || !config.topology.valid() || config.memory_bytes == 0 ||
+      config.memory_bytes % kMiB != 0)
+    return fail(
+        "the snapshot describes its machine in a way that this version of Eidolon does not understand");
+  return config;
+}
+
+}  // namespace eidolon::machine

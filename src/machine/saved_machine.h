@@ -1,0 +1,44 @@
+// A snapshot as a machine that can be made of it. What is in which section:
+//
+//   machine         JSON: the configuration, and facts about the disks
+//   clock, cpuid    the machine's time; what the guest was told of its processor
+//   cpu0, cpu1 ...  the processors
+//   part/NAME       everything else with a state (Devices::parts)
+//   memory          and what it leads to
+//   written/NAME    of disks whose contents end with the machine
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <span>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "base/state_stream.h"
+#include "cpu/cpuid_model.h"
+#include "machine/machine_config.h"
+#include "snapshot/file_reader.h"
+#include "snapshot/file_writer.h"
+
+namespace eidolon::machine {
+
+struct SavedMachine {
+  snapshot::FileReader file;
+  MachineConfig config;
+  nlohmann::json media;
+  bool changed_disks = false;  ///< disks that were written since are taken nevertheless
+
+  /// Reads what says which machine it is.
+  static Result<SavedMachine> open(const std::string& path);
+};
+
+Result<> write_description(snapshot::FileWriter& to, const MachineConfig& config,
+                           const nlohmann::json& media);
+
+Result<> write_parts(snapshot::FileWriter& to, std::span<Stateful* const> parts);
+/// In their order. The version of each has to be that of this program's.
+Result<> read_parts(const snapshot::FileReader& from, std::span<Stateful* const> parts);
+
+Result<> write_clock(snapshot::FileWriter& to, Nanoseconds now);
+[[nodiscard]] Result<Nanoseconds> read_clock(const snapshot::FileReader& from);
+
+}  // namespace eidolon::machine
