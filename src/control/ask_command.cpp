@@ -76,6 +76,18 @@ Result<> ask_status(const AskRequest& request) {
   return {};
 }
 
+void show_processors(const Json& answer) {
+  if (const auto added = answer.find("added"); added != answer.end()) {
+    fmt::print("processor {} is plugged in\n", added->get<unsigned>());
+  } else if (const auto asked = answer.find("asked_for"); asked != answer.end()) {
+    fmt::print("the guest is asked to give back processor {}\n", asked->get<unsigned>());
+  } else {
+    const auto present = answer.at("present").get<std::vector<unsigned>>();
+    fmt::print("{} of {} processors are plugged in: {}\n", present.size(), answer.at("most").get<unsigned>(),
+               fmt::join(present, ", "));
+  }
+}
+
 Result<> carry_out(const AskRequest& request) {
   if (request.command == "status") return ask_status(request);
   const std::string path = EIDOLON_TRY(find_machine(request.name));
@@ -83,6 +95,7 @@ Result<> carry_out(const AskRequest& request) {
   const Json answer =
       EIDOLON_TRY(ask(path, request.request, snapshot ? kSnapshotPatienceSeconds : kPatienceSeconds));
   if (request.command == "screenshot") return save_screenshot(request, answer);
+  if (request.command == "processors") show_processors(answer);
   if (const auto report = answer.find("report"); report != answer.end() && report->is_string())
     fmt::print("{}\n", report->get<std::string>());
   return {};

@@ -106,6 +106,8 @@ AskOptions::AskOptions(CLI::App& app) {
   snapshot->add_flag("--compress", compress_, "a smaller file, from which a restore takes longer");
   snapshot->add_flag("--stop", stop_,
                      "the machine ends there, so that its disks stay as the snapshot knows them");
+  CLI::App* processors = add(app, "processors", "Say which processors a machine has, or add or remove one");
+  processors->add_option("ACTION", action_, "add, or remove: the guest is asked to give one back");
   add(app, "status", "Say what the running machines are doing");
   add(app, "stats", "Say what a machine's engine has counted");
   add(app, "powerdown", "Press a machine's power button: the guest switches itself off, if it wants to");
@@ -133,6 +135,7 @@ std::optional<Result<AskRequest>> AskOptions::read() const {
       line["compress"] = compress_;
       line["stop"] = stop_;
     }
+    if (!action_.empty()) line["action"] = action_;
     request.request = line.dump(-1, ' ', false, Json::error_handler_t::replace);
     return request;
   }

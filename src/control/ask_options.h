@@ -28,6 +28,7 @@ class AskOptions {
   std::vector<std::string> keys_;
   std::string text_;
   std::vector<std::string> mouse_;
+  std::string action_;  ///< of processors
   std::list<CLI::App*> commands_;
 };
 

@@ -95,6 +95,18 @@ Answer snapshot(const Json& request, const Commanded& on) {
   return Json::object();
 }
 
+/// With an action, what was done; without, who is there.
+Answer processors(const Json& request, const Commanded& on) {
+  machine::ProcessorSlots* const slots = on.machine.slots();
+  if (slots == nullptr)
+    return fail("this machine's processors cannot come and go; start it with --cpus N,max=M");
+  const auto action = request.find("action");
+  if (action == request.end()) return Json{{"present", slots->present()}, {"most", slots->size()}};
+  if (*action == "add") return Json{{"added", EIDOLON_TRY(slots->add())}};
+  if (*action == "remove") return Json{{"asked_for", EIDOLON_TRY(slots->remove())}};
+  return fail("processors takes add or remove");
+}
+
 struct Command {
   std::string_view name;
   Answer (*carry_out)(const Json& request, const Commanded& on);
@@ -103,7 +115,7 @@ constexpr Command kCommands[] = {
     {"status", status},        {"screenshot", screenshot}, {"keys", press_keys},
     {"mouse", use_mouse},      {"stats", stats},           {"stop", stop},
     {"powerdown", power_down}, {"reset", reset},           {"pause", pause},
-    {"resume", resume},        {"snapshot", snapshot},
+    {"resume", resume},        {"snapshot", snapshot},     {"processors", processors},
 };
 
 std::string known_commands() {

@@ -25,7 +25,10 @@ CLI::Option* describe_machine(CLI::App& command, MachineText& text) {
   command.add_option("--cpu", text.cpu, "processor model: host, x86-64-v2 or x86-64-v3")
       ->type_name("MODEL")
       ->capture_default_str();
-  command.add_option("--cpus", text.cpus, "number of processors, 1 to 64; or sockets=S,cores=C,threads=T")
+  command
+      .add_option("--cpus", text.cpus,
+                  "number of processors, 1 to 64; or sockets=S,cores=C,threads=T; with N,max=M, N are there "
+                  "at the start and others can be added")
       ->type_name("N")
       ->capture_default_str();
   command
@@ -46,7 +49,9 @@ Result<machine::MachineConfig> read_machine(const MachineText& text) {
   config.kernel_unpack = text.unpack == "host" ? boot::KernelUnpack::kHost : boot::KernelUnpack::kGuest;
   config.memory_bytes = EIDOLON_TRY(parse_memory_size(text.memory));
   config.cpu_model = text.cpu;
-  config.topology = EIDOLON_TRY(parse_topology(text.cpus));
+  const ProcessorsOption processors = EIDOLON_TRY(parse_processors(text.cpus));
+  config.topology = processors.topology;
+  config.present = processors.present;
   if (text.paravirt != "kvm" && text.paravirt != "none")
     return fail("--paravirt does not know '{}'; it takes kvm or none", text.paravirt);
   config.paravirt = text.paravirt == "kvm";

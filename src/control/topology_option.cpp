@@ -20,39 +20,58 @@ Result<unsigned> parse_count(std::string_view text) {
   return count;
 }
 
-}  // namespace
-
-Result<Topology> parse_topology(std::string_view text) {
-  Topology topology;
-  std::optional<unsigned> total;
+/// As it was typed.
+struct Parts {
+  std::optional<unsigned> total, most;
+  Topology shape;
   bool shaped = false;
+};
+
+Result<Parts> split(std::string_view text) {
+  Parts parts;
   while (true) {
     const std::string_view item = text.substr(0, text.find(','));
     const size_t equals = item.find('=');
     if (equals == item.npos) {
-      if (total) return fail("--cpus names the number of processors twice; give it once");
-      total = EIDOLON_TRY(parse_count(item));
+      if (parts.total) return fail("--cpus names the number of processors twice; give it once");
+      parts.total = EIDOLON_TRY(parse_count(item));
+    } else if (item.substr(0, equals) == "max") {
+      parts.most = EIDOLON_TRY(parse_count(item.substr(equals + 1)));
     } else {
       const std::string_view level = item.substr(0, equals);
-      unsigned* const count = level == "sockets"   ? &topology.sockets
-                              : level == "cores"   ? &topology.cores
-                              : level == "threads" ? &topology.threads
+      unsigned* const count = level == "sockets"   ? &parts.shape.sockets
+                              : level == "cores"   ? &parts.shape.cores
+                              : level == "threads" ? &parts.shape.threads
                                                    : nullptr;
       if (count == nullptr)
-        return fail("--cpus does not know '{}'; it takes a number, or sockets=, cores= and threads=", level);
+        return fail("--cpus does not know '{}'; it takes a number, max=, or sockets=, cores= and threads=",
+                    level);
       *count = EIDOLON_TRY(parse_count(item.substr(equals + 1)));
-      shaped = true;
+      parts.shaped = true;
     }
-    if (item.size() == text.size()) break;
+    if (item.size() == text.size()) return parts;
     text.remove_prefix(item.size() + 1);
   }
-  if (!shaped) return Topology::of(*total);
-  if (!topology.valid())
+}
+
+}  // namespace
+
+Result<ProcessorsOption> parse_processors(std::string_view text) {
+  const Parts parts = EIDOLON_TRY(split(text));
+  if (parts.most && !parts.total)
+    return fail("--cpus: max= goes with the number of processors at the start, as in 2,max={}", *parts.most);
+  if (parts.most && *parts.total > *parts.most)
+    return fail("--cpus: {} processors at the start are more than max={}", *parts.total, *parts.most);
+  const unsigned present = parts.most ? *parts.total : 0;
+  const std::optional<unsigned> all = parts.most ? parts.most : parts.total;
+  if (!parts.shaped) return ProcessorsOption{Topology::of(*all), present};
+  const Topology& shape = parts.shape;
+  if (!shape.valid())
     return fail("--cpus: there can be at most {} processors in all", Topology::kMostProcessors);
-  if (total && *total != topology.processors())
-    return fail("--cpus: {} sockets of {} cores of {} threads are {} processors, not {}", topology.sockets,
-                topology.cores, topology.threads, topology.processors(), *total);
-  return topology;
+  if (all && *all != shape.processors())
+    return fail("--cpus: {} sockets of {} cores of {} threads are {} processors, not {}", shape.sockets,
+                shape.cores, shape.threads, shape.processors(), *all);
+  return ProcessorsOption{shape, present};
 }
 
 }  // namespace eidolon::control

@@ -89,6 +89,7 @@ class Devices {
 
   [[nodiscard]] device::Serial& serial() { return serial_; }
   [[nodiscard]] device::AcpiPm& acpi_pm() { return acpi_pm_; }
+  [[nodiscard]] device::PmBlock& pm_block() { return pm_block_; }
   [[nodiscard]] device::input::Input& input() { return input_; }
   /// Null: the machine has none.
   [[nodiscard]] const device::display::Vga* vga() const { return vga_.get(); }
@@ -109,7 +110,7 @@ class Devices {
   device::A20Gate a20_;
   device::KeyboardController keyboard_;
   device::AcpiPm acpi_pm_;
-  device::PmBlock pm_block_{acpi_pm_};
+  device::PmBlock pm_block_{acpi_pm_, &irqs_.isa(device::AcpiPm::kSciIrq)};
   device::ResetControl reset_control_;
   device::SystemControlPort system_control_;
   device::DebugExit debug_exit_;

@@ -54,11 +54,13 @@ FwCfg::Bytes e820(const memory::GuestMemory& memory) {
 
 /// The three files are made when firmware selects them: it has given the bus its addresses by then.
 Result<> add_acpi(FwCfg& fw_cfg, const memory::GuestMemory& memory, const PciParts& pci,
-                  const x86::Topology& topology) {
-  const auto make = [&memory, pci, topology] { return boot::make_acpi(acpi_config(memory, pci, topology)); };
+                  const x86::Topology& topology, unsigned present) {
+  const auto make = [&memory, pci, topology, present] {
+    return boot::make_acpi(acpi_config(memory, pci, topology, present));
+  };
   // Until configuration space has a place, MCFG is not there: with it, the script is longer. What is left of
   // a file is zeros, which firmware skips.
-  boot::AcpiConfig complete = acpi_config(memory, pci, topology);
+  boot::AcpiConfig complete = acpi_config(memory, pci, topology, present);
   complete.pci.config_base = boot::kPciConfigBase;
   const boot::AcpiBlob largest = boot::make_acpi(complete);
   constexpr uint64_t kRoom = 4096;  // for windows that are not there yet
@@ -74,9 +76,11 @@ Result<> add_acpi(FwCfg& fw_cfg, const memory::GuestMemory& memory, const PciPar
 }  // namespace
 
 boot::AcpiConfig acpi_config(const memory::GuestMemory& memory, const PciParts& pci,
-                             const x86::Topology& topology) {
+                             const x86::Topology& topology, unsigned present) {
   boot::AcpiConfig config{.hpet_block_id = device::Hpet::kBlockId, .pm_timer_32bit = true, .pci = {}};
   config.topology = topology;
+  config.present = present;
+  config.cpu_hotplug = present != 0 && present < topology.processors();
   config.ram = boot::ram_sizes(memory);
   config.vga = pci.vga;
   if (const uint16_t pm = pci.lpc.pm_base(); pm != 0) config.pm_base = pm;
@@ -105,7 +109,8 @@ boot::SmbiosConfig smbios_config(const memory::GuestMemory& memory, const Firmwa
 Result<> add_common_items(FwCfg& fw_cfg, const MachineConfig& config, const memory::GuestMemory& memory) {
   const boot::RamSizes sizes = boot::ram_sizes(memory);
   fw_cfg.set_number<uint64_t>(FwCfg::kRamSize, sizes.low_end + sizes.high);
-  fw_cfg.set_number<uint16_t>(FwCfg::kProcessors, static_cast<uint16_t>(config.topology.processors()));
+  const unsigned present = config.present != 0 ? config.present : config.topology.processors();
+  fw_cfg.set_number<uint16_t>(FwCfg::kProcessors, static_cast<uint16_t>(present));
   // Not a number of processors: SeaBIOS keeps as many bits, one for each APIC ID.
   fw_cfg.set_number<uint16_t>(FwCfg::kMostProcessors,
                               static_cast<uint16_t>(config.topology.highest_apic_id() + 1));
@@ -128,7 +133,7 @@ Result<> add_firmware_items(FwCfg& fw_cfg, const MachineConfig& config, const me
       EIDOLON_TRY(boot::make_smbios(smbios_config(memory, config.firmware, config.topology)));
   EIDOLON_TRY(add(fw_cfg, boot::kSmbiosTablesFile, smbios.tables));
   EIDOLON_TRY(add(fw_cfg, boot::kSmbiosAnchorFile, smbios.anchor));
-  return add_acpi(fw_cfg, memory, pci, config.topology);
+  return add_acpi(fw_cfg, memory, pci, config.topology, config.present);
 }
 
 }  // namespace eidolon::machine

@@ -21,11 +21,11 @@ struct PciParts {
   const device::pci::Lpc& lpc;
   bool vga = false;  ///< there is a VGA adapter
 };
+/// `present` as MachineConfig has it.
 [[nodiscard]] boot::AcpiConfig acpi_config(const memory::GuestMemory& memory, const PciParts& pci,
-                                           const x86::Topology& topology);
+                                           const x86::Topology& topology, unsigned present);
 [[nodiscard]] boot::SmbiosConfig smbios_config(const memory::GuestMemory& memory,
-                                               const FirmwareConfig& config,
-                                               const x86::Topology& topology);
+                                               const FirmwareConfig& config, const x86::Topology& topology);
 
 /// The items that any guest may read: sizes, and what the user wants it to have.
 Result<> add_common_items(device::FwCfg& fw_cfg, const MachineConfig& config,

@@ -97,6 +97,10 @@ Result<> Machine::assemble(const MachineConfig& config) {
   EIDOLON_TRY(devices_.add(config, ports_, clock_));
   for (unsigned number = 0; number < config.topology.processors(); ++number)
     processors_.add(*devices_.local_apics()[number], config.topology.apic_id(number));
+  if (config.present != 0 && config.present < config.topology.processors()) {
+    slots_.emplace(config.topology, config.present, devices_, processors_);
+    EIDOLON_TRY(slots_->attach(ports_));
+  }
   memory_->set_map_observer([this] { processors_.map_changed(); });
   if (config.kernel_path.empty()) EIDOLON_TRY(devices_.load_firmware(config, ports_, mmio_));
   return {};
@@ -105,8 +109,8 @@ Result<> Machine::assemble(const MachineConfig& config) {
 /// What firmware and a boot loader would do.
 Result<> Machine::load_kernel(const MachineConfig& config) {
   EIDOLON_TRY(devices_.configure_pci(ports_));
-  const uint64_t rsdp =
-      EIDOLON_TRY(boot::write_acpi(*memory_, acpi_config(*memory_, devices_.pci(), config.topology)));
+  const uint64_t rsdp = EIDOLON_TRY(
+      boot::write_acpi(*memory_, acpi_config(*memory_, devices_.pci(), config.topology, config.present)));
   EIDOLON_TRY(boot::write_smbios(*memory_, smbios_config(*memory_, config.firmware, config.topology)));
   const boot::BootRequest request = {.kernel_path = config.kernel_path,
                                      .initrd_path = config.initrd_path,

@@ -24,6 +24,7 @@
 #include "machine/engine_choice.h"
 #include "machine/machine_clock.h"
 #include "machine/machine_config.h"
+#include "machine/processor_slots.h"
 #include "machine/processors.h"
 #include "memory/guest_memory.h"
 #include "memory/io_bus.h"
@@ -72,6 +73,8 @@ class Machine final : private device::MachineControl {
   void press_power_button() { devices_.acpi_pm().press_power_button(); }
   /// As the reset button of a PC: run() ends with kReset.
   void press_reset_button() { end({.kind = Ending::Kind::kReset}); }
+  /// Null: the processors of the machine stay as they are.
+  [[nodiscard]] ProcessorSlots* slots() { return slots_ ? &*slots_ : nullptr; }
   [[nodiscard]] device::input::Input& input() { return devices_.input(); }
   /// Null: the machine has none.
   [[nodiscard]] const device::display::Vga* vga() const { return devices_.vga(); }
@@ -119,6 +122,7 @@ class Machine final : private device::MachineControl {
   Result<> write_state(snapshot::FileWriter& to, snapshot::Packing packing);
   Result<> read_state(const SavedMachine& saved);
   Result<> read_processors(const snapshot::FileReader& from);
+  [[nodiscard]] std::vector<Stateful*> parts();
   Result<> write_paravirt(snapshot::FileWriter& to);
   Result<> read_paravirt(const snapshot::FileReader& from);
   Result<> read_memory(const snapshot::FileReader& from);
@@ -136,6 +140,7 @@ class Machine final : private device::MachineControl {
   Devices devices_;
   std::optional<paravirt::kvm::Host> kvm_;  ///< nothing: not offered
   Processors processors_;
+  std::optional<ProcessorSlots> slots_;  ///< nothing: all processors are there from the start
   /// What the host's time-stamp counter showed when the clocks stopped; nothing: they run, or have not begun.
   std::optional<uint64_t> stopped_tsc_;
   std::unique_ptr<snapshot::MemoryChecker> memory_checker_;  ///< of a machine that came from a snapshot

@@ -56,6 +56,7 @@ struct MachineConfig {
   std::string cpu_model = "host";
   bool paravirt = true;    ///< KVM's paravirtual interface is offered
   x86::Topology topology;  ///< valid()
+  unsigned present = 0;    ///< processors of it that are there at the start; 0: all
   EngineChoice engine = EngineChoice::kAuto;
   std::vector<DiskConfig> disks;
   NetworkConfig network;

@@ -93,7 +93,7 @@ Result<> Machine::write_state(snapshot::FileWriter& to, snapshot::Packing packin
     EIDOLON_TRY(add_stream(to, section_of(processors_[number]), state));
   }
   EIDOLON_TRY(write_paravirt(to));
-  EIDOLON_TRY(write_parts(to, devices_.parts()));
+  EIDOLON_TRY(write_parts(to, parts()));
   const nlohmann::json media = EIDOLON_TRY(save_media(to, devices_.media()));
   EIDOLON_TRY(write_description(to, config_, media));
   const auto pieces = own_memory();
@@ -123,11 +123,18 @@ Result<> Machine::read_state(const SavedMachine& saved) {
   // on.
   EIDOLON_TRY(devices_.hold());
   devices_.wires().hold();
-  const Result<> loaded = read_parts(saved.file, devices_.parts());
+  const Result<> loaded = read_parts(saved.file, parts());
   devices_.wires().release();
   devices_.release();
   if (!loaded) return loaded;
   return read_paravirt(saved.file);
+}
+
+/// Who is plugged in comes after the local APICs, which do not know it by themselves.
+std::vector<Stateful*> Machine::parts() {
+  std::vector<Stateful*> parts = devices_.parts();
+  if (slots_) parts.push_back(&*slots_);
+  return parts;
 }
 
 /// The guest has told its clock's base in its own time-stamp counter, which goes on; of the host's it is as

@@ -10,6 +10,11 @@ ProcessorBus::ProcessorBus(const memory::IoBus& shared, LocalApic& apic) : share
   move_apic(LocalApic::kAddress);
 }
 
+void ProcessorBus::reset_apic() {
+  apic_.reset();
+  move_apic(LocalApic::kAddress);
+}
+
 void ProcessorBus::move_apic(uint64_t address) {
   if (apic_page_ != 0) bus_.detach(apic_page_);
   apic_page_ = 0;

@@ -15,6 +15,8 @@ class ProcessorBus {
   ProcessorBus& operator=(const ProcessorBus&) = delete;
 
   [[nodiscard]] memory::IoBus& bus() { return bus_; }
+  /// The APIC as at power-on. By whoever has the processor's turn.
+  void reset_apic();
 
  private:
   class Shared final : public memory::IoHandler {
@@ -31,7 +33,7 @@ class ProcessorBus {
    private:
     const memory::IoBus& bus_;
   };
-  /// 0: disabled. On the processor's thread, the only one that uses this bus.
+  /// 0: disabled. By whoever has the processor's turn: nobody else uses this bus.
   void move_apic(uint64_t address);
 
   Shared shared_;

@@ -59,6 +59,17 @@ Result<> Processors::make_engines(EngineKind kind, const MachineConfig& config) 
   return {};
 }
 
+void Processors::reset_apic(size_t number) {
+  Processor& processor = *processors_[number];
+  processor.cpu.turn.visit([&processor] { processor.bus.reset_apic(); });
+}
+
+void Processors::shut_off(size_t number) {
+  cpu::EventFlags& events = processors_[number]->cpu.events;
+  events.take(cpu::kEventSipi);  // one that came before is void
+  events.raise(cpu::kEventInit);
+}
+
 std::string Processors::report() const {
   if (processors_.size() == 1) return processors_.front()->engine->report();
   std::string text;

@@ -54,6 +54,10 @@ class Processors {
   [[nodiscard]] cpu::Cpu& operator[](size_t number) { return processors_[number]->cpu; }
   /// Null: it is offered no paravirtual interface.
   [[nodiscard]] paravirt::kvm::Kvm* paravirt(size_t number) { return processors_[number]->kvm.get(); }
+  /// Its local APIC is as at power-on when this returns. From any thread that has no processor's turn.
+  void reset_apic(size_t number);
+  /// It waits for a SIPI, soon, as if INIT had come. From any thread, while nothing reaches its APIC.
+  void shut_off(size_t number);
   /// What the engines counted. While all stand.
   [[nodiscard]] std::string report() const;
 

@@ -146,6 +146,7 @@ Json to_json(const MachineConfig& config) {
           {"sockets", config.topology.sockets},
           {"cores", config.topology.cores},
           {"threads", config.topology.threads},
+          {"present", config.present},
           {"kernel", kernel_json(config)},
           {"disks", disks},
           {"network", static_cast<unsigned>(config.network.kind)},
@@ -166,6 +167,7 @@ Result<MachineConfig> config_from_json(const Json& json) {
   fields.get("sockets", config.topology.sockets, x86::Topology::kMostProcessors);
   fields.get("cores", config.topology.cores, x86::Topology::kMostProcessors);
   fields.get("threads", config.topology.threads, x86::Topology::kMostProcessors);
+  fields.get("present", config.present, x86::Topology::kMostProcessors);
   read_kernel(JsonFields(fields.object("kernel")), config, fields);
   for (const Json& disk : fields.list("disks")) config.disks.push_back(read_disk(JsonFields(disk), fields));
   fields.get("network", config.network.kind, NetworkConfig::Kind::kUser);
@@ -177,8 +179,8 @@ Result<MachineConfig> config_from_json(const Json& json) {
   fields.get("vga_bios", config.vga_bios_path);
   read_firmware(JsonFields(fields.object("firmware")), config.firmware, fields);
   constexpr uint64_t kMiB = uint64_t{1} << 20;
-  if (fields.failed() || !config.topology.valid() || config.memory_bytes == 0 ||
-      config.memory_bytes % kMiB != 0)
+  if (fields.failed() || !config.topology.valid() || config.present > config.topology.processors() ||
+      config.memory_bytes == 0 || config.memory_bytes % kMiB != 0)
     return fail(
         "the snapshot describes its machine in a way that this version of Eidolon does not understand");
   return config;

@@ -17,6 +17,7 @@ MachineConfig full_config() {
   config.memory_bytes = uint64_t{3} << 30;
   config.cpu_model = "x86-64-v3";
   config.topology = {.sockets = 2, .cores = 3, .threads = 1};
+  config.present = 4;
   config.disks.push_back({.path = "nbd://host/disk", .interface = DiskConfig::Interface::kNvme});
   config.disks.push_back({.path = "/a/disc.iso",
                           .interface = DiskConfig::Interface::kIde,
@@ -41,6 +42,7 @@ TEST(SavedConfig, ComesBack) {
   EXPECT_EQ(to_json(*back), json);
   EXPECT_EQ(back->initrd_path, "/boot/initrd");
   EXPECT_EQ(back->topology.processors(), 6u);
+  EXPECT_EQ(back->present, 4u);
   EXPECT_EQ(back->disks[0].path, "nbd://host/disk");
   EXPECT_TRUE(back->disks[1].cdrom);
   EXPECT_EQ(back->firmware.items[0].bytes, (std::vector<uint8_t>{0, 0xff, 0x5a}));
@@ -54,7 +56,8 @@ TEST(SavedConfig, FilesGetTheirFullNames) {
 
 TEST(SavedConfig, WhatCannotBeIsRefused) {
   const Json good = to_json(full_config());
-  for (const char* name : {"memory", "cpu", "cores", "kernel", "disks", "network", "vga", "firmware"}) {
+  for (const char* name :
+       {"memory", "cpu", "cores", "present", "kernel", "disks", "network", "vga", "firmware"}) {
     Json without = good;
     without.erase(name);
     EXPECT_FALSE(config_from_json(without)) << name;
@@ -72,6 +75,7 @@ TEST(SavedConfig, WhatCannotBeIsRefused) {
   refused("/memory", -1);
   refused("/cores", 1000);
   refused("/sockets", 0);
+  refused("/present", 7);
   refused("/disks/0/interface", 99);
   refused("/disks/0", "a string");
   refused("/published/0/host", 70000);
