@@ -18,14 +18,15 @@ class Guest:
     def __init__(self, arguments):
         self.process = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=subprocess.DEVNULL)
+        self.seen = b""
 
     def wait_for(self, text):
-        seen = b""
-        while text not in seen:
+        while text not in self.seen:
             part = os.read(self.process.stdout.fileno(), 4096)
             if not part:
-                raise SystemExit(f"the guest ended: {seen[-400:]!r}")
-            seen += part
+                raise SystemExit(f"the guest ended: {self.seen[-400:]!r}")
+            self.seen += part
+        self.seen = self.seen.split(text, 1)[1]
 
     def type(self, line):
         self.process.stdin.write(line)
