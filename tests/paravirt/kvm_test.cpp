@@ -165,11 +165,13 @@ TEST_F(KvmTest, StateComesBack) {
   ASSERT_TRUE(cpu::write_msr(*cpus[0], kMsrStealTime, (kAt + 64) | 1));
   StateWriter writer;
   kvms[0]->save(writer);
+  kvms[0]->reset();
+  EXPECT_EQ(*cpu::read_msr(*cpus[0], kMsrSystemTime), 0u);
   StateReader reader(writer.bytes());
-  kvms[1]->load(reader);
+  kvms[0]->load(reader);
   EXPECT_FALSE(reader.failed());
-  EXPECT_EQ(*cpu::read_msr(*cpus[1], kMsrSystemTime), kAt | 1);
-  EXPECT_EQ(*cpu::read_msr(*cpus[1], kMsrStealTime), (kAt + 64) | 1);
+  EXPECT_EQ(*cpu::read_msr(*cpus[0], kMsrSystemTime), kAt | 1);
+  EXPECT_EQ(*cpu::read_msr(*cpus[0], kMsrStealTime), (kAt + 64) | 1);
 }
 
 }  // namespace
