@@ -82,14 +82,13 @@ TEST_F(ViewersTest, NobodyBecomesAWriterOfTranslatedBytes) {
 
 // Either the writer learns of the translation or the translator of the writer, whoever was first.
 TEST_F(ViewersTest, WriterAndTranslatorDoNotMissEachOther) {
-  for (unsigned turn = 0; turn < 2000; ++turn) {
+  for (unsigned turn = 0; turn < 300; ++turn) {
     const GuestPhysical page = 0x1000 * (turn % 16);
     bool writer = false;
     std::atomic<unsigned> ready{0};
     const auto meet = [&ready] {
       ++ready;
-      while (ready != 2) {
-      }
+      while (ready != 2) std::this_thread::yield();
     };
     std::thread other([&] {
       meet();
