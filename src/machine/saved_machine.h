@@ -3,7 +3,8 @@
 //   machine         JSON: the configuration, and facts about the disks
 //   clock, cpuid    the machine's time; what the guest was told of its processor
 //   cpu0, cpu1 ...  the processors
-//   part/NAME       everything else with a state (Devices::parts)
+//   kvm-clock       what the paravirtual clock counts from
+//   part/NAME       everything else with a state (Machine::parts)
 //   memory          and what it leads to
 //   written/NAME    of disks whose contents end with the machine
 #pragma once
