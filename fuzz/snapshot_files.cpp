@@ -76,8 +76,7 @@ void restore(const std::vector<uint8_t>& file) {
       const std::vector<std::span<uint8_t>> pieces = {first.piece, second.piece};
       const auto index = read_memory(*reader, pieces);
       EIDOLON_ASSERT(index || !index.error().message.empty());
-      const std::atomic<bool> stopping{false};
-      if (index) (void)check_chunks(*reader, *index, 0, index->chunks.size(), stopping);
+      if (index) (void)check_chunks(*reader, *index, [] { return false; });
     }
   }
   close(fd);

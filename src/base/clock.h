@@ -30,6 +30,8 @@ class HostClock final : public Clock {
   HostClock();
   [[nodiscard]] Nanoseconds now() const override;
   void pause();
+  /// Stands at `now` until resume(), as a snapshot says. Before anybody has read it.
+  void pause_at(Nanoseconds now) { paused_at_.store(now); }
   void resume();
 
  private:

@@ -129,8 +129,7 @@ std::optional<Result<AskRequest>> AskOptions::read() const {
       if (const auto done = describe_keys(line, keys_, text_); !done) return std::unexpected(done.error());
     } else if (request.command == "mouse") {
       if (const auto done = describe_mouse(line, mouse_); !done) return std::unexpected(done.error());
-    }
-    if (request.command == "snapshot") {
+    } else if (request.command == "snapshot") {
       line["file"] = std::filesystem::absolute(file_).lexically_normal().string();
       line["compress"] = compress_;
       line["stop"] = stop_;

@@ -1,5 +1,5 @@
-// The command line as a request. Nothing is started here, and nothing opened but the files of --fw-cfg; what
-// cannot be is one sentence.
+// The command line as a request. Nothing is started here, and nothing opened but the files of --fw-cfg and
+// the snapshot to restore; what cannot be is one sentence.
 #pragma once
 
 #include <span>

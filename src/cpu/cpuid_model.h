@@ -14,6 +14,7 @@ namespace eidolon::cpu {
 
 struct CpuidResult {
   uint32_t eax = 0, ebx = 0, ecx = 0, edx = 0;
+  friend bool operator==(const CpuidResult&, const CpuidResult&) = default;
 };
 
 struct CpuidLeaf {

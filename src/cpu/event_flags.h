@@ -1,7 +1,7 @@
 // Requests to a processor from outside its thread, and the sleep of a halted one.
 //
-// Generated code polls `word()` at block heads; any set bit leaves to the monitor. It also moves CR8, by way of
-// `priority`.
+// Generated code polls `word()` at block heads; any set bit leaves to the monitor. It also moves CR8, by way
+// of `priority`.
 #pragma once
 
 #include <atomic>
@@ -21,13 +21,14 @@ enum Event : uint32_t {
   /// Somebody wrote where code was translated: GuestMemory::settle_foreign_writes()
   kEventForeignWrite = 1u << 6,
   kEventTurn = 1u << 7,        ///< another processor waits for this one's Turn
-  kEventKick = 1u << 9,        ///< ends a halt, this one or the next (paravirtual spin locks)
   kEventMapChanged = 1u << 8,  ///< guest memory lies elsewhere: translations are to be forgotten
+  kEventKick = 1u << 9,        ///< ends a halt, this one or the next (paravirtual spin locks)
 };
 
-/// What a processor shares with its local APIC, so that moving CR8 need not ask it. Who lowers `task` and then
-/// finds `waiting` above it has the APIC look for an interrupt; who makes one pending publishes `waiting` and then
-/// looks at `task`. Both in sequentially consistent order, so at least one of them sees the other.
+/// What a processor shares with its local APIC, so that moving CR8 need not ask it. Who lowers `task` and
+/// then finds `waiting` above it has the APIC look for an interrupt; who makes one pending publishes
+/// `waiting` and then looks at `task`. Both in sequentially consistent order, so at least one of them sees
+/// the other.
 struct SharedPriority {
   std::atomic<uint8_t> task{0};     ///< the TPR
   std::atomic<uint8_t> waiting{0};  ///< bits 7:4 of the highest vector in the IRR

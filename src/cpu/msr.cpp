@@ -105,7 +105,10 @@ Outcome<uint64_t> read_msr(Cpu& cpu, uint32_t msr) {
     cpu.release_extended_state();
     return cpu.interrupts->read_msr(msr);
   }
-  if (cpu.paravirt != nullptr && cpu.paravirt->has_msr(msr)) return cpu.paravirt->read_msr(msr);
+  if (cpu.paravirt != nullptr && cpu.paravirt->has_msr(msr)) {
+    cpu.release_extended_state();
+    return cpu.paravirt->read_msr(msr);
+  }
   switch (msr) {
     case kMsrTsc:
       return guest_tsc(cpu);

@@ -11,28 +11,29 @@ void Peers::map_changed() const {
 }
 
 // All take the turns in the same order, so that two of them do not wait for each other.
-Alone::Alone(Cpu& cpu) : cpu_(cpu) {
-  if (cpu_.peers == nullptr || cpu_.peers->cpus_.size() == 1) return;
+Alone::Alone(Cpu& cpu)
+    : cpu_(cpu), peers_(cpu.peers != nullptr && cpu.peers->cpus_.size() > 1 ? cpu.peers : nullptr) {
+  if (peers_ == nullptr) return;
   cpu_.turn.give();
-  for (Cpu* peer : cpu_.peers->cpus_) peer->turn.enter();
+  for (Cpu* peer : peers_->cpus_) peer->turn.enter();
 }
 
 Alone::~Alone() {
-  if (cpu_.peers == nullptr || cpu_.peers->cpus_.size() == 1) return;
-  for (Cpu* peer : cpu_.peers->cpus_)
+  if (peers_ == nullptr) return;
+  for (Cpu* peer : peers_->cpus_)
     if (peer != &cpu_) peer->turn.give();
 }
 
 void protect_code_page(Cpu& cpu, memory::GuestPhysical page) {
   cpu.mmu.protect(page);
-  uint64_t writers = cpu.peers == nullptr ? 0 : cpu.memory.writers(page);
+  const uint64_t writers = cpu.peers == nullptr ? 0 : cpu.memory.writers(page);
   if (writers == 0) return;
-  cpu.turn.give();
-  for (; writers != 0; writers &= writers - 1) {
-    Cpu& peer = *cpu.peers->cpus_[static_cast<unsigned>(std::countr_zero(writers))];
-    peer.turn.visit([&peer, page] { peer.mmu.protect(page); });
-  }
-  cpu.turn.take();
+  cpu.turn.aside([&cpu, writers, page] {
+    for (uint64_t left = writers; left != 0; left &= left - 1) {
+      Cpu& peer = *cpu.peers->cpus_[static_cast<unsigned>(std::countr_zero(left))];
+      peer.turn.visit([&peer, page] { peer.mmu.protect(page); });
+    }
+  });
 }
 
 }  // namespace eidolon::cpu

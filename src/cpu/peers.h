@@ -36,6 +36,7 @@ class Alone {
 
  private:
   Cpu& cpu_;
+  const Peers* const peers_;  ///< null: there are no others
 };
 
 /// The page is marked to have translations of this processor's (GuestMemory::mark_code): when this returns,

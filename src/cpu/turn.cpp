@@ -1,5 +1,7 @@
 #include "cpu/turn.h"
 
+#include <sched.h>
+
 namespace eidolon::cpu {
 
 void Turn::take() {
@@ -14,6 +16,10 @@ void Turn::give() {
     taken_ = false;
   }
   changed_.notify_all();
+}
+
+void Turn::give_way() {
+  aside([] { sched_yield(); });
 }
 
 void Turn::enter() {

@@ -21,11 +21,19 @@ class Turn {
   /// Visitors who wait go first.
   void take();
   void give();
-  /// Lets visitors in, for kEventTurn.
-  void yield() {
+  /// Gives the turn up for as long as `wait` takes.
+  template <typename Wait>
+  void aside(const Wait& wait) {
     give();
+    wait();
     take();
   }
+  /// Lets visitors in, for kEventTurn.
+  void yield() {
+    aside([] {});
+  }
+  /// Lets others on the host go first: somebody spins, or asks for it.
+  void give_way();
 
   /// Calls `visit` when the processor's thread does not have the turn. On another thread, which has no turn
   /// itself.

@@ -80,9 +80,7 @@ bool deliver_external(cpu::Cpu& cpu) {
 void sleep(cpu::Cpu& cpu) {
   const bool tells = cpu.paravirt != nullptr && cpu.state.activity == Activity::kHalted;
   if (tells) cpu.paravirt->sleeps();
-  cpu.turn.give();
-  cpu.events.wait();
-  cpu.turn.take();
+  cpu.turn.aside([&cpu] { cpu.events.wait(); });
   if (tells) cpu.paravirt->wakes();
 }
 

@@ -176,15 +176,14 @@ std::vector<SavedMedium> Devices::media() {
 
 Result<> Devices::hold() {
   constexpr std::chrono::seconds kPatience{5};
-  std::vector<device::Holdable*> held;
   for (Stateful* part : parts()) {
     auto* device = dynamic_cast<device::Holdable*>(part);
     if (device == nullptr) continue;
     if (device->hold(kPatience)) {
-      held.push_back(device);
+      held_.push_back(device);
       continue;
     }
-    for (device::Holdable* other : held) other->release();
+    release();
     return fail(
         "a request of '{}' has been waiting for the host for {} s, and a snapshot has to wait for it; look "
         "after "
@@ -195,8 +194,7 @@ Result<> Devices::hold() {
 }
 
 void Devices::release() {
-  for (Stateful* part : parts())
-    if (auto* device = dynamic_cast<device::Holdable*>(part)) device->release();
+  for (device::Holdable* device : std::exchange(held_, {})) device->release();
 }
 
 Result<> Devices::add_vga(const MachineConfig& config, memory::IoBus& ports, memory::IoBus& mmio,

@@ -22,6 +22,7 @@
 #include "device/chipset/serial.h"
 #include "device/display/vga.h"
 #include "device/gated_line.h"
+#include "device/holdable.h"
 #include "device/input/input.h"
 #include "device/machine_control.h"
 #include "device/pci/config_access.h"
@@ -96,6 +97,7 @@ class Devices {
 
  private:
   memory::GuestMemory& memory_;
+  std::vector<device::Holdable*> held_;  ///< from hold() to release()
   interrupt::Pic pic_;
   interrupt::ApicBus apic_bus_;
   interrupt::IoApic io_apic_{apic_bus_};

@@ -11,8 +11,8 @@ namespace eidolon::machine {
 namespace {
 /// Each processor has a code cache of its own: several make do with less, so that many fit into the host.
 size_t cache_bytes(unsigned processors) {
-  constexpr size_t kMost = size_t{64} << 20, kLeast = size_t{16} << 20, kAll = size_t{256} << 20;
-  return std::clamp(kAll / processors, kLeast, kMost);
+  constexpr size_t kLeast = size_t{16} << 20, kAll = size_t{256} << 20;
+  return std::clamp(kAll / processors, kLeast, engine::TranslateEngine::Options{}.cache_bytes);
 }
 }  // namespace
 
@@ -61,10 +61,10 @@ Result<std::unique_ptr<engine::Engine>> make_engine(EngineKind kind, cpu::Cpu& c
     if (!engine) return std::unexpected(engine.error());
     return std::move(*engine);
   }
-  auto engine = engine::TranslateEngine::create(
-      cpu, {.cache_bytes = cache_bytes(config.topology.processors()),
-            .observer = config.block_observer,
-            .sample_time = config.sample_time});
+  auto engine =
+      engine::TranslateEngine::create(cpu, {.cache_bytes = cache_bytes(config.topology.processors()),
+                                            .observer = config.block_observer,
+                                            .sample_time = config.sample_time});
   if (!engine) return std::unexpected(engine.error());
   return std::move(*engine);
 }

@@ -95,8 +95,7 @@ Result<> Machine::assemble(const MachineConfig& config) {
   EIDOLON_TRY(devices_.attach(ports_, mmio_));
   if (config.vga) EIDOLON_TRY(devices_.add_vga(config, ports_, mmio_, clock_));
   EIDOLON_TRY(devices_.add(config, ports_, clock_));
-  for (unsigned number = 0; number < config.topology.processors(); ++number)
-    processors_.add(*devices_.local_apics()[number], config.topology.apic_id(number));
+  for (const auto& apic : devices_.local_apics()) processors_.add(*apic);
   if (config.present != 0 && config.present < config.topology.processors()) {
     slots_.emplace(config.topology, config.present, devices_, processors_);
     EIDOLON_TRY(slots_->attach(ports_));
@@ -199,20 +198,15 @@ void Machine::stop_time() {
 
 void Machine::start_time() {
   const uint64_t stood = __builtin_ia32_rdtsc() - *stopped_tsc_;
-  move_time_stamp_counters(-stood);
   if (kvm_) kvm_->set_base({kvm_->base().tsc + stood, kvm_->base().nanoseconds});
   stopped_tsc_.reset();
   clock_.resume();
   for (size_t number = 0; number < processors_.size(); ++number) {
     cpu::Cpu& cpu = processors_[number];
+    cpu.state.tsc_offset -= stood;  // by the same amount for all, so that they agree as before
     cpu.interrupts->tsc_changed(cpu.state.tsc_offset);
   }
   timers_.start();
-}
-
-/// By the same amount, so that they agree as before.
-void Machine::move_time_stamp_counters(uint64_t by) {
-  for (size_t number = 0; number < processors_.size(); ++number) processors_[number].state.tsc_offset += by;
 }
 
 void Machine::ask_report(std::function<void(const std::string&)> sink) {

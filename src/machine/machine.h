@@ -22,7 +22,6 @@
 #include "machine/devices.h"
 #include "machine/ending.h"
 #include "machine/engine_choice.h"
-#include "machine/machine_clock.h"
 #include "machine/machine_config.h"
 #include "machine/processor_slots.h"
 #include "machine/processors.h"
@@ -113,7 +112,6 @@ class Machine final : private device::MachineControl {
   void hold_meeting();
   void give_report();
   void stand_while_paused();
-  void move_time_stamp_counters(uint64_t by);
   void stop_time();
   void start_time();
 
@@ -123,8 +121,8 @@ class Machine final : private device::MachineControl {
   Result<> read_state(const SavedMachine& saved);
   Result<> read_processors(const snapshot::FileReader& from);
   [[nodiscard]] std::vector<Stateful*> parts();
-  Result<> write_paravirt(snapshot::FileWriter& to);
-  Result<> read_paravirt(const snapshot::FileReader& from);
+  Result<> write_paravirt_clock(snapshot::FileWriter& to);
+  Result<> read_paravirt_clock(const snapshot::FileReader& from);
   Result<> read_memory(const snapshot::FileReader& from);
   [[nodiscard]] std::vector<std::span<uint8_t>> own_memory();
 
@@ -132,7 +130,7 @@ class Machine final : private device::MachineControl {
   const MachineConfig config_;
   const cpu::CpuidModel model_;
   const EngineDecision decision_;
-  MachineClock clock_;
+  HostClock clock_;
   TimerQueue timers_{clock_};
   const std::unique_ptr<memory::GuestMemory> memory_;
   memory::IoBus ports_;

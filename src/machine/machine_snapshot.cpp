@@ -18,10 +18,6 @@ namespace {
 /// Memory is looked at for so long before the guest goes on; the rest while it runs.
 constexpr std::chrono::milliseconds kCheckedBefore{30};
 
-Result<> add_stream(snapshot::FileWriter& to, const std::string& name, const StateWriter& stream) {
-  return to.add(name, stream.bytes());
-}
-
 std::string section_of(const cpu::Cpu& cpu) { return fmt::format("cpu{}", cpu.index); }
 
 }  // namespace
@@ -86,13 +82,13 @@ Result<> Machine::write_state(snapshot::FileWriter& to, snapshot::Packing packin
   EIDOLON_TRY(write_clock(to, clock_.now()));
   StateWriter model;
   cpu::save_model(model, model_);
-  EIDOLON_TRY(add_stream(to, "cpuid", model));
+  EIDOLON_TRY(to.add("cpuid", model.bytes()));
   for (size_t number = 0; number < processors_.size(); ++number) {
     StateWriter state;
     cpu::save_processor(state, processors_[number], *stopped_tsc_);
-    EIDOLON_TRY(add_stream(to, section_of(processors_[number]), state));
+    EIDOLON_TRY(to.add(section_of(processors_[number]), state.bytes()));
   }
-  EIDOLON_TRY(write_paravirt(to));
+  EIDOLON_TRY(write_paravirt_clock(to));
   EIDOLON_TRY(write_parts(to, parts()));
   const nlohmann::json media = EIDOLON_TRY(save_media(to, devices_.media()));
   EIDOLON_TRY(write_description(to, config_, media));
@@ -119,6 +115,7 @@ Result<> Machine::read_state(const SavedMachine& saved) {
   EIDOLON_TRY(load_media(saved.file, saved.media, devices_.media(), saved.changed_disks));
   EIDOLON_TRY(read_memory(saved.file));
   EIDOLON_TRY(read_processors(saved.file));
+  EIDOLON_TRY(read_paravirt_clock(saved.file));
   // Devices may go on with requests as soon as they are loaded, but for those that were not yet: none goes
   // on.
   EIDOLON_TRY(devices_.hold());
@@ -126,33 +123,30 @@ Result<> Machine::read_state(const SavedMachine& saved) {
   const Result<> loaded = read_parts(saved.file, parts());
   devices_.wires().release();
   devices_.release();
-  if (!loaded) return loaded;
-  return read_paravirt(saved.file);
+  return loaded;
 }
 
 /// Who is plugged in comes after the local APICs, which do not know it by themselves.
 std::vector<Stateful*> Machine::parts() {
   std::vector<Stateful*> parts = devices_.parts();
   if (slots_) parts.push_back(&*slots_);
+  for (size_t number = 0; kvm_ && number < processors_.size(); ++number)
+    parts.push_back(processors_.paravirt(number));
   return parts;
 }
 
 /// The guest has told its clock's base in its own time-stamp counter, which goes on; of the host's it is as
 /// far back now as it was when the clocks stopped.
-Result<> Machine::write_paravirt(snapshot::FileWriter& to) {
+Result<> Machine::write_paravirt_clock(snapshot::FileWriter& to) {
   if (!kvm_) return {};
   StateWriter base;
   base.begin("kvm-clock", 1);
   base(*stopped_tsc_ - kvm_->base().tsc, kvm_->base().nanoseconds);
   base.end();
-  EIDOLON_TRY(add_stream(to, "kvm-clock", base));
-  std::vector<Stateful*> parts;
-  for (size_t number = 0; number < processors_.size(); ++number)
-    parts.push_back(processors_.paravirt(number));
-  return write_parts(to, parts);
+  return to.add("kvm-clock", base.bytes());
 }
 
-Result<> Machine::read_paravirt(const snapshot::FileReader& from) {
+Result<> Machine::read_paravirt_clock(const snapshot::FileReader& from) {
   if (!kvm_) return {};
   const std::vector<uint8_t> bytes = EIDOLON_TRY(from.section("kvm-clock"));
   StateReader reader(bytes);
@@ -164,10 +158,7 @@ Result<> Machine::read_paravirt(const snapshot::FileReader& from) {
     return fail("the snapshot '{}' is damaged in its paravirtual clock; restore from another copy",
                 from.path());
   kvm_->set_base({*stopped_tsc_ - ticks, nanoseconds});
-  std::vector<Stateful*> parts;
-  for (size_t number = 0; number < processors_.size(); ++number)
-    parts.push_back(processors_.paravirt(number));
-  return read_parts(from, parts);
+  return {};
 }
 
 Result<> Machine::read_processors(const snapshot::FileReader& from) {
@@ -196,14 +187,12 @@ std::vector<std::span<uint8_t>> Machine::own_memory() {
 Result<> Machine::read_memory(const snapshot::FileReader& from) {
   snapshot::MemoryIndex index = EIDOLON_TRY(snapshot::read_memory(from, own_memory()));
   if (index.packed) return {};
-  const auto enough = std::chrono::steady_clock::now() + kCheckedBefore;
-  const std::atomic<bool> stopping{false};
-  size_t checked = 0;
-  for (; checked < index.chunks.size() && std::chrono::steady_clock::now() < enough; ++checked)
-    EIDOLON_TRY(snapshot::check_chunks(from, index, checked, checked + 1, stopping));
+  using Clock = std::chrono::steady_clock;
+  const auto enough = [end = Clock::now() + kCheckedBefore] { return Clock::now() >= end; };
+  const size_t checked = EIDOLON_TRY(snapshot::check_chunks(from, index, enough));
   if (checked == index.chunks.size()) return {};
   index.chunks.erase(index.chunks.begin(), index.chunks.begin() + static_cast<ptrdiff_t>(checked));
-  snapshot::FileReader again = EIDOLON_TRY(snapshot::FileReader::open(from.path()));
+  snapshot::FileReader again = EIDOLON_TRY(from.duplicate());
   memory_checker_ = std::make_unique<snapshot::MemoryChecker>(std::move(again), std::move(index),
                                                               [this](const Error& error) {
                                                                 backend::say("eidolon: " + error.message);

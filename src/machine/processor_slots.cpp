@@ -13,9 +13,13 @@ ProcessorSlots::ProcessorSlots(const x86::Topology& topology, unsigned present, 
     : devices_(devices),
       processors_(processors),
       registers_(topology, present, devices.pm_block(), [this](unsigned number) { ejected(number); }) {
-  for (unsigned number = 0; number < processors.size(); ++number) {
-    taken_[number] = number < present;
-    set_present(number, number < present);
+  follow_registers();
+}
+
+void ProcessorSlots::follow_registers() {
+  for (unsigned number = 0; number < size(); ++number) {
+    taken_[number] = registers_.present(number);
+    set_present(number, taken_[number]);
   }
 }
 
@@ -57,10 +61,7 @@ std::vector<unsigned> ProcessorSlots::present() const {
 void ProcessorSlots::load(StateReader& from) {
   registers_.load(from);
   std::lock_guard lock(mutex_);
-  for (unsigned number = 0; number < size(); ++number) {
-    taken_[number] = registers_.present(number);
-    set_present(number, taken_[number]);
-  }
+  follow_registers();
 }
 
 void ProcessorSlots::set_present(unsigned number, bool present) {

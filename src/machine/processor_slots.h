@@ -42,6 +42,7 @@ class ProcessorSlots final : public Stateful {
   void load(StateReader& from) override;
 
  private:
+  void follow_registers();
   void set_present(unsigned number, bool present);
   void ejected(unsigned number);
 

@@ -21,7 +21,7 @@ uint64_t time_stolen() {
 }  // namespace
 
 Processors::Processor::Processor(const Shared& shared, interrupt::LocalApic& apic, cpu::Peers& peers,
-                                 unsigned number, uint32_t apic_id)
+                                 unsigned number)
     : bus(shared.mmio, apic),
       cpu({.memory = shared.memory,
            .ports = shared.ports,
@@ -33,7 +33,7 @@ Processors::Processor::Processor(const Shared& shared, interrupt::LocalApic& api
   cpu.state.reset();
   if (number != 0) cpu.state.activity = cpu::Activity::kWaitForSipi;
   if (shared.kvm == nullptr) return;
-  shared.kvm->add(cpu, apic_id);
+  shared.kvm->add(cpu, apic.id());
   kvm = std::make_unique<paravirt::kvm::Kvm>(cpu, *shared.kvm, time_stolen);
   cpu.paravirt = kvm.get();
 }
@@ -43,10 +43,10 @@ Processors::~Processors() {
     shared_.memory.set_foreign_write_waker(nullptr, processor->cpu.index);
 }
 
-void Processors::add(interrupt::LocalApic& apic, uint32_t apic_id) {
+void Processors::add(interrupt::LocalApic& apic) {
   const auto number = static_cast<unsigned>(processors_.size());
   Processor& processor =
-      *processors_.emplace_back(std::make_unique<Processor>(shared_, apic, peers_, number, apic_id));
+      *processors_.emplace_back(std::make_unique<Processor>(shared_, apic, peers_, number));
   cpu::Cpu& cpu = processor.cpu;
   peers_.add(cpu);
   apic.attach(cpu.events, {.hz = uint64_t{shared_.model.tsc_khz()} * 1000});

@@ -43,9 +43,9 @@ class Processors {
   Processors(const Processors&) = delete;
   Processors& operator=(const Processors&) = delete;
 
-  /// The next processor, at its reset state, with `apic` as its local APIC, which has this ID. While the
+  /// The next processor, at its reset state, with `apic` as its local APIC. While the
   /// machine is put together.
-  void add(interrupt::LocalApic& apic, uint32_t apic_id);
+  void add(interrupt::LocalApic& apic);
   /// Once, after the last add().
   Result<> make_engines(EngineKind kind, const MachineConfig& config);
 
@@ -72,8 +72,7 @@ class Processors {
 
  private:
   struct Processor {
-    Processor(const Shared& shared, interrupt::LocalApic& apic, cpu::Peers& peers, unsigned number,
-              uint32_t apic_id);
+    Processor(const Shared& shared, interrupt::LocalApic& apic, cpu::Peers& peers, unsigned number);
     ProcessorBus bus;
     cpu::Cpu cpu;
     std::unique_ptr<paravirt::kvm::Kvm> kvm;

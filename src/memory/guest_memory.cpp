@@ -118,7 +118,7 @@ void GuestMemory::after_map_change(GuestPhysical base, const uint8_t* host, uint
   for (uint64_t offset = 0; offset < length; offset += kPageSize) {
     const Marks& page = marks_[static_cast<uint64_t>(host + offset - ram_) >> kPageShift];
     for (uint64_t code = page.code.load(); code != 0; code &= code - 1)
-      post(static_cast<unsigned>(std::countr_zero(code)), {base + offset, kPageSize});
+      post(static_cast<unsigned>(std::countr_zero(code)), {base + offset, kPageSize, Stale::What::kUnmapped});
   }
 }
 
@@ -216,9 +216,10 @@ void GuestMemory::clear_code(GuestPhysical address, unsigned viewer) {
 
 bool GuestMemory::enter_writer(GuestPhysical address, unsigned viewer) {
   Marks* page = marks(address);
-  if (page == nullptr || page->code.load(std::memory_order_relaxed) != 0) return false;
-  if ((page->writers.load(std::memory_order_relaxed) & viewer_bit(viewer)) != 0) return true;
-  page->writers.fetch_or(viewer_bit(viewer));
+  if (page == nullptr) return false;
+  // Also where it is refused: the store that is about to come by before_write() has to be waited for as well.
+  if ((page->writers.load(std::memory_order_relaxed) & viewer_bit(viewer)) == 0)
+    page->writers.fetch_or(viewer_bit(viewer));
   return page->code.load() == 0;
 }
 
@@ -238,10 +239,10 @@ void GuestMemory::before_write(GuestPhysical address, uint64_t length, unsigned 
     const uint64_t code = page == nullptr ? 0 : page->code.load(std::memory_order_relaxed);
     if (code == 0) return;
     CodeObserver* observer = viewers_[viewer].observer;
-    if (observer != nullptr) observer->release();
+    if (observer != nullptr) observer->release_extended_state();
     if ((code & viewer_bit(viewer)) != 0 && observer != nullptr) observer->code_written(from, bytes);
     // The others must find the new bytes, which are not there yet.
-    if ((code & ~viewer_bit(viewer)) != 0) post(viewer, {from, bytes, true});
+    if ((code & ~viewer_bit(viewer)) != 0) post(viewer, {from, bytes, Stale::What::kOwnWrite});
   });
 }
 
@@ -282,11 +283,14 @@ void GuestMemory::settle_foreign_writes(unsigned viewer) {
     stale.swap(self.stale);
   }
   for (const Stale& range : stale) {
-    if (range.own) {
+    if (range.what == Stale::What::kOwnWrite) {
       full_fence();
       tell_others(range, viewer);
-    } else if (self.observer != nullptr) {  // whatever is mapped there by now
-      self.observer->code_written(range.address, range.length);
+    } else if (self.observer != nullptr) {
+      if (range.what == Stale::What::kUnmapped)
+        self.observer->code_unmapped(range.address, range.length);
+      else
+        self.observer->code_written(range.address, range.length);
     }
   }
 }

@@ -31,8 +31,11 @@ class CodeObserver {
  public:
   virtual ~CodeObserver() = default;
   /// Anything may be called now: host registers that hold the guest's state are to be saved first.
-  virtual void release() {}
+  virtual void release_extended_state() {}
   virtual void code_written(GuestPhysical address, uint64_t length) = 0;
+  /// Other bytes are shown there now than those that were translated: what is said of the address by now,
+  /// such as GuestMemory::clear_code, is said of others.
+  virtual void code_unmapped(GuestPhysical address, uint64_t length) { code_written(address, length); }
 };
 
 enum class RegionKind : uint8_t { kRam, kRom };
@@ -122,8 +125,8 @@ class GuestMemory {
   void mark_code(GuestPhysical address, unsigned viewer = 0);
   void clear_code(GuestPhysical address, unsigned viewer = 0);
 
-  /// The viewer's virtual TLB is about to hold a writable entry for the page. False: it may not, for the page
-  /// has translations.
+  /// The viewer's virtual TLB is about to hold a writable entry for the page, or it is about to store there.
+  /// False: it may hold none, for the page has translations.
   [[nodiscard]] bool enter_writer(GuestPhysical address, unsigned viewer);
   /// It holds none any more.
   void leave_writer(GuestPhysical address, unsigned viewer);
@@ -153,7 +156,11 @@ class GuestMemory {
   struct Stale {
     GuestPhysical address;
     uint64_t length;
-    bool own = false;  ///< the viewer's own write: the others are yet to be told
+    enum class What : uint8_t {
+      kWritten,
+      kOwnWrite,  ///< the viewer's: the others are yet to be told
+      kUnmapped,
+    } what = What::kWritten;
   };
   struct Viewer {
     CodeObserver* observer = nullptr;

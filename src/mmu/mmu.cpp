@@ -79,8 +79,11 @@ void Mmu::change_context(uint16_t from, uint16_t to, bool keep) {
   contexts_.change(from, to, keep);
   const auto known = saved_.take(context());
   ++(known.empty() ? counters_.context_flushes : counters_.context_returns);
-  for (const VirtualTlb::Saved& entry : known)  // pages may have got translations meanwhile
-    tlb_.restore(entry, memory_.enter_writer(entry.entry.physical, viewer_));
+  for (const VirtualTlb::Saved& saved : known) {
+    const bool was_writable = saved.entry.write_tag == saved.entry.read_tag;
+    // Pages may have got translations meanwhile.
+    tlb_.restore(saved, was_writable && memory_.enter_writer(saved.entry.physical, viewer_));
+  }
   if (observer_ != nullptr) observer_->context_changed(left, context());
 }
 

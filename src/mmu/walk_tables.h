@@ -71,8 +71,7 @@ struct EntrySlot {
     Entry expected = value;
     if (!std::atomic_ref<Entry>(*host).compare_exchange_strong(expected, wanted)) return false;
     value = wanted;
-    if (memory.page_has_code(address)) [[unlikely]]
-      memory.before_write(address, sizeof(Entry), viewer);
+    memory.before_write(address, sizeof(Entry), viewer);
     return true;
   }
 };

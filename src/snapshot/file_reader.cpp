@@ -35,6 +35,15 @@ Result<FileReader> FileReader::open(const std::string& path) {
   return reader;
 }
 
+Result<FileReader> FileReader::duplicate() const {
+  FileReader reader(path_, FileDescriptor(fcntl(file_.get(), F_DUPFD_CLOEXEC, 0)));
+  if (!reader.file_.valid())
+    return fail("cannot read the snapshot '{}' by a thread ({}); raise ulimit -n", path_, strerror(errno));
+  reader.length_ = length_;
+  reader.sections_ = sections_;
+  return reader;
+}
+
 Result<> FileReader::read(uint64_t offset, std::span<uint8_t> bytes) const {
   while (!bytes.empty()) {
     const ssize_t got = pread(file_.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));

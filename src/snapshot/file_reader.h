@@ -16,6 +16,9 @@ class FileReader {
   /// The frame is whole when this returns; sections are looked at when they are asked for.
   static Result<FileReader> open(const std::string& path);
 
+  /// The same file, for another thread, whatever its name stands for by now.
+  [[nodiscard]] Result<FileReader> duplicate() const;
+
   [[nodiscard]] const std::string& path() const { return path_; }
   [[nodiscard]] int file() const { return file_.get(); }
   [[nodiscard]] uint64_t length() const { return length_; }

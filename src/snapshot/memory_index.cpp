@@ -33,12 +33,6 @@ uint64_t MemoryIndex::chunk_bytes(const Chunk& chunk) const {
   return std::min(kChunkBytes, pieces[chunk.piece] - chunk.number * kChunkBytes);
 }
 
-uint64_t MemoryIndex::stored_bytes() const {
-  uint64_t sum = 0;
-  for (const Chunk& chunk : chunks) sum += chunk.stored;
-  return sum;
-}
-
 std::vector<uint8_t> encode(const MemoryIndex& index) {
   StateWriter writer;
   writer.begin(kMemorySection, 1);

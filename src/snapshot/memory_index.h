@@ -32,7 +32,6 @@ struct MemoryIndex {
 
   /// Shorter than kChunkBytes at the end of a piece.
   [[nodiscard]] uint64_t chunk_bytes(const Chunk& chunk) const;
-  [[nodiscard]] uint64_t stored_bytes() const;
 };
 
 inline constexpr const char* kMemorySection = "memory";

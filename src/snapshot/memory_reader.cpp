@@ -99,16 +99,17 @@ Result<MemoryIndex> read_memory(const FileReader& from, Pieces pieces) {
   return index;
 }
 
-Result<> check_chunks(const FileReader& file, const MemoryIndex& index, size_t first, size_t last,
-                      const std::atomic<bool>& stopping) {
+Result<size_t> check_chunks(const FileReader& file, const MemoryIndex& index,
+                            const std::function<bool()>& enough) {
   std::vector<uint8_t> bytes;
-  for (size_t i = first; i < last && !stopping.load(); ++i) {
-    const Chunk& chunk = index.chunks[i];
+  size_t next = 0;
+  for (; next < index.chunks.size() && !enough(); ++next) {
+    const Chunk& chunk = index.chunks[next];
     bytes.resize(chunk.stored);
     EIDOLON_TRY(file.read(chunk.offset, bytes));
     if (checksum(bytes) != chunk.checksum) return damaged(file, chunk);
   }
-  return {};
+  return next;
 }
 
 MemoryChecker::MemoryChecker(FileReader file, MemoryIndex index, Report report)
@@ -122,7 +123,7 @@ MemoryChecker::~MemoryChecker() {
 }
 
 void MemoryChecker::thread_main() {
-  const Result<> checked = check_chunks(file_, index_, 0, index_.chunks.size(), stopping_);
+  const auto checked = check_chunks(file_, index_, [this] { return stopping_.load(); });
   if (!checked) report_(checked.error());
 }
 

@@ -43,8 +43,8 @@ class MemoryChecker {
   std::thread thread_;
 };
 
-/// The same on the calling thread, of chunks [first, last).
-[[nodiscard]] Result<> check_chunks(const FileReader& file, const MemoryIndex& index, size_t first,
-                                    size_t last, const std::atomic<bool>& stopping);
+/// The same on the calling thread, until `enough` says so: the first chunk that was not looked at.
+[[nodiscard]] Result<size_t> check_chunks(const FileReader& file, const MemoryIndex& index,
+                                          const std::function<bool()>& enough);
 
 }  // namespace eidolon::snapshot

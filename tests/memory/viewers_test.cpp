@@ -80,6 +80,28 @@ TEST_F(ViewersTest, NobodyBecomesAWriterOfTranslatedBytes) {
   EXPECT_FALSE(memory->enter_writer(0xf0000, 1)) << "no memory";
 }
 
+// It may be between being refused and storing when another processor translates the page.
+TEST_F(ViewersTest, WhoIsRefusedIsAWriterAllTheSame) {
+  memory->mark_code(0x2000, 1);
+  EXPECT_FALSE(memory->enter_writer(0x2000, 1));
+  EXPECT_EQ(memory->writers(0x2000), 2u);
+}
+
+// What was shown at the address is not there any more: nothing can be said of it by the address.
+TEST_F(ViewersTest, AMapChangeIsToldFromAWrite) {
+  struct Observer final : CodeObserver {
+    void code_written(GuestPhysical, uint64_t) override { ADD_FAILURE() << "the bytes are still there"; }
+    void code_unmapped(GuestPhysical address, uint64_t) override { told.push_back(address); }
+    std::vector<GuestPhysical> told;
+  } observer;
+  ASSERT_TRUE(memory->add_region(0x40000, 0x1000, RegionKind::kRam));
+  memory->set_code_observer(&observer, 1);
+  memory->mark_code(0x40000, 1);
+  remap(*memory, 0x40000, memory->host(0x3000, 1), RegionKind::kRam);
+  memory->settle_foreign_writes(1);
+  EXPECT_EQ(observer.told, std::vector<GuestPhysical>{0x40000});
+}
+
 // Either the writer learns of the translation or the translator of the writer, whoever was first.
 TEST_F(ViewersTest, WriterAndTranslatorDoNotMissEachOther) {
   for (unsigned turn = 0; turn < 300; ++turn) {

@@ -29,7 +29,6 @@ class Ps2Keyboard {
 
   void key(const input::KeyEvent& event);
   [[nodiscard]] bool scanning() const { return scanning_; }
-  /// Bit 0 scroll lock, 1 number lock, 2 capitals lock.
 
   void save(StateWriter& to) const;
   void load(StateReader& from);

@@ -200,11 +200,13 @@ void Vga::load_device(StateReader& from) {
   sanitize(loaded, kMemoryBytes);
   std::lock_guard lock(mutex_);
   registers_ = loaded;
-  used.resize(kMemoryBytes, 0);
   // What is right already is not touched: most of it is zeros that the host has no memory for yet.
   for (uint32_t at = 0; at < kMemoryBytes; at += kPage) {
-    if (std::memcmp(frame_.host + at, used.data() + at, kPage) == 0) continue;
-    std::memcpy(frame_.host + at, used.data() + at, kPage);
+    std::array<uint8_t, kPage> page{};
+    if (at < used.size())
+      std::memcpy(page.data(), used.data() + at, std::min<size_t>(kPage, used.size() - at));
+    if (std::memcmp(frame_.host + at, page.data(), kPage) == 0) continue;
+    std::memcpy(frame_.host + at, page.data(), kPage);
     changed(at, kPage);
   }
 }

@@ -1,6 +1,7 @@
 // Innocuous instructions: run natively on the guest's registers, and on guest memory in place where the host
 // can reach it (then a LOCK is a LOCK between processors); through a bounce buffer where it cannot: MMIO, ROM
-// and operands that cross a page. A locked operand that crosses a page is not atomic.
+// and operands that cross a page. A locked operand of these is atomic
+// against other processors because they stand aside (cpu::Alone).
 #include <array>
 #include <bit>
 #include <memory>

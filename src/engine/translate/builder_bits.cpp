@@ -10,8 +10,6 @@ namespace eidolon::engine::translate {
 
 using namespace Xbyak::util;
 
-namespace {}  // namespace
-
 void Builder::emit_bit_string(const DecodedInstruction& d) {
   const ZydisDecodedOperand& operand = d.instruction->operands[0];
   const auto offset = static_cast<unsigned>(isa::gpr_index(d.instruction->operands[1].reg.value));

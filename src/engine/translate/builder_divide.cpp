@@ -8,8 +8,6 @@ namespace eidolon::engine::translate {
 
 using namespace Xbyak::util;
 
-namespace {}  // namespace
-
 bool Builder::is_division(const DecodedInstruction& d) {
   return d.instruction->mnemonic() == ZYDIS_MNEMONIC_DIV || d.instruction->mnemonic() == ZYDIS_MNEMONIC_IDIV;
 }

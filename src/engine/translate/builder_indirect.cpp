@@ -11,8 +11,6 @@ namespace eidolon::engine::translate {
 
 using namespace Xbyak::util;
 
-namespace {}  // namespace
-
 /// A register for the index of an entry.
 unsigned Builder::index_register(unsigned target) {
   const unsigned index = target == x86::kR11 ? x86::kR10 : x86::kR11;

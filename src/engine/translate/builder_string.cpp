@@ -12,8 +12,6 @@ using Operation = StringForm::Operation;
 
 namespace {
 
-/// The low `size` bytes of a register.
-
 /// Those that have to be in place, if only for the monitor.
 uint16_t registers_of(const StringForm& form) {
   uint16_t registers = 0;

@@ -212,9 +212,9 @@ inline constexpr unsigned kConditionB = 2, kConditionAe = 3, kConditionE = 4, kC
 inline Xbyak::Reg64 reg64(unsigned reg) { return Xbyak::Reg64(static_cast<int>(reg)); }
 inline Xbyak::Reg32 reg32(unsigned reg) { return Xbyak::Reg32(static_cast<int>(reg)); }
 inline Xbyak::Reg16 reg16(unsigned reg) { return Xbyak::Reg16(static_cast<int>(reg)); }
-inline Xbyak::Reg8 reg8(unsigned reg) {
+inline Xbyak::Reg8 reg8(unsigned reg) {  // sil and dil, not dh and bh
   return Xbyak::Reg8(static_cast<int>(reg), reg >= 4);
-}  // sil and dil, not dh and bh
+}
 inline Xbyak::Reg sized(unsigned reg, unsigned bits) {
   if (bits == 8) return reg8(reg);
   if (bits == 16) return reg16(reg);

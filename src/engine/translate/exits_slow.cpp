@@ -3,8 +3,6 @@
 #include "engine/translate/extended_state.h"
 #include "engine/translate/impl.h"
 
-#include <sched.h>
-
 #include <algorithm>
 
 namespace eidolon::engine {
@@ -98,9 +96,7 @@ void TranslateEngine::Impl::give_way() {
   frame_.pauses_left = Frame::kPauses;
   ++statistics_.gave_way;
   const InPart in(part_, Part::kAsleep);
-  cpu_.turn.give();
-  sched_yield();
-  cpu_.turn.take();
+  cpu_.turn.give_way();
 }
 
 /// Steps the instruction at State::rip with all that belongs to it, and goes on with the next block.

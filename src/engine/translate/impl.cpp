@@ -11,6 +11,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <utility>
+
 namespace eidolon::engine {
 
 using namespace translate;
@@ -114,7 +116,11 @@ Stop TranslateEngine::Impl::run() {
     recall_deferred();
     if (needs_service(cpu_)) {
       const InPart in(part_, cpu_.state.activity == cpu::Activity::kRunning ? Part::kEvents : Part::kAsleep);
-      if (const auto stop = service_events(cpu_)) return *stop;
+      if (const auto stop = service_events(cpu_)) {
+        // Whoever looks at the processor while it stands finds all that is pending in one place.
+        cpu_.events.raise(std::exchange(frame_.deferred_events, 0));
+        return *stop;
+      }
       defer_undeliverable();
       // What has to wait for one more instruction (interrupt shadow) must not be polled into a standstill.
       if (cpu_.events.pending() != 0) {

@@ -31,8 +31,8 @@ class TranslateEngine::Impl final : public memory::CodeObserver, public cpu::Ext
   [[nodiscard]] const translate::Statistics& statistics() const { return statistics_; }
   [[nodiscard]] std::string report() const;
 
-  void release() override { save_extended_state(); }
   void code_written(memory::GuestPhysical address, uint64_t length) override;
+  void code_unmapped(memory::GuestPhysical address, uint64_t length) override;
   void release_extended_state() override;
 
  private:

@@ -39,6 +39,12 @@ void TranslateEngine::Impl::invalidate(Block& block) {
 }
 
 void TranslateEngine::Impl::code_written(memory::GuestPhysical address, uint64_t length) {
+  code_unmapped(address, length);
+  if (blocks_.on_page(address).empty()) cpu_.memory.clear_code(address, cpu_.index);
+}
+
+/// The page that was shown there keeps its mark until it is written to where it is shown next.
+void TranslateEngine::Impl::code_unmapped(memory::GuestPhysical address, uint64_t length) {
   cpu_.release_extended_state();
   const auto drop = [&](Block* block, Block* Block::*next_on_page) {
     while (block != nullptr) {
@@ -49,7 +55,6 @@ void TranslateEngine::Impl::code_written(memory::GuestPhysical address, uint64_t
   };
   drop(blocks_.on_page(address).first, &Block::next_in_page);
   drop(blocks_.on_page(address).first_second, &Block::next_in_second_page);
-  if (blocks_.on_page(address).empty()) cpu_.memory.clear_code(address, cpu_.index);
 }
 
 /// Drops every block. Not from within generated code: the callers are on their way to another block.

@@ -2,9 +2,9 @@
 //
 // - enter: a C function. Loads the guest's registers from Frame::host_gpr and Frame::flags and jumps to
 //   Frame::resume.
-// - exit: jumped to with Frame::site set. Puts all registers and flags into the Frame and calls the exit
-// handler
-//   on the monitor's stack; resumes at the host address it returns, or, if that is 0, returns from `enter`.
+// - exit: jumped to with Frame::site set. Puts all registers and flags into the Frame and calls the
+//   exit handler on the monitor's stack; resumes at the host address it returns, or, if that is 0, returns
+//   from `enter`.
 // - exit_settled: the same from 64-bit code where everything is settled and the flags are put aside. The
 //   registers go to State::gpr and come from there, and flags are left alone, so nothing has to be copied;
 //   who has more to load than that returns the address of `load`, with Frame::resume set.

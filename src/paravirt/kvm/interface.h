@@ -29,9 +29,10 @@ enum Msr : uint32_t {
 };
 
 enum Hypercall : uint64_t { kKickCpu = 5, kSendIpiCall = 10, kSchedYieldCall = 11 };
-/// What a call answers that is not there, or comes from user mode (KVM_ENOSYS, KVM_EPERM).
+/// What a call answers that is not there, comes from user mode, or makes no sense (KVM_ENOSYS, KVM_EPERM,
+/// KVM_EINVAL).
 inline constexpr uint64_t kNoSuchCall = static_cast<uint64_t>(-1000),
-                          kNotPermitted = static_cast<uint64_t>(-1);
+                          kNotPermitted = static_cast<uint64_t>(-1), kInvalid = static_cast<uint64_t>(-22);
 
 /// struct pvclock_vcpu_time_info: guest time is system_time plus what the TSC counted since tsc_timestamp.
 struct SystemTime {

@@ -1,6 +1,5 @@
 #include "paravirt/kvm/kvm.h"
 
-#include <sched.h>
 #include <time.h>
 
 #include <atomic>
@@ -108,13 +107,16 @@ void Kvm::publish_wall_clock(uint64_t address) {
   });
 }
 
+StealTime* Kvm::steal_time() const {
+  return (steal_time_ & kEnabled) == 0 ? nullptr : shared<StealTime>(steal_time_ & ~kEnabled);
+}
+
 void Kvm::publish_steal_time() {
   const uint64_t stolen = stolen_();
   const uint64_t more = stolen - stolen_before_;
   stolen_before_ = stolen;
   told_at_ = host_.now();
-  if (auto* time = shared<StealTime>(steal_time_ & ~kEnabled))
-    update(*time, [more](StealTime& to) { to.steal += more; });
+  if (StealTime* time = steal_time()) update(*time, [more](StealTime& to) { to.steal += more; });
 }
 
 bool Kvm::has_msr(uint32_t msr) const {
@@ -160,14 +162,11 @@ Outcome<> Kvm::write_msr(uint32_t msr, uint64_t value) {
 void Kvm::tsc_changed() { publish_system_time(); }
 
 void Kvm::sleeps() {
-  if ((steal_time_ & kEnabled) == 0) return;
-  if (auto* time = shared<StealTime>(steal_time_ & ~kEnabled))
-    std::atomic_ref(time->preempted).store(StealTime::kPreempted);
+  if (StealTime* time = steal_time()) std::atomic_ref(time->preempted).store(StealTime::kPreempted);
 }
 
 void Kvm::wakes() {
-  if ((steal_time_ & kEnabled) == 0) return;
-  auto* time = shared<StealTime>(steal_time_ & ~kEnabled);
+  StealTime* time = steal_time();
   if (time == nullptr) return;
   if ((std::atomic_ref(time->preempted).exchange(0) & StealTime::kFlushTlb) != 0) cpu_.mmu.invalidate_all();
   if (host_.now() - told_at_ >= kStealPeriod) publish_steal_time();
@@ -192,9 +191,7 @@ uint64_t Kvm::call(uint64_t number, const std::array<uint64_t, 4>& argument) {
       return send_ipis(argument);
     case kSchedYieldCall:
       // Whoever it names is ready: this thread's place is all that it can be given.
-      cpu_.turn.give();
-      sched_yield();
-      cpu_.turn.take();
+      cpu_.turn.give_way();
       return 0;
     default:
       return kNoSuchCall;
@@ -206,8 +203,7 @@ uint64_t Kvm::call(uint64_t number, const std::array<uint64_t, 4>& argument) {
 uint64_t Kvm::send_ipis(const std::array<uint64_t, 4>& argument) {
   const unsigned width = cpu_.state.long_code() ? 64 : 32;
   const auto mode = static_cast<interrupt::DeliveryMode>(bits(argument[3], 10, 8));
-  if (mode != interrupt::DeliveryMode::kFixed && mode != interrupt::DeliveryMode::kNmi)
-    return static_cast<uint64_t>(-22);
+  if (mode != interrupt::DeliveryMode::kFixed && mode != interrupt::DeliveryMode::kNmi) return kInvalid;
   uint64_t count = 0;
   for (unsigned half = 0; half < 2; ++half) {
     for (uint64_t left = argument[half]; left != 0; left &= left - 1) {

@@ -80,6 +80,8 @@ class Kvm final : public cpu::Paravirt, public Stateful {
   [[nodiscard]] T* shared(uint64_t address) const;
   void publish_system_time();
   void publish_wall_clock(uint64_t address);
+  /// Null: the guest has not asked for it, or names no RAM.
+  [[nodiscard]] StealTime* steal_time() const;
   void publish_steal_time();
   [[nodiscard]] uint64_t call(uint64_t number, const std::array<uint64_t, 4>& argument);
   [[nodiscard]] uint64_t send_ipis(const std::array<uint64_t, 4>& argument);
