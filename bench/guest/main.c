@@ -1,8 +1,8 @@
 /* The program that measures a guest, or the host: runs every workload and prints for each
  *     BENCH name ns_per_operation checksum
- * Usage: workloads DIRECTORY BUSYBOX [PERCENT [COPIES]]: a directory to write in, how much of the work to do, and
- * how many processes do it at the same time. With more than one, an operation's time is that from the first one's
- * start to the last one's end, divided among the operations of all, and the applets are left out.
+ * Usage: workloads DIRECTORY BUSYBOX [PERCENT [COPIES]]: a directory to write in, how much of the work to do,
+ * and how many processes do it at the same time. With more than one, an operation's time is that from the
+ * first one's start to the last one's end, divided among the operations of all, and the applets are left out.
  * Each workload runs in a process of its own, so that one which crashes is one line and not the end. */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -32,10 +32,10 @@ static struct {
     struct timespec begin, end;
     uint64_t sum;
   } copy[64];
-}* together;
+} * together;
 static unsigned copies = 1;
 
-static double seconds(struct timespec t) { return (double)t.tv_sec + (double)t.tv_nsec * 1e-9; }
+static double nanoseconds(struct timespec t) { return (double)t.tv_sec * 1e9 + (double)t.tv_nsec; }
 
 /* No copy starts before all are prepared. */
 static void wait_for_copies(void) {
@@ -63,10 +63,14 @@ void give_up(const char* what) {
   exit(1);
 }
 
-static void report(uint64_t count, uint64_t sum) {
-  const double elapsed = (double)(end.tv_sec - begin.tv_sec) * 1e9 + (double)(end.tv_nsec - begin.tv_nsec);
-  printf("BENCH %s %.3f %016llx\n", measured, elapsed / (double)count, (unsigned long long)sum);
+static void report(const char* name, double elapsed, uint64_t count, uint64_t sum) {
+  printf("BENCH %s %.3f %016llx\n", name, elapsed / (double)count, (unsigned long long)sum);
   fflush(stdout);
+}
+
+/* Of what begin_timing() and end_timing() measured. */
+static void report_measured(uint64_t count, uint64_t sum) {
+  report(measured, nanoseconds(end) - nanoseconds(begin), count, sum);
 }
 
 static void run_isolated(const char* name, void (*body)(const void*), const void* argument) {
@@ -84,17 +88,21 @@ static void run_isolated(const char* name, void (*body)(const void*), const void
 
 static uint64_t percent = 100;
 
-static void run_workload(const void* argument) {
-  const struct workload* workload = argument;
-  const uint64_t scaled = workload->count * percent / 100;
-  const uint64_t count = scaled ? scaled : 1;
-  measured = workload->name;
-  const uint64_t sum = workload->run(count);
-  report(count, sum);
+static uint64_t scaled(const struct workload* workload) {
+  const uint64_t count = workload->count * percent / 100;
+  return count ? count : 1;
 }
 
-/* One of the copies, each on a processor of its own if there are enough: what the guest's scheduler makes of them
- * is not what is measured. */
+static void run_workload(const void* argument) {
+  const struct workload* workload = argument;
+  const uint64_t count = scaled(workload);
+  measured = workload->name;
+  const uint64_t sum = workload->run(count);
+  report_measured(count, sum);
+}
+
+/* One of the copies, each on a processor of its own if there are enough: what the guest's scheduler makes of
+ * them is not what is measured. */
 static void run_copy(const struct workload* workload, unsigned copy) {
   cpu_set_t mine;
   CPU_ZERO(&mine);
@@ -103,8 +111,7 @@ static void run_copy(const struct workload* workload, unsigned copy) {
   char name[16];
   snprintf(name, sizeof name, "copy%u", copy);
   if ((mkdir(name, 0700) != 0 && errno != EEXIST) || chdir(name) != 0) give_up(name);
-  const uint64_t scaled = workload->count * percent / 100;
-  together->copy[copy].sum = workload->run(scaled ? scaled : 1);
+  together->copy[copy].sum = workload->run(scaled(workload));
   together->copy[copy].begin = begin;
   together->copy[copy].end = end;
   exit(0);
@@ -124,19 +131,19 @@ static void run_copies(const struct workload* workload) {
     if (wait(&status) < 0) give_up("wait");
     if (status != 0) failed = status;
   }
-  double first = seconds(together->copy[0].begin), last = 0;
+  double first = nanoseconds(together->copy[0].begin), last = 0;
   for (unsigned copy = 0; copy < copies; ++copy) {
-    if (seconds(together->copy[copy].begin) < first) first = seconds(together->copy[copy].begin);
-    if (seconds(together->copy[copy].end) > last) last = seconds(together->copy[copy].end);
+    const double began = nanoseconds(together->copy[copy].begin),
+                 ended = nanoseconds(together->copy[copy].end);
+    if (began < first) first = began;
+    if (ended > last) last = ended;
     if (together->copy[copy].sum != together->copy[0].sum) failed = 0x1000;
   }
   if (failed != 0) {
     printf("BENCH %s failed status=%x\n", workload->name, (unsigned)failed);
     return;
   }
-  const uint64_t scaled = workload->count * percent / 100;
-  printf("BENCH %s %.3f %016llx\n", workload->name, (last - first) * 1e9 / (double)((scaled ? scaled : 1) * copies),
-         (unsigned long long)together->copy[0].sum);
+  report(workload->name, last - first, scaled(workload) * copies, together->copy[0].sum);
 }
 
 static void run_all(const struct workload* workload) {
@@ -149,7 +156,7 @@ static void run_all(const struct workload* workload) {
   }
 }
 
-static void applets_body(const void* busybox) { run_applets(busybox, &measured, report); }
+static void applets_body(const void* busybox) { run_applets(busybox, &measured, report_measured); }
 
 int main(int argc, char** argv) {
   if (argc == 2 && strcmp(argv[1], "nothing") == 0) return 0;

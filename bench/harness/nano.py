@@ -1,14 +1,12 @@
 """Cycles of one privileged operation: bench/nano/ under Eidolon and QEMU's TCG in turn, and on the host what a
 process can do. Started by bench/nanobench, which says the options."""
-import argparse
-import json
-import pathlib
 import statistics
 import subprocess
-import sys
 
+import command
 import guest
 import monitors
+import report
 
 SOURCES = guest.ROOT / "bench" / "nano"
 RUNTIME = guest.ROOT / "tests" / "guest" / "runtime"
@@ -48,9 +46,9 @@ def tcg(kernel):
             "-kernel", str(kernel)]
 
 
-def figures(command, name, status):
+def figures(started, status, name):
     """{operation: cycles}, and the share of the time that the process waited for a processor."""
-    lines = monitors.stamped_lines(command, name, status)
+    lines = monitors.stamped_lines(started, name, status)
     found = {}
     for line in lines:
         words = (line[3] or "").split()
@@ -64,15 +62,9 @@ def figures(command, name, status):
 
 
 def arguments():
-    parser = argparse.ArgumentParser(prog="bench/nanobench")
-    parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--json", type=pathlib.Path)
-    parser.add_argument("--eidolon", default=str(guest.ROOT / "build" / "release" / "eidolon"))
+    parser = command.parser("nanobench")
     parser.add_argument("--engine", default="translate", help="Eidolon's: translate (default) or step")
-    options = parser.parse_args()
-    if options.runs < 1:
-        parser.error("--runs takes a number from 1 on")
-    return options
+    return parser.parse_args()
 
 
 def over_runs(runs, choose):
@@ -97,30 +89,19 @@ def main():
     runs = {name: [] for name in commands}
     waits = {name: [] for name in commands}
     for turn in range(1, options.runs + 1):
-        # The order changes from turn to turn, so that a drift of the machine favours nobody.
-        for name in list(commands) if turn % 2 else reversed(commands):
-            print(f"==> turn {turn} of {options.runs}: {name}", file=sys.stderr, flush=True)
-            found, waited = figures(commands[name][0], name, commands[name][1])
+        for name in command.in_turn(tuple(commands), turn):
+            command.say(f"turn {turn} of {options.runs}: {name}")
+            found, waited = figures(*commands[name], name)
             runs[name].append(found)
             waits[name].append(waited)
     medians, lowest = over_runs(runs, statistics.median), over_runs(runs, min)
+    waited = report.longest(waits)
     print(f"cycles of the time-stamp counter for one operation; medians of {options.runs}, each the best of 5 in a row")
     print(table(medians, lowest))
-    print("longest wait for a processor, in parts of the time: " +
-          ", ".join(f"{name} {max(waited):.0%}" for name, waited in waits.items()))
-    if options.json:
-        options.json.write_text(json.dumps({"runs": options.runs, "cycles": medians, "lowest": lowest,
-                                            "waited": {name: max(waited) for name, waited in waits.items()}},
-                                           indent=1) + "\n")
+    print(report.waited_line(waited))
+    command.write_json(options.json, {"runs": options.runs, "cycles": medians, "lowest": lowest, "waited": waited})
     return 0
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except monitors.Failed as error:
-        print(f"nanobench: {error}", file=sys.stderr)
-        sys.exit(1)
-    except (OSError, subprocess.CalledProcessError) as error:
-        print(f"nanobench: {error}; nothing was measured", file=sys.stderr)
-        sys.exit(1)
+    command.run("nanobench", main)

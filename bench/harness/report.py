@@ -30,6 +30,21 @@ def ratio(a, b):
     return a / b if a and b else None
 
 
+def mean(values):
+    """The geometric one; of nothing it is not a number."""
+    return math.exp(statistics.fmean(map(math.log, values))) if values else math.nan
+
+
+def longest(waits):
+    """{monitor: [part of the time spent waiting for a processor]} -> {monitor: the largest}"""
+    return {name: max(found) for name, found in waits.items() if found}
+
+
+def waited_line(waited):
+    return "longest wait for a processor, in parts of the time: " + ", ".join(
+        f"{name} {share:.0%}" for name, share in waited.items())
+
+
 def entries(eidolon, tcg, native):
     result = []
     for row in eidolon:
@@ -61,6 +76,5 @@ def table(rows):
     for key, label in (("to_tcg", "wall"), ("to_tcg_processor", "processor")):
         ratios = [row[key] for row in rows if row[key] and row["unit"] == "ns"]
         if ratios:
-            mean = math.exp(statistics.fmean(map(math.log, ratios)))
-            lines.append(f"geometric mean of Eidolon/TCG over {len(ratios)} workloads ({label} time): {mean:.2f}")
+            lines.append(f"geometric mean of Eidolon/TCG over {len(ratios)} workloads ({label} time): {mean(ratios):.2f}")
     return "\n".join(lines)
