@@ -11,6 +11,7 @@
 #include "input.h"
 #include "snapshot/file_reader.h"
 #include "snapshot/file_writer.h"
+#include "snapshot/memory_checker.h"
 #include "snapshot/memory_reader.h"
 #include "snapshot/memory_writer.h"
 
@@ -74,9 +75,10 @@ void restore(const std::vector<uint8_t>& file) {
       (void)reader->section("machine");
       const Guarded first, second;
       const std::vector<std::span<uint8_t>> pieces = {first.piece, second.piece};
-      const auto index = read_memory(*reader, pieces);
+      const auto index = read_memory_index(*reader);
       EIDOLON_ASSERT(index || !index.error().message.empty());
-      if (index) (void)check_chunks(*reader, *index, [] { return false; });
+      const std::atomic<bool> stopping{false};
+      if (index && read_memory(*reader, *index, pieces)) (void)check_memory(*reader, *index, stopping);
     }
   }
   close(fd);

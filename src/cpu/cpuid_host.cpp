@@ -18,32 +18,38 @@ constexpr uint64_t kNanosecondsPerMillisecond = 1'000'000;
   return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
 }
 
+/// Readings of both clocks that were taken together, and how far apart they may be.
 struct Instant {
-  uint64_t ns;
-  uint64_t tsc;
+  uint64_t ns = 0;
+  uint64_t tsc = 0;
+  uint64_t gap = ~uint64_t{0};  ///< in ticks
 };
 
-/// A pair of clock readings taken close together: the tightest of several tries.
+/// The tightest of several tries.
 [[nodiscard]] Instant read_both() {
-  Instant best{};
-  uint64_t best_gap = ~uint64_t{0};
+  Instant best;
   for (int i = 0; i < 16; ++i) {
     const uint64_t before = __rdtsc();
     const uint64_t ns = monotonic_ns();
     const uint64_t gap = __rdtsc() - before;
-    if (gap >= best_gap) continue;
-    best_gap = gap;
-    best = {ns, before + gap / 2};
+    if (gap < best.gap) best = {ns, before + gap / 2, gap};
   }
   return best;
 }
 
+/// For as long as it takes until the readings' gaps can hardly matter: two milliseconds, unless something
+/// keeps coming between them.
 [[nodiscard]] uint32_t measured_tsc_khz() {
-  constexpr uint64_t kInterval = 20 * kNanosecondsPerMillisecond;
+  constexpr uint64_t kParts = 50'000;  ///< an error of 20 in a million is no more than a crystal's
+  constexpr timespec kPause{.tv_sec = 0, .tv_nsec = 2 * kNanosecondsPerMillisecond};
+  constexpr int kMostPauses = 10;
   const Instant start = read_both();
-  const timespec pause{.tv_sec = 0, .tv_nsec = static_cast<long>(kInterval)};
-  nanosleep(&pause, nullptr);
-  const Instant end = read_both();
+  Instant end;
+  for (int i = 0; i < kMostPauses; ++i) {
+    nanosleep(&kPause, nullptr);
+    end = read_both();
+    if ((start.gap + end.gap) / 2 <= (end.tsc - start.tsc) / kParts) break;
+  }
   const unsigned __int128 ticks = end.tsc - start.tsc;
   const uint64_t elapsed = end.ns > start.ns ? end.ns - start.ns : 1;
   return static_cast<uint32_t>((ticks * kNanosecondsPerMillisecond + elapsed / 2) / elapsed);

@@ -9,7 +9,7 @@
 #include "boot/loader.h"
 #include "boot/memory_layout.h"
 #include "machine/host_facts.h"
-#include "snapshot/memory_reader.h"
+#include "snapshot/memory_checker.h"
 
 namespace eidolon::machine {
 

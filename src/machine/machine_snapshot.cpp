@@ -1,7 +1,5 @@
 // Machine::save and Machine::restore (docs/snapshots.md). The machine stands, and nothing of its devices
 // moves, while what it is made of is written down; time stands with it, so that its guest sees no gap.
-#include <chrono>
-
 #include "backend/terminal.h"
 #include "base/try.h"
 #include "cpu/saved_model.h"
@@ -9,14 +7,20 @@
 #include "machine/machine.h"
 #include "machine/saved_machine.h"
 #include "machine/saved_media.h"
+#include "snapshot/memory_checker.h"
 #include "snapshot/memory_reader.h"
 
 namespace eidolon::machine {
 
 namespace {
 
-/// Memory is looked at for so long before the guest goes on; the rest while it runs.
-constexpr std::chrono::milliseconds kCheckedBefore{30};
+/// At work when this returns. Null: this snapshot's memory is checked as it is unpacked.
+Result<std::unique_ptr<snapshot::MemoryChecker>> make_checker(const snapshot::FileReader& file) {
+  snapshot::MemoryIndex index = EIDOLON_TRY(snapshot::read_memory_index(file));
+  if (index.packed) return nullptr;
+  snapshot::FileReader own = EIDOLON_TRY(file.duplicate());
+  return std::make_unique<snapshot::MemoryChecker>(std::move(own), std::move(index));
+}
 
 std::string section_of(const cpu::Cpu& cpu) { return fmt::format("cpu{}", cpu.index); }
 
@@ -100,9 +104,16 @@ Result<std::unique_ptr<Machine>> Machine::restore(const SavedMachine& saved, con
                                                   SerialSink serial) {
   if (config.engine == EngineChoice::kLockstep)
     return fail("--engine lockstep has to see a guest from its start; use auto, translate or step");
+  std::unique_ptr<snapshot::MemoryChecker> checker = EIDOLON_TRY(make_checker(saved.file));
   std::unique_ptr<Machine> machine = EIDOLON_TRY(make(config, std::move(serial)));
   EIDOLON_TRY(machine->read_state(saved));
   EIDOLON_TRY(machine->processors_.make_engines(machine->decision_.kind, config));
+  if (checker == nullptr) return machine;
+  EIDOLON_TRY(checker->watch([of = machine.get()](const Error& error) {
+    backend::say("eidolon: " + error.message);
+    of->end({.kind = Ending::Kind::kDamaged});
+  }));
+  machine->memory_checker_ = std::move(checker);
   return machine;
 }
 
@@ -185,20 +196,8 @@ std::vector<std::span<uint8_t>> Machine::own_memory() {
 }
 
 Result<> Machine::read_memory(const snapshot::FileReader& from) {
-  snapshot::MemoryIndex index = EIDOLON_TRY(snapshot::read_memory(from, own_memory()));
-  if (index.packed) return {};
-  using Clock = std::chrono::steady_clock;
-  const auto enough = [end = Clock::now() + kCheckedBefore] { return Clock::now() >= end; };
-  const size_t checked = EIDOLON_TRY(snapshot::check_chunks(from, index, enough));
-  if (checked == index.chunks.size()) return {};
-  index.chunks.erase(index.chunks.begin(), index.chunks.begin() + static_cast<ptrdiff_t>(checked));
-  snapshot::FileReader again = EIDOLON_TRY(from.duplicate());
-  memory_checker_ = std::make_unique<snapshot::MemoryChecker>(std::move(again), std::move(index),
-                                                              [this](const Error& error) {
-                                                                backend::say("eidolon: " + error.message);
-                                                                end({.kind = Ending::Kind::kDamaged});
-                                                              });
-  return {};
+  const snapshot::MemoryIndex index = EIDOLON_TRY(snapshot::read_memory_index(from));
+  return snapshot::read_memory(from, index, own_memory());
 }
 
 }  // namespace eidolon::machine

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 
 namespace eidolon::snapshot {
@@ -10,5 +11,23 @@ namespace eidolon::snapshot {
 using Bytes = std::span<const uint8_t>;
 
 [[nodiscard]] uint64_t checksum(Bytes bytes);
+
+/// The same of bytes that come in pieces.
+class RunningChecksum {
+ public:
+  RunningChecksum();
+  ~RunningChecksum();
+  RunningChecksum(const RunningChecksum&) = delete;
+  RunningChecksum& operator=(const RunningChecksum&) = delete;
+
+  void restart();
+  void add(Bytes bytes);
+  /// Of what was added since the last restart().
+  [[nodiscard]] uint64_t value() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
 
 }  // namespace eidolon::snapshot

@@ -6,6 +6,9 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <memory>
+#include <thread>
+#include <vector>
 
 #include "base/try.h"
 
@@ -14,12 +17,6 @@ namespace eidolon::snapshot {
 namespace {
 
 using Pieces = std::span<const std::span<uint8_t>>;
-
-std::unexpected<Error> damaged(const FileReader& file, const Chunk& chunk) {
-  return fail(
-      "the snapshot '{}' is damaged in the guest's memory (byte {} of the file); restore from another copy",
-      file.path(), chunk.offset);
-}
 
 /// How many chunks from `first` on follow each other both in memory and in the file.
 size_t run_length(const MemoryIndex& index, size_t first) {
@@ -64,9 +61,9 @@ Result<> unpack_chunks(const FileReader& from, const MemoryIndex& index, Pieces 
     EIDOLON_TRY(from.read(chunk.offset, stored));
     const uint64_t length = index.chunk_bytes(chunk);
     uint8_t* to = pieces[chunk.piece].data() + chunk.number * kChunkBytes;
-    if (checksum(stored) != chunk.checksum) return damaged(from, chunk);
+    if (checksum(stored) != chunk.checksum) return damaged_memory(from, chunk);
     if (ZSTD_decompressDCtx(context.get(), to, length, stored.data(), stored.size()) != length)
-      return damaged(from, chunk);
+      return damaged_memory(from, chunk);
   }
   return {};
 }
@@ -86,45 +83,25 @@ Result<> unpack_all(const FileReader& from, const MemoryIndex& index, Pieces pie
 
 }  // namespace
 
-Result<MemoryIndex> read_memory(const FileReader& from, Pieces pieces) {
+std::unexpected<Error> damaged_memory(const FileReader& file, const Chunk& chunk) {
+  return fail(
+      "the snapshot '{}' is damaged in the guest's memory (byte {} of the file); restore from another copy",
+      file.path(), chunk.offset);
+}
+
+Result<MemoryIndex> read_memory_index(const FileReader& from) {
   const std::vector<uint8_t> list = EIDOLON_TRY(from.section(kMemorySection));
-  MemoryIndex index = EIDOLON_TRY(decode_memory_index(list, from.length(), from.path()));
+  return decode_memory_index(list, from.length(), from.path());
+}
+
+Result<> read_memory(const FileReader& from, const MemoryIndex& index, Pieces pieces) {
   const auto same = [](uint64_t bytes, const std::span<uint8_t>& piece) { return bytes == piece.size(); };
   if (!std::ranges::equal(index.pieces, pieces, same))
     return fail(
         "the memory in the snapshot '{}' is not laid out as this machine's; use the version of Eidolon that "
         "took it",
         from.path());
-  EIDOLON_TRY(index.packed ? unpack_all(from, index, pieces) : map_chunks(from, index, pieces));
-  return index;
-}
-
-Result<size_t> check_chunks(const FileReader& file, const MemoryIndex& index,
-                            const std::function<bool()>& enough) {
-  std::vector<uint8_t> bytes;
-  size_t next = 0;
-  for (; next < index.chunks.size() && !enough(); ++next) {
-    const Chunk& chunk = index.chunks[next];
-    bytes.resize(chunk.stored);
-    EIDOLON_TRY(file.read(chunk.offset, bytes));
-    if (checksum(bytes) != chunk.checksum) return damaged(file, chunk);
-  }
-  return next;
-}
-
-MemoryChecker::MemoryChecker(FileReader file, MemoryIndex index, Report report)
-    : file_(std::move(file)), index_(std::move(index)), report_(std::move(report)) {
-  thread_ = std::thread([this] { thread_main(); });
-}
-
-MemoryChecker::~MemoryChecker() {
-  stopping_.store(true);
-  thread_.join();
-}
-
-void MemoryChecker::thread_main() {
-  const auto checked = check_chunks(file_, index_, [this] { return stopping_.load(); });
-  if (!checked) report_(checked.error());
+  return index.packed ? unpack_all(from, index, pieces) : map_chunks(from, index, pieces);
 }
 
 }  // namespace eidolon::snapshot

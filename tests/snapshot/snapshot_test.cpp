@@ -9,10 +9,12 @@
 #include <filesystem>
 #include <fstream>
 #include <future>
+#include <numeric>
 #include <random>
 
 #include "snapshot/file_reader.h"
 #include "snapshot/file_writer.h"
+#include "snapshot/memory_checker.h"
 #include "snapshot/memory_reader.h"
 #include "snapshot/memory_writer.h"
 
@@ -72,9 +74,11 @@ class Snapshot : public ::testing::TestWithParam<Packing> {
       if (const auto bytes = reader->section(name); !bytes) return bytes.error().message;
     Memory memory(kMemory), small(kSmall);
     const std::vector<std::span<uint8_t>> pieces = {memory.bytes(), small.bytes()};
-    const auto index = read_memory(*reader, pieces);
+    const auto index = read_memory_index(*reader);
     if (!index) return index.error().message;
-    if (auto good = check_chunks(*reader, *index, [] { return false; }); !good) return good.error().message;
+    if (auto good = read_memory(*reader, *index, pieces); !good) return good.error().message;
+    const std::atomic<bool> stopping{false};
+    if (auto good = check_memory(*reader, *index, stopping); !good) return good.error().message;
     EXPECT_TRUE(std::ranges::equal(memory.bytes(), memory_.bytes()));
     EXPECT_TRUE(std::ranges::equal(small.bytes(), small_.bytes()));
     return "";
@@ -131,7 +135,7 @@ TEST_P(Snapshot, WhatTheGuestWritesAfterwardsIsNotInTheFile) {
     const auto reader = FileReader::open(path_);
     Memory memory(kMemory), small(kSmall);
     const std::vector<std::span<uint8_t>> pieces = {memory.bytes(), small.bytes()};
-    ASSERT_TRUE(read_memory(*reader, pieces));
+    ASSERT_TRUE(read_memory(*reader, *read_memory_index(*reader), pieces));
     std::ranges::fill(memory.bytes(), 0xee);
   }
   EXPECT_EQ(read(), "");
@@ -188,7 +192,7 @@ TEST_P(Snapshot, OtherMemoryIsRefused) {
   const auto reader = FileReader::open(path_);
   Memory memory(kMemory * 2), small(kSmall);
   const std::vector<std::span<uint8_t>> pieces = {memory.bytes(), small.bytes()};
-  EXPECT_FALSE(read_memory(*reader, pieces));
+  EXPECT_FALSE(read_memory(*reader, *read_memory_index(*reader), pieces));
 }
 
 TEST_P(Snapshot, AFullDiskLeavesWhatWasThere) {
@@ -214,15 +218,39 @@ TEST_P(Snapshot, AFolderThatIsNotThereSaysSo) {
   EXPECT_NE(read().find("cannot open"), std::string::npos);
 }
 
-TEST_P(Snapshot, TheCheckerReportsDamageOfMappedMemory) {
+TEST_P(Snapshot, TheCheckerTellsOfDamageSoonerOrLater) {
   ASSERT_TRUE(write());
-  auto reader = FileReader::open(path_);
-  auto index = decode_memory_index(*reader->section(kMemorySection), reader->length(), path_);
+  const auto reader = FileReader::open(path_);
+  const auto index = read_memory_index(*reader);
   damage(static_cast<std::streamoff>(index->chunks[1].offset));
   std::promise<std::string> sentence;
-  const MemoryChecker checker(*std::move(reader), *std::move(index),
-                              [&sentence](const Error& error) { sentence.set_value(error.message); });
+  MemoryChecker checker(*reader->duplicate(), *index);
+  const auto found = checker.watch([&sentence](const Error& error) { sentence.set_value(error.message); });
+  if (!found) sentence.set_value(found.error().message);
   EXPECT_NE(sentence.get_future().get().find("damaged in the guest's memory"), std::string::npos);
+}
+
+TEST_P(Snapshot, TheCheckerHasNothingToSayOfAWholeFileWhateverHasItsNameNow) {
+  ASSERT_TRUE(write());
+  const auto reader = FileReader::open(path_);
+  auto own = reader->duplicate();
+  std::filesystem::remove(path_);
+  std::ofstream(path_) << "another file";
+  const std::atomic<bool> stopping{false};
+  const auto good = check_memory(*own, *read_memory_index(*reader), stopping);
+  EXPECT_TRUE(good) << good.error().message;
+}
+
+TEST(RunningChecksum, OfPiecesIsThatOfTheWhole) {
+  std::vector<uint8_t> bytes(1000);
+  std::iota(bytes.begin(), bytes.end(), uint8_t{1});
+  RunningChecksum sum;
+  sum.add(Bytes(bytes).first(7));
+  sum.restart();
+  sum.add(Bytes(bytes).first(300));
+  sum.add(Bytes(bytes).subspan(300, 1));
+  sum.add(Bytes(bytes).subspan(301));
+  EXPECT_EQ(sum.value(), checksum(bytes));
 }
 
 }  // namespace

@@ -1,9 +1,11 @@
 #include "device/display/vga.h"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cstring>
 
+#include "base/bits.h"
 #include "device/display/edid.h"
 #include "device/display/ports.h"
 #include "device/display/text_mode.h"
@@ -21,6 +23,15 @@ constexpr uint64_t kPortsOffset = 0x400, kPortsEnd = 0x420, kVbeOffset = 0x500, 
                    kExtraOffset = 0x600, kExtraEnd = 0x608, kByteOrderOffset = 0x604;
 constexpr unsigned kFirstMappedPort = 0x3c0;
 constexpr uint32_t kLittleEndian = 0x1e1e1e1e;
+
+constexpr std::array<uint8_t, kPage> kZeros{};
+
+/// How much of the display memory is not just zeros, in whole pages. Most of it was never touched.
+size_t used_bytes(const uint8_t* memory) {
+  size_t used = Vga::kMemoryBytes;
+  while (used > 0 && std::memcmp(memory + used - kPage, kZeros.data(), kPage) == 0) used -= kPage;
+  return used;
+}
 
 }  // namespace
 
@@ -185,9 +196,7 @@ void Vga::register_write(uint64_t offset, unsigned size, uint64_t value) {
 void Vga::save_device(StateWriter& to) const {
   std::lock_guard lock(mutex_);
   registers_fields(registers_, to);
-  size_t used = kMemoryBytes;
-  while (used > 0 && frame_.host[used - 1] == 0) --used;
-  to(std::vector<uint8_t>(frame_.host, frame_.host + used));
+  to(std::vector<uint8_t>(frame_.host, frame_.host + used_bytes(frame_.host)));
 }
 
 void Vga::load_device(StateReader& from) {
@@ -200,13 +209,12 @@ void Vga::load_device(StateReader& from) {
   sanitize(loaded, kMemoryBytes);
   std::lock_guard lock(mutex_);
   registers_ = loaded;
+  used.resize(align_up(used.size(), kPage), 0);
   // What is right already is not touched: most of it is zeros that the host has no memory for yet.
   for (uint32_t at = 0; at < kMemoryBytes; at += kPage) {
-    std::array<uint8_t, kPage> page{};
-    if (at < used.size())
-      std::memcpy(page.data(), used.data() + at, std::min<size_t>(kPage, used.size() - at));
-    if (std::memcmp(frame_.host + at, page.data(), kPage) == 0) continue;
-    std::memcpy(frame_.host + at, page.data(), kPage);
+    const uint8_t* page = at < used.size() ? used.data() + at : kZeros.data();
+    if (std::memcmp(frame_.host + at, page, kPage) == 0) continue;
+    std::memcpy(frame_.host + at, page, kPage);
     changed(at, kPage);
   }
 }
