@@ -103,6 +103,8 @@ Bytes board(const AcpiConfig& config) {
   if (config.pci.config_base != 0)
     resources = join({resources, memory32(static_cast<uint32_t>(config.pci.config_base),
                                           static_cast<uint32_t>(kPciConfigEnd - kPciConfigBase))});
+  if (config.generation_base != 0)
+    resources = join({resources, memory32(static_cast<uint32_t>(config.generation_base), x86::kPageSize)});
   return isa_device("MBRD", "PNP0C02", 0, {resources});
 }
 
@@ -113,9 +115,23 @@ Bytes firmware_configuration() {
                               name("_CRS", resource_template({io(0x510, 0xc)}))}));
 }
 
+/// Which life of the machine this is. The second name is what Linux knows it by.
+Bytes generation(uint64_t base) {
+  using namespace aml;
+  return device("VGEN", join({name("_HID", text("EIDO0001")),
+                              name("_CID", package({text("VM_Gen_Counter"), text("VMGENCTR")})),
+                              name("_DDN", text("VM_Gen_Counter")),
+                              name("ADDR", package({integer(base & 0xffffffff), integer(base >> 32)}))}));
+}
+Bytes generation_event() {
+  constexpr uint8_t kChanged = 0x80;
+  return aml::scope("\\_GPE", aml::method("_E05", 0, aml::notify("\\_SB.VGEN", aml::integer(kChanged))));
+}
+
 Bytes devices(const AcpiConfig& config) {
   using namespace aml;
   return join({
+      config.generation_base != 0 ? generation(config.generation_base) : Bytes{},
       root_bus(config.pci),
       board(config),
       firmware_configuration(),
@@ -133,6 +149,7 @@ AcpiTable make_dsdt(const AcpiConfig& config) {
       aml::method("\\_PIC", 1, aml::store(aml::argument(0), aml::reference("\\PICM"))),
       aml::scope("\\_SB", aml::join({processors(config), devices(config)})),
       config.cpu_hotplug ? hotplug_event() : Bytes{},
+      config.generation_base != 0 ? generation_event() : Bytes{},
       aml::name("\\_S5", aml::package({off, off, aml::integer(0), aml::integer(0)})),
   });
   AcpiTable table = begin_table("DSDT", 2);  // 2: integers have 64 bits

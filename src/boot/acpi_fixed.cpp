@@ -51,7 +51,7 @@ AcpiTable make_fadt(const AcpiConfig& config, uint32_t facs, uint32_t dsdt) {
   put(t, 148, io_register(event_port, 4));
   put(t, 172, io_register(control_port, 2));
   put(t, 208, io_register(timer_port, 4));
-  if (config.cpu_hotplug) {
+  if (config.has_events()) {
     const auto event_block = static_cast<uint16_t>(event_port + kGpe0Port - kPmEventPort);
     put<uint32_t>(t, 80, event_block);
     put<uint8_t>(t, 92, kGpe0Bytes);

@@ -137,6 +137,7 @@ Result<> Devices::attach(memory::IoBus& ports, memory::IoBus& mmio) {
 }
 
 Result<> Devices::add(const MachineConfig& config, memory::IoBus& ports, const Clock& clock) {
+  EIDOLON_TRY(generation_id_.place(memory_));
   EIDOLON_TRY(add_common_items(fw_cfg_, config, memory_));
   EIDOLON_TRY(virtio_.add(config, pci_, boot_order_));
   EIDOLON_TRY(disks_.add(

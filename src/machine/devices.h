@@ -13,6 +13,7 @@
 #include "device/chipset/acpi_pm.h"
 #include "device/chipset/dma_controller.h"
 #include "device/chipset/fw_cfg.h"
+#include "device/chipset/generation_id.h"
 #include "device/chipset/hpet.h"
 #include "device/chipset/keyboard_controller.h"
 #include "device/chipset/pit.h"
@@ -91,6 +92,7 @@ class Devices {
   [[nodiscard]] device::Serial& serial() { return serial_; }
   [[nodiscard]] device::AcpiPm& acpi_pm() { return acpi_pm_; }
   [[nodiscard]] device::PmBlock& pm_block() { return pm_block_; }
+  [[nodiscard]] device::GenerationId& generation_id() { return generation_id_; }
   [[nodiscard]] device::input::Input& input() { return input_; }
   /// Null: the machine has none.
   [[nodiscard]] const device::display::Vga* vga() const { return vga_.get(); }
@@ -113,6 +115,7 @@ class Devices {
   device::KeyboardController keyboard_;
   device::AcpiPm acpi_pm_;
   device::PmBlock pm_block_{acpi_pm_, &irqs_.isa(device::AcpiPm::kSciIrq)};
+  device::GenerationId generation_id_{pm_block_};
   device::ResetControl reset_control_;
   device::SystemControlPort system_control_;
   device::DebugExit debug_exit_;

@@ -6,6 +6,7 @@
 #include "base/try.h"
 #include "boot/acpi_loader.h"
 #include "boot/memory_layout.h"
+#include "device/chipset/generation_id.h"
 #include "device/chipset/hpet.h"
 
 namespace eidolon::machine {
@@ -81,6 +82,7 @@ boot::AcpiConfig acpi_config(const memory::GuestMemory& memory, const PciParts& 
   config.topology = topology;
   config.present = present;
   config.cpu_hotplug = present != 0 && present < topology.processors();
+  config.generation_base = device::GenerationId::kBase;
   config.ram = boot::ram_sizes(memory);
   config.vga = pci.vga;
   if (const uint16_t pm = pci.lpc.pm_base(); pm != 0) config.pm_base = pm;

@@ -134,7 +134,8 @@ Result<> Machine::read_state(const SavedMachine& saved) {
   const Result<> loaded = read_parts(saved.file, parts());
   devices_.wires().release();
   devices_.release();
-  return loaded;
+  if (!loaded) return loaded;
+  return devices_.generation_id().renew();
 }
 
 /// Who is plugged in comes after the local APICs, which do not know it by themselves.

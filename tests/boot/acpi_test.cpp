@@ -108,9 +108,28 @@ TEST_F(Acpi, ProcessorsThatMayComeAreListedAsSuch) {
   EXPECT_EQ(at<uint64_t>(fadt + 220 + 4), 0x620u);
 }
 
+TEST_F(Acpi, TheGenerationIdIsFoundAndItsEventHasRegisters) {
+  constexpr uint64_t kBase = 0x1'2345'6000;
+  const AcpiTable with = make_dsdt({.generation_base = kBase}), without = make_dsdt({});
+  const auto has = [](const AcpiTable& table, const aml::Bytes& bytes) {
+    return std::search(table.begin(), table.end(), bytes.begin(), bytes.end()) != table.end();
+  };
+  const aml::Bytes address =
+      aml::name("ADDR", aml::package({aml::integer(kBase & 0xffffffff), aml::integer(1)}));
+  EXPECT_TRUE(has(with, address));
+  EXPECT_TRUE(has(with, aml::text("VM_Gen_Counter")));
+  EXPECT_FALSE(has(without, aml::text("VM_Gen_Counter")));
+  ASSERT_TRUE(write_acpi(*memory_, {.generation_base = kBase}));
+  const uint64_t fadt = find("FACP");
+  EXPECT_EQ(at<uint32_t>(fadt + 80), kGpe0Port);
+  EXPECT_EQ(at<uint8_t>(fadt + 92), kGpe0Bytes);
+}
+
 TEST_F(Acpi, AllWaysOfHotplugFitBelowTheSmbiosTables) {
-  EXPECT_TRUE(
-      write_acpi(*memory_, {.topology = {.cores = 64}, .cpu_hotplug = true, .ram = {.low_end = 1 << 20}}));
+  EXPECT_TRUE(write_acpi(*memory_, {.topology = {.cores = 64},
+                                    .cpu_hotplug = true,
+                                    .generation_base = 1 << 20,
+                                    .ram = {.low_end = 1 << 20}}));
   const AcpiTable dsdt = make_dsdt({.topology = {.cores = 64}, .cpu_hotplug = true});
   EXPECT_LT(dsdt.size(), kSmbiosAnchor - kFirmwareBase - 0x2000);
   const aml::Bytes event = aml::call("\\_SB.CPUS.CSCN", {});

@@ -84,6 +84,7 @@ TEST_F(DebianSnapshot, ALoadedGuestGoesOnAndSoDoItsSnapshots) {
   ASSERT_TRUE(guest.wait_for(kLoadAnswer, kCommandLimit)) << guest.tail() << guest.errors();
   ASSERT_TRUE(guest.wait_for(kPrompt, kCommandLimit)) << guest.tail();
   expect_answer(guest, "dmesg | grep -c -i -E 'unstable|stall|backwards'", "0\r\n");
+  expect_answer(guest, "dmesg | grep -c 'crng reseeded due to virtual machine fork'", "1\r\n");
   power_off(guest);
 }
 
