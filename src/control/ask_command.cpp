@@ -4,8 +4,8 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "backend/line_client.h"
 #include "base/try.h"
+#include "control/ask_machine.h"
 #include "control/base64.h"
 #include "control/exit_status.h"
 #include "control/socket_path.h"
@@ -15,20 +15,6 @@ namespace eidolon::control {
 namespace {
 
 using Json = nlohmann::json;
-
-constexpr unsigned kPatienceSeconds = 30;
-
-/// A snapshot takes as long as the disk does.
-constexpr unsigned kSnapshotPatienceSeconds = 3600;
-
-Result<Json> ask(const std::string& path, const std::string& request, unsigned patience = kPatienceSeconds) {
-  const std::string line = EIDOLON_TRY(backend::ask_line(path, request, patience));
-  Json answer = Json::parse(line, nullptr, false);
-  if (!answer.is_object() || !answer.value("ok", Json()).is_boolean())
-    return fail("what listens on '{}' is not a machine of Eidolon", path);
-  if (!answer["ok"].get<bool>()) return fail("{}", answer.value("error", "the machine gave no reason"));
-  return answer;
-}
 
 Result<> write_file(const std::string& path, const std::vector<uint8_t>& bytes) {
   std::ofstream file(path, std::ios::binary | std::ios::trunc);
@@ -64,7 +50,7 @@ Result<> ask_status(const AskRequest& request) {
   }
   for (const std::string& name : names) {
     const std::string path = EIDOLON_TRY(socket_path(name));
-    const Result<Json> status = ask(path, request.request);
+    const Result<Json> status = ask_machine(path, request.request);
     if (status) {
       show_status(*status);
     } else if (!request.name.empty()) {
@@ -93,7 +79,7 @@ Result<> carry_out(const AskRequest& request) {
   const std::string path = EIDOLON_TRY(find_machine(request.name));
   const bool snapshot = request.command == "snapshot";
   const Json answer =
-      EIDOLON_TRY(ask(path, request.request, snapshot ? kSnapshotPatienceSeconds : kPatienceSeconds));
+      EIDOLON_TRY(ask_machine(path, request.request, snapshot ? kSnapshotPatienceSeconds : kPatienceSeconds));
   if (request.command == "screenshot") return save_screenshot(request, answer);
   if (request.command == "processors") show_processors(answer);
   if (const auto report = answer.find("report"); report != answer.end() && report->is_string())

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "control/ask_options.h"
+#include "control/clone_options.h"
 #include "control/exit_status.h"
 #include "control/explain_options.h"
 #include "control/image_options.h"
@@ -57,6 +58,8 @@ See eidolon run --help for the options of a machine.)");
   RestoreOptions restore;
   restore.describe(app);
   image.describe(app);
+  CloneOptions clone;
+  clone.describe(app);
   const AskOptions ask(app);
 
   // CLI11 takes the last argument first.
@@ -76,6 +79,7 @@ See eidolon run --help for the options of a machine.)");
   if (explain.parsed()) return finish(explain.read());
   if (auto request = ask.read()) return finish(*std::move(request));
   if (restore.parsed()) return finish(restore.read());
+  if (clone.parsed()) return finish(clone.read());
   if (run.parsed()) return finish(run.read());
   return wrong("name a command, such as run; see eidolon --help");
 }

@@ -7,6 +7,7 @@
 #include <variant>
 
 #include "control/ask_request.h"
+#include "control/clone_request.h"
 #include "control/explain_request.h"
 #include "control/image_request.h"
 #include "control/run_request.h"
@@ -24,7 +25,8 @@ struct Finished {
   std::string error;   ///< for standard error, a sentence without "eidolon: "
 };
 
-using Request = std::variant<RunRequest, ExplainRequest, CheckRequest, ImageRequest, AskRequest, Finished>;
+using Request =
+    std::variant<RunRequest, ExplainRequest, CheckRequest, ImageRequest, AskRequest, CloneRequest, Finished>;
 
 /// `arguments` without the program's name.
 [[nodiscard]] Request parse_command_line(std::span<const char* const> arguments);

@@ -8,6 +8,7 @@
 
 #include "control/ask_command.h"
 #include "control/check_command.h"
+#include "control/clone_command.h"
 #include "control/command_line.h"
 #include "control/exit_status.h"
 #include "control/explain_command.h"
@@ -33,6 +34,7 @@ int act(const ExplainRequest& request) { return explain_command(request); }
 int act(const CheckRequest& request) { return check_command(request.json); }
 int act(const ImageRequest& request) { return image_command(request); }
 int act(const AskRequest& request) { return ask_command(request); }
+int act(const CloneRequest& request) { return clone_command(request); }
 int act(const Finished& finished) {
   std::fputs(finished.output.c_str(), stdout);
   if (!finished.error.empty()) std::fprintf(stderr, "eidolon: %s\n", finished.error.c_str());

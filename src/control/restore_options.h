@@ -20,7 +20,7 @@ class RestoreOptions {
  private:
   CLI::App* restore_ = nullptr;
   std::string file_;
-  bool changed_disks_ = false;
+  bool changed_disks_ = false, clone_ = false;
   SessionText session_;
 };
 

@@ -36,6 +36,17 @@ TEST(CommandLine, RunHasDefaults) {
   EXPECT_TRUE(run.reboot);
 }
 
+TEST(CommandLine, CloneSaysHowMany) {
+  const Request one = parse({"clone"}), many = parse({"clone", "--name", "web", "--count", "7", "--stop"});
+  EXPECT_EQ(std::get<CloneRequest>(one).count, 1u);
+  EXPECT_FALSE(std::get<CloneRequest>(one).stop);
+  EXPECT_EQ(std::get<CloneRequest>(many).name, "web");
+  EXPECT_EQ(std::get<CloneRequest>(many).count, 7u);
+  EXPECT_TRUE(std::get<CloneRequest>(many).stop);
+  EXPECT_NE(refusal({"clone", "--count", "0"}).find("--count"), std::string::npos);
+  EXPECT_NE(refusal({"clone", "--name", "../web"}).find("../web"), std::string::npos);
+}
+
 TEST(CommandLine, RunTakesEveryOption) {
   const Request request =
       parse({"run", "--kernel", "k", "--initrd", "i", "--append", "console=ttyS0 quiet", "--memory", "1G",

@@ -1,0 +1,35 @@
+#include "control/clone_options.h"
+
+#include "control/socket_path.h"
+
+namespace eidolon::control {
+
+void CloneOptions::describe(CLI::App& app) {
+  constexpr unsigned kMost = 1000;
+  clone_ = app.add_subcommand("clone", "Start copies of a running machine, which go on from where it is");
+  clone_->add_option("--name", request_.name, "which machine; may be left out if only one is running")
+      ->type_name("NAME");
+  clone_->add_option("--count", request_.count, "how many copies; they are called NAME-1, NAME-2 ...")
+      ->type_name("N")
+      ->check(CLI::Range(1u, kMost))
+      ->capture_default_str();
+  clone_->add_flag(
+      "--stop", request_.stop,
+      "the machine itself ends: needed if it may write to a disk, which its copies then share as "
+      "it is, each with changes of its own");
+  clone_
+      ->add_option("--logs", request_.logs,
+                   "a folder for what the copies write to their serial ports, in NAME-1.log ...")
+      ->type_name("FOLDER");
+  clone_->footer(R"(Example:
+  eidolon clone --name web --count 4
+  eidolon status)");
+}
+
+Result<CloneRequest> CloneOptions::read() const {
+  if (!request_.name.empty())
+    if (const auto valid = check_machine_name(request_.name); !valid) return std::unexpected(valid.error());
+  return request_;
+}
+
+}  // namespace eidolon::control
