@@ -1,6 +1,8 @@
 #include "control/clone_command.h"
 
 #include <fmt/format.h>
+#include <poll.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -9,6 +11,7 @@
 #include <filesystem>
 #include <vector>
 
+#include "base/file.h"
 #include "base/try.h"
 #include "control/ask_machine.h"
 #include "control/clone_process.h"
@@ -44,6 +47,17 @@ class Image {
   std::string path_;
   bool kept_ = false;
 };
+
+/// A process that is about to end, so that its locks on disks can be waited for. Not valid: it cannot be
+/// seen from here, as in another container.
+FileDescriptor watch_process(const Json& status) {
+  return FileDescriptor(static_cast<int>(syscall(SYS_pidfd_open, status.value("pid", 0), 0)));
+}
+void wait_for_end(const FileDescriptor& process) {
+  constexpr int kPatienceMilliseconds = 30'000;
+  pollfd ended{.fd = process.get(), .events = POLLIN, .revents = 0};
+  if (process.valid()) poll(&ended, 1, kPatienceMilliseconds);
+}
 
 /// NAME-1 to NAME-count, none of which is in use.
 Result<std::vector<std::string>> names_of(const std::string& name, unsigned count) {
@@ -106,7 +120,9 @@ Result<> clone(const CloneRequest& request) {
   const std::vector<std::string> names = EIDOLON_TRY(names_of(name, request.count));
   Image image(name);
   const Json snapshot = {{"command", "snapshot"}, {"file", image.path()}, {"stop", request.stop}};
+  const FileDescriptor process = watch_process(status);
   EIDOLON_TRY(ask_machine(path, snapshot.dump(), kSnapshotPatienceSeconds));
+  if (request.stop) wait_for_end(process);
   const auto copies = make_copies(image, request, names);
   if (!copies && request.stop) {  // it is all that is left of the machine
     image.keep();

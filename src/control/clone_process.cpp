@@ -29,6 +29,8 @@ Result<FileDescriptor> open_output(const std::string& log) {
   FileDescriptor output(log.empty()
                             ? memfd_create("eidolon-clone", MFD_CLOEXEC)
                             : ::open(log.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600));
+  if (!output.valid() && log.empty())
+    return fail("cannot make an anonymous file ({}); raise ulimit -n", std::strerror(errno));
   if (!output.valid())
     return fail("cannot write '{}' ({}); name another folder with --logs", log, std::strerror(errno));
   return output;
