@@ -1,6 +1,8 @@
 // A hostile driver: a PCI bus with virtio devices on it, driven by the input's bytes. Each operation is an
 // access to configuration space, to a BAR, a proper set-up of a queue, a change of the rings in memory, a
-// notification, a frame from the network, or a snapshot that is loaded back, damaged or not.
+// notification, a frame from the network, a request of the host's, or a snapshot that is loaded back, damaged
+// or not.
+#include "device/virtio/balloon.h"
 #include "device/virtio/block.h"
 #include "device/virtio/net.h"
 #include "device/virtio/pci_transport.h"
@@ -15,7 +17,9 @@ using fuzz::Input;
 using fuzz::kMemory;
 using fuzz::SmallMedium;
 
-constexpr uint64_t kRings = 0x1000, kRingBytes = 0x3000;
+constexpr uint64_t kRings = 0x1000, kRingBytes = 0x3000, kRingPlaces = 20;
+static_assert(kRings + kRingPlaces * kRingBytes <= kMemory);
+constexpr unsigned kQueues = 6;  ///< those that a device does not have are not there to be set up
 
 class Cable final : public net::Link {
  public:
@@ -32,11 +36,14 @@ struct Machine : fuzz::Board {
     std::unique_ptr<virtio::Device> device;
   };
   std::vector<Slot> slots;
+  virtio::Balloon* balloon = nullptr;
 
   Machine() {
     put(std::make_unique<virtio::Block>("blk", medium, "serial"));
     put(std::make_unique<virtio::Net>("net", cable, virtio::Net::kFirstAddress));
     put(std::make_unique<virtio::Rng>("rng"));
+    put(std::make_unique<virtio::Balloon>("balloon"));
+    balloon = static_cast<virtio::Balloon*>(slots.back().device.get());
     place();
   }
   void put(std::unique_ptr<virtio::Device> device) {
@@ -50,7 +57,10 @@ unsigned take_slot(Machine& board, Input& input) {
   return static_cast<unsigned>(input.take<uint8_t>() % board.slots.size());
 }
 
-uint64_t ring_place(unsigned slot, unsigned queue) { return kRings + (slot * 2 + queue) * kRingBytes; }
+/// Some devices meet in the same place, which two hostile drivers could do as well.
+uint64_t ring_place(unsigned slot, unsigned queue) {
+  return kRings + (slot * 4 + queue) % kRingPlaces * kRingBytes;
+}
 
 /// What an honest driver does, up to DRIVER_OK.
 void set_up(Machine& board, Input& input) {
@@ -66,13 +76,13 @@ void set_up(Machine& board, Input& input) {
   const uint64_t features = virtio::kFeatureVersion1 | ((choice & 1) != 0 ? virtio::kFeatureIndirect : 0) |
                             ((choice & 2) != 0 ? virtio::kFeatureEventIndex : 0) |
                             ((choice & 4) != 0 ? virtio::kFeaturePacked : 0) |
-                            ((choice & 8) != 0 ? 1u << 15 : 0);
+                            ((choice & 8) != 0 ? 1u << 15 : 0) | (choice >> 4);
   for (unsigned half = 0; half < 2; ++half) {
     set(0x08, 4, half);
     set(0x0c, 4, (features & board.slots[slot].device->offered_features()) >> (32 * half) & 0xffffffff);
   }
   set(0x14, 1, 11);
-  for (unsigned queue = 0; queue < 2; ++queue) {
+  for (unsigned queue = 0; queue < kQueues; ++queue) {
     set(0x16, 2, queue);
     set(0x18, 2, 8);
     set(0x20, 8, ring_place(slot, queue));
@@ -86,7 +96,7 @@ void set_up(Machine& board, Input& input) {
 /// Descriptors, and entries of the available ring that name them.
 void change_ring(Machine& board, Input& input) {
   const unsigned slot = take_slot(board, input);
-  const uint64_t ring = ring_place(slot, input.take<uint8_t>() & 1);
+  const uint64_t ring = ring_place(slot, input.take<uint8_t>() % kQueues);
   const auto put = [&](uint64_t at, const auto value) {
     (void)board.memory->write(at, &value, sizeof value);
   };
@@ -138,6 +148,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         if ((input.take<uint8_t>() & 7) == 0)
           fuzz::snapshot(*board->slots[take_slot(*board, input)].transport, input);
         break;
+      case 11:
+        board->balloon->set_target(input.value());
+        (void)board->balloon->report(std::chrono::milliseconds(0));
+        break;
       case 6:
         frame.resize(14 + input.take<uint16_t>() % 1500);
         (void)board->cable.card_->receive(frame);
@@ -150,7 +164,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       case 9:
       case 10: {
         const unsigned slot = take_slot(*board, input);
-        board->mmio.write(board->bar(slot, 0) + 0x3000 + 4 * (input.take<uint8_t>() & 1), 2, 0);
+        board->mmio.write(board->bar(slot, 0) + 0x3000 + 4 * (input.take<uint8_t>() % kQueues), 2, 0);
         break;
       }
       default:

@@ -74,6 +74,25 @@ void show_processors(const Json& answer) {
   }
 }
 
+/// A part of the guest's statistics, if it tells it.
+std::string in_mib(const Json& statistics, const char* name) {
+  const auto found = statistics.find(name);
+  return found == statistics.end() ? "" : fmt::format(", {} MiB {}", found->get<uint64_t>() >> 20, name);
+}
+
+void show_balloon(const Json& answer) {
+  const auto mib = [&answer](const char* name) { return answer.at(name).get<uint64_t>() >> 20; };
+  fmt::print("the guest keeps {} of {} MiB", mib("kept"), mib("memory"));
+  if (mib("kept") != mib("target")) fmt::print(" and is asked to keep {}", mib("target"));
+  if (!answer.at("driver").get<bool>()) fmt::print("; it has no driver for the balloon that could give some");
+  fmt::print("\n");
+  const auto statistics = answer.find("statistics");
+  if (statistics == answer.end() || statistics->empty()) return;
+  std::string parts;
+  for (const char* name : {"total", "free", "available", "caches"}) parts += in_mib(*statistics, name);
+  fmt::print("it says:{}\n", parts.empty() ? " nothing of its memory" : parts.substr(1));
+}
+
 Result<> carry_out(const AskRequest& request) {
   if (request.command == "status") return ask_status(request);
   const std::string path = EIDOLON_TRY(find_machine(request.name));
@@ -82,6 +101,7 @@ Result<> carry_out(const AskRequest& request) {
       EIDOLON_TRY(ask_machine(path, request.request, snapshot ? kSnapshotPatienceSeconds : kPatienceSeconds));
   if (request.command == "screenshot") return save_screenshot(request, answer);
   if (request.command == "processors") show_processors(answer);
+  if (request.command == "balloon") show_balloon(answer);
   if (const auto report = answer.find("report"); report != answer.end() && report->is_string())
     fmt::print("{}\n", report->get<std::string>());
   return {};

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/try.h"
+#include "control/memory_size.h"
 #include "control/socket_path.h"
 
 namespace eidolon::control {
@@ -108,6 +109,8 @@ AskOptions::AskOptions(CLI::App& app) {
                      "the machine ends there, so that its disks stay as the snapshot knows them");
   CLI::App* processors = add(app, "processors", "Say which processors a machine has, or add or remove one");
   processors->add_option("ACTION", action_, "add, or remove: the guest is asked to give one back");
+  CLI::App* balloon = add(app, "balloon", "Say how much memory a guest keeps, or ask it to keep so much");
+  balloon->add_option("SIZE", size_, "how much it is to keep: 256M, 1G, or a number of MiB");
   add(app, "status", "Say what the running machines are doing");
   add(app, "stats", "Say what a machine's engine has counted");
   add(app, "powerdown", "Press a machine's power button: the guest switches itself off, if it wants to");
@@ -135,6 +138,11 @@ std::optional<Result<AskRequest>> AskOptions::read() const {
       line["stop"] = stop_;
     }
     if (!action_.empty()) line["action"] = action_;
+    if (!size_.empty()) {
+      const Result<uint64_t> bytes = parse_memory_size(size_, "the memory");
+      if (!bytes) return std::unexpected(bytes.error());
+      line["memory"] = *bytes;
+    }
     request.request = line.dump(-1, ' ', false, Json::error_handler_t::replace);
     return request;
   }

@@ -29,6 +29,7 @@ class AskOptions {
   std::string text_;
   std::vector<std::string> mouse_;
   std::string action_;  ///< of processors
+  std::string size_;    ///< of balloon
   std::list<CLI::App*> commands_;
 };
 

@@ -7,6 +7,7 @@
 
 #include "backend/png.h"
 #include "base/try.h"
+#include "control/balloon_command.h"
 #include "control/base64.h"
 #include "control/input_commands.h"
 #include "device/display/renderer.h"
@@ -116,6 +117,7 @@ constexpr Command kCommands[] = {
     {"mouse", use_mouse},      {"stats", stats},           {"stop", stop},
     {"powerdown", power_down}, {"reset", reset},           {"pause", pause},
     {"resume", resume},        {"snapshot", snapshot},     {"processors", processors},
+    {"balloon", balloon},
 };
 
 std::string known_commands() {

@@ -142,6 +142,10 @@ void RunOptions::describe(CLI::App& app) {
   run.add_option("--vga", text.vga, "std: a VGA adapter with the Bochs display interface; none")
       ->type_name("ADAPTER")
       ->capture_default_str();
+  run.add_option("--balloon", text.balloon,
+                 "virtio: a memory balloon, by which the guest gives memory back; none")
+      ->type_name("BALLOON")
+      ->capture_default_str();
   run.footer(R"(Keys: Ctrl-A x quits, Ctrl-A h helps, Ctrl-A Ctrl-A sends Ctrl-A to the guest.
 
 Exit status: 0 after the guest's power-off or Ctrl-A x; (value << 1) | 1 after a write to the debug-exit
@@ -165,6 +169,9 @@ Result<RunRequest> RunOptions::read() const {
   if (text.vga != "std" && text.vga != "none")
     return fail("--vga does not know '{}'; it takes std or none", text.vga);
   request.machine.vga = text.vga == "std";
+  if (text.balloon != "virtio" && text.balloon != "none")
+    return fail("--balloon does not know '{}'; it takes virtio or none", text.balloon);
+  request.machine.balloon = text.balloon == "virtio";
   EIDOLON_TRY(read_session(text.session, request));
   for (const std::string& disk : text.disks) request.machine.disks.push_back(EIDOLON_TRY(parse_disk(disk)));
   for (const std::string& disc : text.cdroms) request.machine.disks.push_back(EIDOLON_TRY(parse_cdrom(disc)));

@@ -95,6 +95,8 @@ class Devices {
   [[nodiscard]] device::GenerationId& generation_id() { return generation_id_; }
   [[nodiscard]] device::input::Input& input() { return input_; }
   /// Null: the machine has none.
+  [[nodiscard]] device::virtio::Balloon* balloon() const { return virtio_.balloon(); }
+  /// Null: the machine has none.
   [[nodiscard]] const device::display::Vga* vga() const { return vga_.get(); }
 
  private:

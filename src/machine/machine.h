@@ -77,6 +77,9 @@ class Machine final : private device::MachineControl {
   [[nodiscard]] device::input::Input& input() { return devices_.input(); }
   /// Null: the machine has none.
   [[nodiscard]] const device::display::Vga* vga() const { return devices_.vga(); }
+  /// Null: the machine has none.
+  [[nodiscard]] device::virtio::Balloon* balloon() { return devices_.balloon(); }
+  [[nodiscard]] uint64_t memory_bytes() const { return config_.memory_bytes; }
   /// Since the start, without pauses.
   [[nodiscard]] Nanoseconds up_time() const { return clock_.now(); }
 

@@ -61,7 +61,8 @@ struct MachineConfig {
   std::vector<DiskConfig> disks;
   NetworkConfig network;
   UsbConfig usb;
-  bool vga = true;  ///< a VGA adapter
+  bool vga = true;      ///< a VGA adapter
+  bool balloon = true;  ///< a virtio balloon, but not in lockstep
   /// The adapter's expansion ROM, for BIOS firmware. If the file is not there, the adapter has none.
   std::string vga_bios_path = "/usr/share/seabios/vgabios-stdvga.bin";
   FirmwareConfig firmware;

@@ -154,6 +154,7 @@ Json to_json(const MachineConfig& config) {
           {"usb_tablet", config.usb.tablet},
           {"usb_keyboard", config.usb.keyboard},
           {"vga", config.vga},
+          {"balloon", config.balloon},
           {"vga_bios", full_name(config.vga_bios_path)},
           {"firmware", firmware_json(config.firmware)}};
 }
@@ -176,6 +177,7 @@ Result<MachineConfig> config_from_json(const Json& json) {
   fields.get("usb_tablet", config.usb.tablet);
   fields.get("usb_keyboard", config.usb.keyboard);
   fields.get("vga", config.vga);
+  fields.get("balloon", config.balloon);
   fields.get("vga_bios", config.vga_bios_path);
   read_firmware(JsonFields(fields.object("firmware")), config.firmware, fields);
   constexpr uint64_t kMiB = uint64_t{1} << 20;

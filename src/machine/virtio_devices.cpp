@@ -15,6 +15,13 @@ Result<> VirtioDevices::add(const MachineConfig& config, device::pci::Root& root
   return add_network(config, root, order);
 }
 
+void VirtioDevices::add_balloon(const MachineConfig& config, device::pci::Root& root) {
+  if (!config.balloon || config.engine == EngineChoice::kLockstep) return;
+  auto balloon = std::make_unique<device::virtio::Balloon>("virtio-balloon0");
+  balloon_ = balloon.get();
+  put(root, std::move(balloon));
+}
+
 void VirtioDevices::add_disk(device::pci::Root& root, size_t number, device::storage::Medium& medium,
                              std::string serial) {
   put(root, std::make_unique<device::virtio::Block>(fmt::format("virtio-blk{}", number), medium,

@@ -23,6 +23,10 @@ TEST(MemorySize, RejectsWhatIsNoSize) {
   }
 }
 
+TEST(MemorySize, TheSentenceNamesTheOption) {
+  EXPECT_TRUE(parse_memory_size("x", "the memory").error().message.starts_with("the memory cannot be 'x'"));
+}
+
 TEST(MemorySize, RejectsTooLittle) {
   EXPECT_FALSE(parse_memory_size("0").has_value());
   EXPECT_FALSE(parse_memory_size("1M").has_value());

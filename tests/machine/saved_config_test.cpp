@@ -28,6 +28,7 @@ MachineConfig full_config() {
       {.host_address = "127.0.0.1", .host_port = 8080, .guest_port = 80, .udp = true});
   config.usb.keyboard = true;
   config.vga = false;
+  config.balloon = false;
   config.firmware.items.push_back({.name = "opt/x", .bytes = {0, 0xff, 0x5a}});
   config.firmware.smbios_strings = {"a", "b"};
   config.firmware.boot_order = {BootDevice::kCdrom, BootDevice::kNetwork};

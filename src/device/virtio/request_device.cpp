@@ -12,7 +12,7 @@ void RequestDevice::queue_notified(unsigned queue) {
 
 void RequestDevice::driver_ready() {
   // What was made available before, or came with a snapshot.
-  std::fill(pending_.begin(), pending_.end(), true);
+  for (unsigned queue = 0; queue < pending_.size(); ++queue) pending_[queue] = has_requests(queue);
   pool_.wake();
 }
 

@@ -23,6 +23,8 @@ class RequestDevice : public Device {
   /// The first thing that the destructor of every derived class does: threads call its execute().
   void stop_threads() { pool_.stop(); }
 
+  /// Of the first `queues`, those that hold no requests are the device's own to look after. Lock held.
+  [[nodiscard]] virtual bool has_requests(unsigned /*queue*/) const { return true; }
   /// Carries out one request and returns how many bytes it wrote. On a thread, with no lock held.
   [[nodiscard]] virtual uint32_t execute(unsigned queue, const Chain& chain) = 0;
 

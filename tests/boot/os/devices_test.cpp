@@ -126,12 +126,12 @@ TEST_F(DebianDevices, TheBusIsListedAndTheDiskKeepsWhatWasSynced) {
 
   const std::string ids =
       "for d in /sys/bus/pci/devices/*; do echo $(cat $d/vendor $d/device $d/class); done";
-  expect_answer(
-      guest, ids,
-      "0x8086 0x29c0 0x060000\r\n0x1af4 0x1044 0x00ff00\r\n0x1234 0x1111 0x030000\r\n0x1af4 0x1042 0x010000\r\n0x8086 0x2918");
+  expect_answer(guest, ids,
+                "0x8086 0x29c0 0x060000\r\n0x1af4 0x1044 0x00ff00\r\n0x1234 0x1111 0x030000\r\n0x1af4 0x1042 "
+                "0x010000\r\n0x1af4 0x1045 0x00ff00\r\n0x8086 0x2918");
   // The extended part of configuration space is there: the window of PCI Express is used.
   expect_answer(guest, "wc -c < /sys/bus/pci/devices/0000:00:01.0/config", "4096\r\n");
-  expect_answer(guest, "grep -c PCI-MSI /proc/interrupts", "4\r\n");
+  expect_answer(guest, "grep -c PCI-MSI /proc/interrupts", "9\r\n");
   expect_answer(guest, "dd if=/dev/hwrng bs=64 count=4 iflag=fullblock 2>/dev/null | wc -c", "256\r\n");
 
   expect_answer(guest, "cat /sys/block/vda/size", "32768\r\n");

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <array>
+#include <fstream>
 
 namespace eidolon::boot_test {
 
@@ -75,6 +76,14 @@ GuestProcess::~GuestProcess() {
 void GuestProcess::send_signal(int number) const {
   ASSERT_GT(pid_, 0) << "the monitor does not run";
   kill(pid_, number);
+}
+
+uint64_t GuestProcess::resident_bytes() const {
+  std::ifstream status("/proc/" + std::to_string(pid_) + "/status");
+  for (std::string line; std::getline(status, line);)
+    if (line.starts_with("VmRSS:")) return std::stoull(line.substr(6)) << 10;
+  ADD_FAILURE() << "the monitor does not run";
+  return 0;
 }
 
 void GuestProcess::type(std::string_view text) const {

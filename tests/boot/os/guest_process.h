@@ -26,6 +26,8 @@ class GuestProcess {
   /// To the monitor itself. Nothing is sent, and the test fails, if it does not run: its number is not given
   /// out, because kill(2) takes -1 for every process there is.
   void send_signal(int number) const;
+  /// Host memory that the monitor holds at the moment.
+  [[nodiscard]] uint64_t resident_bytes() const;
   void close_input() { to_.reset(); }
 
   /// Reads until `text` has come since the last wait_for(). False if the process ends or time runs out first.
