@@ -12,8 +12,8 @@ modules=(virtio_pci virtio_blk virtio-rng virtio_net virtio_console virtio_ballo
   xhci_pci usbhid hid_generic evdev)
 # Loaded only where the kernel's command line has drivers=screen: they take the console along.
 screen_modules=(bochs)
-# Not loaded by itself: without a controller it looks for one for seconds.
-by_hand=(floppy)
+# Not loaded by themselves: the first looks for a controller for seconds, the other is for tests/kvm/nested.sh.
+by_hand=(floppy kvm-amd)
 
 "$root/scripts/fetch_guest.sh"
 wanted=$(sha256sum "$guest/made-from" "$0" "$root/scripts/guest-drivers-init" "$root/scripts/guest-dhcp" | cut -d' ' -f1)

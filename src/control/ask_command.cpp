@@ -102,6 +102,7 @@ Result<> carry_out(const AskRequest& request) {
   if (request.command == "screenshot") return save_screenshot(request, answer);
   if (request.command == "processors") show_processors(answer);
   if (request.command == "balloon") show_balloon(answer);
+  if (request.command == "engine") fmt::print("{}\n", answer.at("engine").get<std::string>());
   if (const auto report = answer.find("report"); report != answer.end() && report->is_string())
     fmt::print("{}\n", report->get<std::string>());
   return {};

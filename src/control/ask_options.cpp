@@ -111,6 +111,8 @@ AskOptions::AskOptions(CLI::App& app) {
   processors->add_option("ACTION", action_, "add, or remove: the guest is asked to give one back");
   CLI::App* balloon = add(app, "balloon", "Say how much memory a guest keeps, or ask it to keep so much");
   balloon->add_option("SIZE", size_, "how much it is to keep: 256M, 1G, or a number of MiB");
+  CLI::App* engine = add(app, "engine", "Say which engine runs a machine, or have another one go on with it");
+  engine->add_option("ENGINE", action_, "auto, translate, kvm or step");
   add(app, "status", "Say what the running machines are doing");
   add(app, "stats", "Say what a machine's engine has counted");
   add(app, "powerdown", "Press a machine's power button: the guest switches itself off, if it wants to");

@@ -40,9 +40,9 @@ struct Decision {
   std::string reason;
 };
 
-Decision automatic(const machine::HostFacts& facts) {
+Decision automatic() {
   const Result<machine::EngineDecision> decision =
-      machine::decide_engine(machine::EngineChoice::kAuto, facts.kvm_device);
+      machine::decide_engine(machine::EngineChoice::kAuto, machine::probe_kvm);
   if (!decision) return {.engine = "none", .reason = decision.error().message};
   return {.engine = std::string(machine::engine_name(decision->kind)), .reason = decision->reason};
 }
@@ -112,7 +112,7 @@ std::string describe_host(const machine::HostFacts& facts, KvmAccess kvm) {
                        or_unknown(facts.transparent_huge_pages_shmem)));
   add_line(text, "reserved huge pages", fmt::to_string(facts.reserved_huge_pages));
   add_line(text, "vm.max_map_count", fmt::to_string(facts.max_map_count));
-  const Decision decision = automatic(facts);
+  const Decision decision = automatic();
   add_line(text, "engine", fmt::format("{}: {}", decision.engine, decision.reason));
   return text;
 }
@@ -122,7 +122,7 @@ std::string describe_host_json(const machine::HostFacts& facts, KvmAccess kvm) {
   for (const NamedFlag& flag : kVirtualizationFlags) flags[flag.flag] = facts.has(flag.flag);
   for (const NamedFlag& flag : kTranslatorFlags) flags[flag.flag] = facts.has(flag.flag);
   flags["fsgsbase"] = facts.fsgsbase;
-  const Decision decision = automatic(facts);
+  const Decision decision = automatic();
   const nlohmann::ordered_json document = {
       {"processor", {{"vendor", facts.vendor}, {"name", facts.processor}, {"online", facts.processors}}},
       {"flags", flags},

@@ -108,6 +108,18 @@ Answer processors(const Json& request, const Commanded& on) {
   return fail("processors takes add or remove");
 }
 
+/// Without an engine, which one it is.
+Answer engine(const Json& request, const Commanded& on) {
+  const auto action = request.find("action");
+  if (action != request.end()) {
+    if (!action->is_string()) return fail("engine takes auto, translate, kvm or step");
+    const auto choice = EIDOLON_TRY(machine::parse_engine_choice(action->get<std::string>()));
+    const auto decision = EIDOLON_TRY(machine::decide_engine(choice, machine::probe_kvm));
+    EIDOLON_TRY(on.machine.switch_engine(decision.kind));
+  }
+  return Json{{"engine", engine_name(on.machine.engine().kind)}};
+}
+
 struct Command {
   std::string_view name;
   Answer (*carry_out)(const Json& request, const Commanded& on);
@@ -118,6 +130,7 @@ constexpr Command kCommands[] = {
     {"powerdown", power_down}, {"reset", reset},           {"pause", pause},
     {"resume", resume},        {"snapshot", snapshot},     {"processors", processors},
     {"balloon", balloon},
+    {"engine", engine},
 };
 
 std::string known_commands() {

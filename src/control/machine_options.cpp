@@ -22,7 +22,7 @@ CLI::Option* describe_machine(CLI::App& command, MachineText& text) {
   command.add_option("--memory", text.memory, "guest memory: 512M, 2G, or a number of MiB")
       ->type_name("SIZE")
       ->capture_default_str();
-  command.add_option("--cpu", text.cpu, "processor model: host, x86-64-v2 or x86-64-v3")
+  command.add_option("--cpu", text.cpu, "processor model: host, kvm (what the host's KVM runs), x86-64-v2 or x86-64-v3")
       ->type_name("MODEL")
       ->capture_default_str();
   command

@@ -7,7 +7,7 @@
 namespace eidolon::control {
 
 void describe_session(CLI::App& command, SessionText& text) {
-  command.add_option("--engine", text.engine, "auto, translate or step; for developers: lockstep")
+  command.add_option("--engine", text.engine, "auto, translate, kvm or step; for developers: lockstep")
       ->type_name("ENGINE")
       ->capture_default_str();
   command

@@ -13,10 +13,6 @@ using namespace x86;
 constexpr uint64_t kCr0Defined =
     kCr0Pe | kCr0Mp | kCr0Em | kCr0Ts | kCr0Et | kCr0Ne | kCr0Wp | kCr0Am | kCr0Nw | kCr0Cd | kCr0Pg;
 
-[[nodiscard]] bool pae_paging(const mmu::PagingControls& controls) {
-  return controls.paging() && !controls.long_mode() && (controls.cr4 & kCr4Pae) != 0;
-}
-
 /// Whether IA-32e mode may be entered from here (SDM volume 3, 9.8.5 and 9.8.5.4): PAE on, not from a 64-bit
 /// code segment, no 16-bit TSS in TR.
 [[nodiscard]] bool may_enter_long_mode(const State& state) {
@@ -46,7 +42,7 @@ Outcome<> write_cr0(Cpu& cpu, uint64_t value) {
     if (state.long_code() || (next.cr4 & kCr4PcidE) != 0) return raise_gp();
     next.efer &= ~kEferLma;
   }
-  if (pae_paging(next) && (changed & (kCr0Pg | kCr0Cd | kCr0Nw)) != 0 &&
+  if (next.pae_paging() && (changed & (kCr0Pg | kCr0Cd | kCr0Nw)) != 0 &&
       !mmu::load_pdptes(cpu.memory, next)) {
     return raise_gp();
   }
@@ -69,7 +65,7 @@ Outcome<> write_cr3(Cpu& cpu, uint64_t value) {
   if (next.long_mode() && value >> kPhysicalAddressBits != 0) return raise_gp();
   const uint16_t from = pcid_of(next);
   next.cr3 = value;
-  if (pae_paging(next) && !mmu::load_pdptes(cpu.memory, next)) return raise_gp();
+  if (next.pae_paging() && !mmu::load_pdptes(cpu.memory, next)) return raise_gp();
   cpu.state.control = next;
   cpu.mmu.change_context(from, pcid_of(next), no_flush);
   return {};
@@ -85,7 +81,7 @@ Outcome<> write_cr4(Cpu& cpu, uint64_t value) {
   }
   next.cr4 = value;
   constexpr uint64_t kReloadsPdptes = kCr4Pae | kCr4Pge | kCr4Pse | kCr4Smep;
-  if (pae_paging(next) && (changed & kReloadsPdptes) != 0 && !mmu::load_pdptes(cpu.memory, next)) {
+  if (next.pae_paging() && (changed & kReloadsPdptes) != 0 && !mmu::load_pdptes(cpu.memory, next)) {
     return raise_gp();
   }
   cpu.state.control = next;

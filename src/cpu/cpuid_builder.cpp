@@ -246,13 +246,13 @@ CpuidModel CpuidBuilder::finish(const FeatureWords& features) {
   return std::move(model_);
 }
 
-CpuidModel CpuidBuilder::host() {
-  FeatureWords features = consistent((host_features() & passed_features()) | provided_features());
+CpuidModel CpuidBuilder::host(const FeatureWords& limit) {
+  FeatureWords features = consistent(((host_features() & passed_features()) | provided_features()) & limit);
   CpuidResult vendor = host_cpuid(id::kBasic);
   const bool amd = names_amd(vendor);
   // RDCL_NO: in a software engine the guest's user and kernel share one address space of the host, so the
   // guest's page table isolation would keep nothing apart, and cost two MOV CR3 for every system call.
-  if (!amd) features.leaf7_edx |= id::kArchCapabilities;
+  if (!amd) features.leaf7_edx |= id::kArchCapabilities & limit.leaf7_edx;
   const uint32_t lowest = amd ? id::kXsave : kLowestHighestBasic;
   vendor.eax = std::clamp(vendor.eax, lowest, kHighestBasic);
 
@@ -266,14 +266,16 @@ CpuidModel CpuidBuilder::host() {
   return builder.finish(features);
 }
 
-Result<CpuidModel> CpuidBuilder::microarchitecture_level(unsigned level) {
+Result<CpuidModel> CpuidBuilder::microarchitecture_level(unsigned level, const FeatureWords& limit) {
   const FeatureWords wanted = level_features(level);
   if ((host_features() & wanted) != wanted) {
     return fail("this host lacks instructions of x86-64-v{}: use --cpu host", level);
   }
+  const FeatureWords all = wanted | basic_features();
+  if ((all & limit) != all) return fail("this host's KVM lacks features of x86-64-v{}: use --cpu kvm", level);
   // Signatures of the first processors of each level: Nehalem and Haswell.
   const uint32_t version = level >= 3 ? 0x000306c1 : 0x000106a3;
-  const FeatureWords features = consistent(wanted | basic_features());
+  const FeatureWords features = consistent(all);
   CpuidResult vendor = kIntel;
   vendor.eax = kLowestHighestBasic;
 
@@ -287,11 +289,44 @@ Result<CpuidModel> CpuidBuilder::microarchitecture_level(unsigned level) {
   return builder.finish(features);
 }
 
+namespace {
+constexpr uint32_t kAll = ~uint32_t{0};
+constexpr FeatureWords kEverything = {kAll, kAll, kAll, kAll, kAll, kAll, kAll, kAll, kAll, kAll};
+
+Result<CpuidModel> create_model(std::string_view name, const FeatureWords& limit) {
+  if (name == "host") return CpuidBuilder::host(limit);
+  if (name == "x86-64-v2") return CpuidBuilder::microarchitecture_level(2, limit);
+  if (name == "x86-64-v3") return CpuidBuilder::microarchitecture_level(3, limit);
+  return fail("unknown processor model '{}': use host, kvm, x86-64-v2 or x86-64-v3", name);
+}
+}  // namespace
+
 Result<CpuidModel> CpuidModel::create(std::string_view name) {
-  if (name == "host") return CpuidBuilder::host();
-  if (name == "x86-64-v2") return CpuidBuilder::microarchitecture_level(2);
-  if (name == "x86-64-v3") return CpuidBuilder::microarchitecture_level(3);
-  return fail("unknown processor model '{}': use host, x86-64-v2 or x86-64-v3", name);
+  if (name == "kvm")
+    return fail("processor model kvm is for hosts with a usable /dev/kvm: use another --cpu");
+  return create_model(name, kEverything);
+}
+
+Result<CpuidModel> CpuidModel::create(std::string_view name, const FeatureWords& kvm) {
+  return create_model(name == "kvm" ? "host" : name, kvm);
+}
+
+FeatureWords features_of(const CpuidModel& model) {
+  const auto ask = [&model](uint32_t leaf, uint32_t subleaf = 0) {
+    return model.query(leaf, subleaf, 0, 0, 0);
+  };
+  const CpuidResult version = ask(id::kVersion), structured = ask(id::kStructured),
+                    extended = ask(id::kExtendedVersion);
+  return {.leaf1_ecx = version.ecx,
+          .leaf1_edx = version.edx,
+          .leaf7_ebx = structured.ebx,
+          .leaf7_ecx = structured.ecx,
+          .leaf7_edx = structured.edx,
+          .leaf7_1_eax = ask(id::kStructured, 1).eax,
+          .leafd_1_eax = ask(id::kXsave, 1).eax,
+          .extended1_ecx = extended.ecx,
+          .extended1_edx = extended.edx,
+          .extended8_ebx = ask(id::kAddressSizes).ebx};
 }
 
 void CpuidModel::add(const CpuidLeaf& leaf) {

@@ -23,11 +23,14 @@ struct FeatureWords {
   friend bool operator==(const FeatureWords&, const FeatureWords&) = default;
 };
 
+/// Those that `model` shows.
+[[nodiscard]] FeatureWords features_of(const CpuidModel& model);
+
 class CpuidBuilder {
  public:
-  static CpuidModel host();
+  static CpuidModel host(const FeatureWords& limit);
   /// `level` is 2 or 3.
-  static Result<CpuidModel> microarchitecture_level(unsigned level);
+  static Result<CpuidModel> microarchitecture_level(unsigned level, const FeatureWords& limit);
 
  private:
   CpuidBuilder() = default;

@@ -35,12 +35,16 @@ struct XsaveComponent {
 /// Frequency of the local APIC timer's clock (before its divider), as leaves 0x15 and 0x40000010 tell it.
 inline constexpr uint32_t kApicTimerKhz = 1'000'000;
 
+struct FeatureWords;
+
 class CpuidModel {
  public:
   /// `name` is "host", "x86-64-v2" or "x86-64-v3". A named model takes from the host nothing that is not part
   /// of it, and fails with a sentence if the host lacks something that is. Model and features only: APIC IDs
   /// and what mirrors control registers (OSXSAVE, XSAVE sizes) are filled in by `query`.
   static Result<CpuidModel> create(std::string_view name);
+  /// The same, with no feature that is not in `kvm`, which are those of the host's KVM; "kvm" means "host".
+  static Result<CpuidModel> create(std::string_view name, const FeatureWords& kvm);
 
   /// `cr4` and `xcr0` are the asking processor's; `processor` is its number, from which the topology makes
   /// its APIC ID.

@@ -34,10 +34,20 @@ struct SharedPriority {
   std::atomic<uint8_t> waiting{0};  ///< bits 7:4 of the highest vector in the IRR
 };
 
+/// Gets a processor out of where it does not look at its events.
+class Kick {
+ public:
+  virtual ~Kick() = default;
+  /// From any thread; brief.
+  virtual void kick() = 0;
+};
+
 class EventFlags {
  public:
   /// Sets `events` and wakes the processor. From any thread.
   void raise(uint32_t events);
+  /// Called after each raise(); null: none. When this returns the one before is not used any more.
+  void set_kick(Kick* kick);
   [[nodiscard]] uint32_t pending() const { return word_.load(std::memory_order_acquire); }
   /// Clears and returns those of `mask` that were set.
   uint32_t take(uint32_t mask) { return word_.fetch_and(~mask, std::memory_order_acq_rel) & mask; }
@@ -51,6 +61,7 @@ class EventFlags {
  private:
   std::atomic<uint32_t> word_{0};
   std::atomic<bool> sleeping_{false};
+  std::atomic<Kick*> kick_{nullptr};  ///< used under mutex_
   std::mutex mutex_;
   std::condition_variable wake_;
 };

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <bit>
 
 #include "base/assert.h"
 #include "base/bits.h"
@@ -83,38 +82,12 @@ void copy(void* to, const void* from, unsigned size) {
   }
 }
 
-/// The largest naturally aligned access at `address` that a bus carries.
-unsigned bus_chunk(GuestPhysical address, unsigned left) {
-  const unsigned aligned = 1u << std::min(std::countr_zero(address), 3);
-  return std::min(aligned, std::bit_floor(std::min(left, 8u)));
-}
-
-void read_mmio(const Cpu& cpu, const Piece& piece, uint8_t* to) {
-  cpu.release_extended_state();
-  for (unsigned done = 0; done < piece.size;) {
-    const unsigned chunk = bus_chunk(piece.physical + done, piece.size - done);
-    const uint64_t value = cpu.mmio.read(piece.physical + done, chunk);
-    std::memcpy(to + done, &value, chunk);
-    done += chunk;
-  }
-}
-
-void write_mmio(const Cpu& cpu, const Piece& piece, const uint8_t* from) {
-  cpu.release_extended_state();
-  for (unsigned done = 0; done < piece.size;) {
-    const unsigned chunk = bus_chunk(piece.physical + done, piece.size - done);
-    uint64_t value = 0;
-    std::memcpy(&value, from + done, chunk);
-    cpu.mmio.write(piece.physical + done, chunk, value);
-    done += chunk;
-  }
-}
-
 void read_piece(const Cpu& cpu, const Piece& piece, uint8_t* to) {
   if (piece.host != nullptr) {
     copy(to, piece.host, piece.size);
   } else {
-    read_mmio(cpu, piece, to);
+    cpu.release_extended_state();
+    cpu.mmio.read_bytes(piece.physical, to, piece.size);
   }
 }
 
@@ -125,7 +98,8 @@ void write_piece(Cpu& cpu, const Piece& piece, const uint8_t* from) {
   }
   const auto place = cpu.memory.locate(piece.physical);
   if (!place) {
-    write_mmio(cpu, piece, from);
+    cpu.release_extended_state();
+    cpu.mmio.write_bytes(piece.physical, from, piece.size);
   } else if (place->kind == memory::RegionKind::kRam) {  // a page with translations; to ROM, nothing happens
     cpu.memory.before_write(piece.physical, piece.size, cpu.index);
     copy(place->host, from, piece.size);

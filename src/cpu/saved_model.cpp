@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "base/try.h"
-#include "x86/control_registers.h"
+#include "cpu/cpuid_listing.h"
 #include "x86/cpuid.h"
 
 namespace eidolon::cpu {
@@ -13,38 +13,6 @@ namespace {
 
 constexpr const char* kSection = "cpuid";
 constexpr uint32_t kVersion = 1, kMostRows = 8192;
-
-struct Row {
-  uint32_t leaf = 0, subleaf = 0;
-  CpuidResult result;
-};
-
-/// What processor 0 is told after its reset, of leaves with subleaves as many as there may be.
-void add_range(std::vector<Row>& rows, const CpuidModel& model, uint32_t first, uint32_t last) {
-  constexpr uint32_t kSubleaves = 32;
-  for (uint32_t leaf = first; leaf <= last; ++leaf) {
-    const CpuidResult base = model.query(leaf, 0, 0, x86::kXcr0X87, 0);
-    rows.push_back({.leaf = leaf, .subleaf = 0, .result = base});
-    for (uint32_t subleaf = 1; subleaf < kSubleaves; ++subleaf) {
-      const CpuidResult result = model.query(leaf, subleaf, 0, x86::kXcr0X87, 0);
-      if (result != base) rows.push_back({.leaf = leaf, .subleaf = subleaf, .result = result});
-    }
-  }
-}
-
-std::vector<Row> told(const CpuidModel& model) {
-  namespace id = x86::cpuid;
-  constexpr uint32_t kMostLeaves = 0x40, kExtended = 0x80000000;
-  constexpr uint32_t kParavirt = 0x100;  // behind our own name (docs/paravirt.md)
-  const auto highest = [&model](uint32_t leaf) {
-    return std::min(model.query(leaf, 0, 0, x86::kXcr0X87, 0).eax, leaf + kMostLeaves);
-  };
-  std::vector<Row> rows;
-  for (const uint32_t first :
-       {uint32_t{id::kBasic}, uint32_t{id::kHypervisor}, id::kHypervisor + kParavirt, kExtended})
-    add_range(rows, model, first, std::max(first, highest(first)));
-  return rows;
-}
 
 template <typename Self, typename Stream>
 void leaf_fields(Self& row, Stream& s) {
@@ -57,7 +25,7 @@ bool is_timing(uint32_t leaf) {
   return leaf == id::kTscFrequency || leaf == id::kTscFrequency + 1 || leaf == id::kHypervisorTiming;
 }
 
-bool same(const Row& one, const Row& other) {
+bool same(const CpuidLeaf& one, const CpuidLeaf& other) {
   return one.leaf == other.leaf && one.subleaf == other.subleaf &&
          (is_timing(one.leaf) || one.result == other.result);
 }
@@ -76,11 +44,11 @@ Result<> check_frequency(uint64_t then, uint64_t now) {
 }  // namespace
 
 void save_model(StateWriter& to, const CpuidModel& model) {
-  const std::vector<Row> rows = told(model);
+  const std::vector<CpuidLeaf> rows = list_leaves(model, 0);
   to.begin(kSection, kVersion);
   const x86::Topology& topology = model.topology();
   to(topology.sockets, topology.cores, topology.threads, model.tsc_khz(), static_cast<uint32_t>(rows.size()));
-  for (const Row& row : rows) leaf_fields(row, to);
+  for (const CpuidLeaf& row : rows) leaf_fields(row, to);
   to.end();
 }
 
@@ -89,13 +57,13 @@ Result<> check_model(StateReader& from, const CpuidModel& model) {
   uint32_t tsc_khz = 0, count = 0;
   from.begin(kSection);
   from(topology.sockets, topology.cores, topology.threads, tsc_khz, count);
-  std::vector<Row> rows;
+  std::vector<CpuidLeaf> rows;
   for (uint32_t i = 0; i < std::min(count, kMostRows) && !from.failed(); ++i)
     leaf_fields(rows.emplace_back(), from);
   from.end();
   if (from.failed() || rows.size() != count || !(topology == model.topology()))
     return fail("the snapshot's processor is not described as it should be; restore from another copy");
-  const std::vector<Row> now = told(model);
+  const std::vector<CpuidLeaf> now = list_leaves(model, 0);
   for (size_t i = 0; i < std::max(rows.size(), now.size()); ++i) {
     const bool here = i < rows.size() && i < now.size() && same(rows[i], now[i]);
     if (here) continue;

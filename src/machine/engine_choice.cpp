@@ -1,10 +1,15 @@
 #include "machine/engine_choice.h"
 
 #include <algorithm>
+#include <functional>
 
+#include "base/try.h"
+#include "engine/kvm/kvm_engine.h"
+#include "engine/kvm/probe.h"
 #include "engine/lockstep/lockstep_engine.h"
 #include "engine/step/step_engine.h"
 #include "engine/translate/translate_engine.h"
+#include "machine/host_facts.h"
 
 namespace eidolon::machine {
 
@@ -19,13 +24,16 @@ size_t cache_bytes(unsigned processors) {
 Result<EngineChoice> parse_engine_choice(std::string_view text) {
   if (text == "auto") return EngineChoice::kAuto;
   if (text == "translate") return EngineChoice::kTranslate;
+  if (text == "kvm") return EngineChoice::kKvm;
   if (text == "step") return EngineChoice::kStep;
   if (text == "lockstep") return EngineChoice::kLockstep;
-  return fail("--engine does not know '{}'; it takes auto, translate, step or lockstep", text);
+  return fail("--engine does not know '{}'; it takes auto, translate, kvm, step or lockstep", text);
 }
 
 std::string_view engine_name(EngineKind kind) {
   switch (kind) {
+    case EngineKind::kKvm:
+      return "kvm";
     case EngineKind::kStep:
       return "step";
     case EngineKind::kLockstep:
@@ -36,37 +44,48 @@ std::string_view engine_name(EngineKind kind) {
   return "translate";
 }
 
-Result<EngineDecision> decide_engine(EngineChoice choice, bool kvm_device) {
+Result<> probe_kvm() {
+  if (!host_has_kvm_device()) return fail("there is no /dev/kvm");
+  const auto works = engine::kvm::probe();
+  if (!works) return fail("there is a /dev/kvm, but {}", works.error().message);
+  return {};
+}
+
+Result<EngineDecision> decide_engine(EngineChoice choice, const std::function<Result<>()>& kvm) {
+  const auto asked = [](EngineKind kind) { return EngineDecision{.kind = kind, .reason = "as asked for"}; };
   switch (choice) {
     case EngineChoice::kStep:
-      return EngineDecision{.kind = EngineKind::kStep, .reason = "as asked for"};
+      return asked(EngineKind::kStep);
     case EngineChoice::kTranslate:
-      return EngineDecision{.kind = EngineKind::kTranslate, .reason = "as asked for"};
+      return asked(EngineKind::kTranslate);
+    case EngineChoice::kKvm:
+      return asked(EngineKind::kKvm);
     case EngineChoice::kLockstep:
-      return EngineDecision{.kind = EngineKind::kLockstep, .reason = "as asked for"};
+      return asked(EngineKind::kLockstep);
     case EngineChoice::kAuto:
       break;
   }
-  return EngineDecision{.kind = EngineKind::kTranslate,
-                        .reason = kvm_device
-                                      ? "there is a /dev/kvm, but the KVM engine is not in this version yet"
-                                      : "there is no /dev/kvm"};
+  const Result<> usable = kvm();
+  if (usable) return EngineDecision{.kind = EngineKind::kKvm, .reason = "this host's KVM is fast"};
+  return EngineDecision{.kind = EngineKind::kTranslate, .reason = usable.error().message};
 }
 
-Result<std::unique_ptr<engine::Engine>> make_engine(EngineKind kind, cpu::Cpu& cpu,
-                                                    const MachineConfig& config) {
-  if (kind == EngineKind::kStep) return std::make_unique<engine::StepEngine>(cpu);
-  if (kind == EngineKind::kLockstep) {
-    auto engine = engine::LockstepEngine::create(cpu, {.begin_at_port = config.lockstep_from_port});
-    if (!engine) return std::unexpected(engine.error());
-    return std::move(*engine);
+Result<std::unique_ptr<engine::Engine>> EngineMaker::make(cpu::Cpu& cpu) {
+  switch (kind_) {
+    case EngineKind::kStep:
+      return std::make_unique<engine::StepEngine>(cpu);
+    case EngineKind::kLockstep:
+      return EIDOLON_TRY(engine::LockstepEngine::create(cpu, {.begin_at_port = config_.lockstep_from_port}));
+    case EngineKind::kKvm:
+      if (kvm_ == nullptr) kvm_ = EIDOLON_TRY(engine::kvm::VirtualMachine::create(cpu.memory));
+      return EIDOLON_TRY(engine::KvmEngine::create(cpu, kvm_));
+    case EngineKind::kTranslate:
+      break;
   }
-  auto engine =
-      engine::TranslateEngine::create(cpu, {.cache_bytes = cache_bytes(config.topology.processors()),
-                                            .observer = config.block_observer,
-                                            .sample_time = config.sample_time});
-  if (!engine) return std::unexpected(engine.error());
-  return std::move(*engine);
+  return EIDOLON_TRY(
+      engine::TranslateEngine::create(cpu, {.cache_bytes = cache_bytes(config_.topology.processors()),
+                                            .observer = config_.block_observer,
+                                            .sample_time = config_.sample_time}));
 }
 
 }  // namespace eidolon::machine

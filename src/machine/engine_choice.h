@@ -2,6 +2,7 @@
 // that one or an error, and the reason of an automatic choice is for the user to read.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -11,22 +12,40 @@
 #include "engine/engine.h"
 #include "machine/machine_config.h"
 
+namespace eidolon::engine::kvm {
+class VirtualMachine;
+}  // namespace eidolon::engine::kvm
+
 namespace eidolon::machine {
 
-enum class EngineKind : uint8_t { kTranslate, kStep, kLockstep };
+enum class EngineKind : uint8_t { kTranslate, kKvm, kStep, kLockstep };
 
 struct EngineDecision {
   EngineKind kind;
   std::string reason;  ///< half a sentence: "as asked for", "no hardware ..."
 };
 
-/// "auto", "translate", "step" or "lockstep".
+/// "auto", "translate", "kvm", "step" or "lockstep".
 [[nodiscard]] Result<EngineChoice> parse_engine_choice(std::string_view text);
 [[nodiscard]] std::string_view engine_name(EngineKind kind);
 
-/// `kvm_device`: whether the host has a /dev/kvm, which this version does not use but owes a word about.
-[[nodiscard]] Result<EngineDecision> decide_engine(EngineChoice choice, bool kvm_device);
-[[nodiscard]] Result<std::unique_ptr<engine::Engine>> make_engine(EngineKind kind, cpu::Cpu& cpu,
-                                                                  const MachineConfig& config);
+/// `kvm` tells whether the host's KVM is worth using, or in half a sentence why not; it is asked only if the
+/// choice is ours.
+[[nodiscard]] Result<EngineDecision> decide_engine(EngineChoice choice, const std::function<Result<>()>& kvm);
+/// Asks the host (engine/kvm/probe.h).
+[[nodiscard]] Result<> probe_kvm();
+
+/// Makes the engines of one machine's processors.
+class EngineMaker {
+ public:
+  /// All of them are of this kind.
+  EngineMaker(EngineKind kind, const MachineConfig& config) : kind_(kind), config_(config) {}
+  [[nodiscard]] Result<std::unique_ptr<engine::Engine>> make(cpu::Cpu& cpu);
+
+ private:
+  const EngineKind kind_;
+  const MachineConfig& config_;
+  std::shared_ptr<engine::kvm::VirtualMachine> kvm_;
+};
 
 }  // namespace eidolon::machine

@@ -2,13 +2,15 @@
 
 #include <unistd.h>
 
+#include <chrono>
+#include <future>
 #include <utility>
 
 #include "base/try.h"
 #include "boot/acpi.h"
 #include "boot/loader.h"
 #include "boot/memory_layout.h"
-#include "machine/host_facts.h"
+#include "engine/kvm/system.h"
 #include "snapshot/memory_checker.h"
 
 namespace eidolon::machine {
@@ -36,6 +38,29 @@ Result<std::unique_ptr<memory::GuestMemory>> make_memory(const MachineConfig& co
   return memory;
 }
 
+/// What is about translated code needs it.
+Result<EngineDecision> decide(const MachineConfig& config) {
+  const bool translated = config.block_observer != nullptr && config.engine == EngineChoice::kAuto;
+  return decide_engine(translated ? EngineChoice::kTranslate : config.engine, probe_kvm);
+}
+
+/// `kvm`: of what the host's KVM runs.
+Result<cpu::CpuidModel> make_model(const std::string& name, bool kvm) {
+  if (!kvm) return cpu::CpuidModel::create(name);
+  const cpu::FeatureWords features = EIDOLON_TRY(engine::kvm::supported_features());
+  return cpu::CpuidModel::create(name, features);
+}
+
+/// Whether the host's KVM runs what the guest knows as its processor.
+Result<> fits_kvm(const cpu::CpuidModel& model) {
+  const cpu::FeatureWords shown = cpu::features_of(model);
+  const cpu::FeatureWords kvm = EIDOLON_TRY(engine::kvm::supported_features());
+  if ((shown & kvm) == shown && !paravirt::kvm::shows_calls(model)) return {};
+  return fail(
+      "this guest knows a processor that the host's KVM does not run; start machines that are to move to it "
+      "with --cpu kvm");
+}
+
 /// Lockstep's second processor would ask twice for what changes by being asked.
 bool offers_kvm(const MachineConfig& config, const EngineDecision& decision) {
   return config.paravirt && decision.kind != EngineKind::kLockstep;
@@ -51,14 +76,16 @@ Result<std::unique_ptr<Machine>> Machine::create(const MachineConfig& config, Se
 }
 
 Result<std::unique_ptr<Machine>> Machine::make(const MachineConfig& config, SerialSink serial) {
-  cpu::CpuidModel model = EIDOLON_TRY(cpu::CpuidModel::create(config.cpu_model));
-  EngineDecision decision = EIDOLON_TRY(decide_engine(config.engine, host_has_kvm_device()));
+  EngineDecision decision = EIDOLON_TRY(decide(config));
+  const bool kvm = decision.kind == EngineKind::kKvm || config.cpu_model == "kvm";
+  cpu::CpuidModel model = EIDOLON_TRY(make_model(config.cpu_model, kvm));
   // Two processors would draw different random numbers.
   if (decision.kind == EngineKind::kLockstep) model.hide_random_numbers();
   if (decision.kind == EngineKind::kLockstep && config.topology.processors() != 1)
     return fail("--engine lockstep can follow one processor only; leave out --cpus");
   model.set_topology(config.topology);
-  if (offers_kvm(config, decision)) paravirt::kvm::show(model);
+  if (offers_kvm(config, decision))
+    paravirt::kvm::show(model, kvm ? paravirt::kvm::Calls::kNone : paravirt::kvm::Calls::kOffered);
   std::unique_ptr<memory::GuestMemory> memory = EIDOLON_TRY(make_memory(config));
   std::unique_ptr<Machine> machine(
       new Machine(std::move(model), std::move(decision), std::move(memory), std::move(serial), config));
@@ -129,7 +156,7 @@ Ending Machine::run() {
   processors_.run({.stopped = [this](engine::Stop stop) { engine_stopped(stop); },
                    .meeting = [this] { hold_meeting(); }});
   timers_.stop();
-  give_report();  // whoever has asked shortly before the end gets it too
+  do_errands();  // whoever has asked shortly before the end gets it too
   std::lock_guard lock(ending_mutex_);
   run_over_ = true;
   pause_changed_.notify_all();
@@ -143,7 +170,7 @@ void Machine::engine_stopped(engine::Stop stop) {
 }
 
 void Machine::hold_meeting() {
-  give_report();
+  do_errands();
   stand_while_paused();
 }
 
@@ -179,11 +206,11 @@ void Machine::stand_while_paused() {
       standing_ = true;
       pause_changed_.notify_all();
       const auto stands = [this] { return held_ || (pause_wanted_ && !ending_); };
-      pause_changed_.wait(lock, [&] { return !stands() || report_sink_; });
+      pause_changed_.wait(lock, [&] { return !stands() || !errands_.empty(); });
       on = stands();
       standing_ = on;
     }
-    give_report();
+    do_errands();
   }
   start_time();
 }
@@ -209,22 +236,53 @@ void Machine::start_time() {
   timers_.start();
 }
 
-void Machine::ask_report(std::function<void(const std::string&)> sink) {
+void Machine::add_errand(std::function<void()> errand) {
   {
     std::lock_guard lock(ending_mutex_);
-    report_sink_ = std::move(sink);
+    errands_.push_back(std::move(errand));
   }
   processors_.call_meeting();
   pause_changed_.notify_all();
 }
 
-void Machine::give_report() {
-  std::function<void(const std::string&)> sink;
+void Machine::do_errands() {
+  std::vector<std::function<void()>> errands;
   {
     std::lock_guard lock(ending_mutex_);
-    std::swap(sink, report_sink_);
+    errands.swap(errands_);
   }
-  if (sink) sink(engine_report());
+  for (const auto& errand : errands) errand();
+}
+
+void Machine::ask_report(std::function<void(const std::string&)> sink) {
+  add_errand([this, sink = std::move(sink)] { sink(engine_report()); });
+}
+
+EngineDecision Machine::engine() {
+  std::lock_guard lock(ending_mutex_);
+  return decision_;
+}
+
+Result<> Machine::switch_engine(EngineKind kind) {
+  const auto done = std::make_shared<std::promise<Result<>>>();
+  std::future<Result<>> result = done->get_future();
+  add_errand([this, kind, done] { done->set_value(change_engine(kind)); });
+  // The processors meet between two instructions, unless the machine is just ending.
+  if (result.wait_for(std::chrono::seconds(30)) != std::future_status::ready)
+    return fail("the processors do not meet; the machine may be ending");
+  return result.get();
+}
+
+/// While all stand.
+Result<> Machine::change_engine(EngineKind kind) {
+  if (kind == decision_.kind) return {};
+  if (kind == EngineKind::kLockstep || decision_.kind == EngineKind::kLockstep)
+    return fail("lockstep has to see a guest from its start to its end; start another machine for it");
+  if (kind == EngineKind::kKvm) EIDOLON_TRY(fits_kvm(model_));
+  EIDOLON_TRY(processors_.make_engines(kind, config_));
+  std::lock_guard lock(ending_mutex_);
+  decision_ = {.kind = kind, .reason = "as asked for"};
+  return {};
 }
 
 void Machine::end(const Ending& ending) {

@@ -52,13 +52,17 @@ class Machine final : private device::MachineControl {
                                                   SerialSink serial);
   ~Machine() override;
 
-  [[nodiscard]] const EngineDecision& engine() const { return decision_; }
+  /// From any thread.
+  [[nodiscard]] EngineDecision engine();
   /// What the engine counted, for a person to read. Not while the machine runs.
   [[nodiscard]] std::string engine_report() const { return processors_.report(); }
 
   /// Has `sink` called with engine_report() on the thread of run(), as soon as the processors can be
   /// interrupted. From any thread.
   void ask_report(std::function<void(const std::string&)> sink);
+  /// Has the guest go on under another engine, which returns when it does. On failure it goes on under the one
+  /// that it has. From any thread but that of run(), while that runs.
+  Result<> switch_engine(EngineKind kind);
 
   // From any thread, while run() runs or before.
   /// Stops the processors and the machine's clock between two instructions. Returns when they stand, or at
@@ -113,7 +117,9 @@ class Machine final : private device::MachineControl {
   void end(const Ending& ending);
   void engine_stopped(engine::Stop stop);
   void hold_meeting();
-  void give_report();
+  Result<> change_engine(EngineKind kind);
+  void add_errand(std::function<void()> errand);
+  void do_errands();
   void stand_while_paused();
   void stop_time();
   void start_time();
@@ -132,7 +138,7 @@ class Machine final : private device::MachineControl {
   // In the order of construction; each uses only what stands above it.
   const MachineConfig config_;
   const cpu::CpuidModel model_;
-  const EngineDecision decision_;
+  EngineDecision decision_;  ///< changes under ending_mutex_, while all stand
   HostClock clock_;
   TimerQueue timers_{clock_};
   const std::unique_ptr<memory::GuestMemory> memory_;
@@ -153,7 +159,7 @@ class Machine final : private device::MachineControl {
   bool standing_ = false;  ///< run() has seen pause_wanted_
   bool run_over_ = false;
   std::optional<Ending> ending_;
-  std::function<void(const std::string&)> report_sink_;  ///< under ending_mutex_; empty: nobody asked
+  std::vector<std::function<void()>> errands_;  ///< to be done on the thread of run() while all stand
 };
 
 }  // namespace eidolon::machine

@@ -16,7 +16,7 @@
 
 namespace eidolon::machine {
 
-enum class EngineChoice : uint8_t { kAuto, kTranslate, kStep, kLockstep };
+enum class EngineChoice : uint8_t { kAuto, kTranslate, kKvm, kStep, kLockstep };
 
 struct DiskConfig {
   enum class Access : uint8_t {
@@ -53,7 +53,7 @@ struct MachineConfig {
   std::string command_line;
   boot::KernelUnpack kernel_unpack = boot::KernelUnpack::kHost;
   uint64_t memory_bytes = uint64_t{512} << 20;
-  std::string cpu_model = "host";
+  std::string cpu_model = "host";  ///< "kvm": what the host's KVM runs, under whichever engine
   bool paravirt = true;    ///< KVM's paravirtual interface is offered
   x86::Topology topology;  ///< valid()
   unsigned present = 0;    ///< processors of it that are there at the start; 0: all

@@ -54,8 +54,10 @@ void Processors::add(interrupt::LocalApic& apic) {
 }
 
 Result<> Processors::make_engines(EngineKind kind, const MachineConfig& config) {
-  for (const auto& processor : processors_)
-    processor->engine = EIDOLON_TRY(make_engine(kind, processor->cpu, config));
+  EngineMaker maker(kind, config);
+  std::vector<std::unique_ptr<engine::Engine>> engines;
+  for (const auto& processor : processors_) engines.push_back(EIDOLON_TRY(maker.make(processor->cpu)));
+  for (size_t number = 0; number < size(); ++number) processors_[number]->engine = std::move(engines[number]);
   return {};
 }
 

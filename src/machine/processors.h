@@ -46,7 +46,8 @@ class Processors {
   /// The next processor, at its reset state, with `apic` as its local APIC. While the
   /// machine is put together.
   void add(interrupt::LocalApic& apic);
-  /// Once, after the last add().
+  /// After the last add(), and while all stand: those of another kind. On failure they keep those that they
+  /// have.
   Result<> make_engines(EngineKind kind, const MachineConfig& config);
 
   [[nodiscard]] size_t size() const { return processors_.size(); }

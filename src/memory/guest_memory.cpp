@@ -131,6 +131,14 @@ bool GuestMemory::overlaps(GuestPhysical base, uint64_t length, const Region* bu
          });
 }
 
+std::vector<Region> GuestMemory::map() const {
+  const std::lock_guard lock(map_mutex_);
+  std::vector<Region> shown = regions_;
+  for (const auto& window : windows_)
+    if (window->base != kNowhere) shown.push_back(*window);
+  return shown;
+}
+
 uint64_t GuestMemory::ram_bytes() const {
   uint64_t sum = 0;
   for (const Region& region : regions_) sum += region.kind == RegionKind::kRam ? region.length : 0;

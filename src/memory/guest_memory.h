@@ -79,6 +79,8 @@ class GuestMemory {
   }
 
   [[nodiscard]] std::span<const Region> regions() const { return regions_; }
+  /// All that is shown now, windows too, as one change left it. From any thread.
+  [[nodiscard]] std::vector<Region> map() const;
   [[nodiscard]] uint64_t ram_bytes() const;
   /// The region that holds `address`, or nullptr (MMIO or nothing). What it shows, and where, may change at
   /// any time: who wants the bytes asks `locate`.
@@ -184,7 +186,7 @@ class GuestMemory {
   std::vector<Region> regions_;                   ///< sorted by base
   std::vector<std::unique_ptr<Region>> windows_;  ///< only their bases change while the machine runs
   bool windows_forbidden_ = false;
-  std::mutex map_mutex_;
+  mutable std::mutex map_mutex_;
   std::atomic<uint64_t> map_version_{0};
   std::function<void()> map_observer_;
   Marks* marks_ = nullptr;  ///< by page of the mapping; the host supplies those that are used

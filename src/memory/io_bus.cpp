@@ -1,6 +1,8 @@
 #include "memory/io_bus.h"
 
 #include <algorithm>
+#include <bit>
+#include <cstring>
 
 #include "base/bits.h"
 
@@ -45,6 +47,32 @@ void IoBus::write(uint64_t address, unsigned size, uint64_t value) const {
   if (observer_ != nullptr) [[unlikely]]
     observer_->before_write(address, size, value);
   write_handlers(address, size, value);
+}
+
+namespace {
+unsigned bus_chunk(uint64_t address, unsigned left) {
+  const unsigned aligned = 1u << std::min(std::countr_zero(address), 3);
+  return std::min(aligned, std::bit_floor(std::min(left, 8u)));
+}
+}  // namespace
+
+void IoBus::read_bytes(uint64_t address, uint8_t* to, unsigned size) const {
+  for (unsigned done = 0; done < size;) {
+    const unsigned chunk = bus_chunk(address + done, size - done);
+    const uint64_t value = read(address + done, chunk);
+    std::memcpy(to + done, &value, chunk);
+    done += chunk;
+  }
+}
+
+void IoBus::write_bytes(uint64_t address, const uint8_t* from, unsigned size) const {
+  for (unsigned done = 0; done < size;) {
+    const unsigned chunk = bus_chunk(address + done, size - done);
+    uint64_t value = 0;
+    std::memcpy(&value, from + done, chunk);
+    write(address + done, chunk, value);
+    done += chunk;
+  }
 }
 
 uint64_t IoBus::read_handlers(uint64_t address, unsigned size) const {

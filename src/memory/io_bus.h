@@ -23,6 +23,9 @@ class IoBus {
   /// `size` is 1, 2, 4 or 8. An access that leaves its range is split into bytes.
   [[nodiscard]] uint64_t read(uint64_t address, unsigned size) const;
   void write(uint64_t address, unsigned size, uint64_t value) const;
+  /// The same for `size` bytes, in the largest naturally aligned accesses that a bus carries.
+  void read_bytes(uint64_t address, uint8_t* to, unsigned size) const;
+  void write_bytes(uint64_t address, const uint8_t* from, unsigned size) const;
   /// One observer or none (null); it outlives its stay here. Not thread-safe, like attach.
   void set_observer(IoObserver* observer) { observer_ = observer; }
   [[nodiscard]] bool has_handler(uint64_t address) const { return find(address) != nullptr; }

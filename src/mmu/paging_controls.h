@@ -16,6 +16,8 @@ struct PagingControls {
 
   [[nodiscard]] bool paging() const { return (cr0 & x86::kCr0Pg) != 0; }
   [[nodiscard]] bool long_mode() const { return (efer & x86::kEferLma) != 0; }
+  /// PAE paging: `pdpte` counts.
+  [[nodiscard]] bool pae_paging() const { return paging() && !long_mode() && (cr4 & x86::kCr4Pae) != 0; }
 };
 
 enum class Access : uint8_t { kRead, kWrite, kExecute };

@@ -17,8 +17,10 @@ enum Feature : uint32_t {
   kSchedYield = 1u << 13,
   kStableClock = 1u << 24,  ///< the clock is one over all processors
 };
-inline constexpr uint32_t kFeatures = kClockSource | kNoIoDelay | kClockSource2 | kStealTime | kUnhalt |
-                                      kTlbFlush | kSendIpi | kSchedYield | kStableClock;
+/// What works by MSRs and memory alone.
+inline constexpr uint32_t kQuietFeatures =
+    kClockSource | kNoIoDelay | kClockSource2 | kStealTime | kTlbFlush | kStableClock;
+inline constexpr uint32_t kFeatures = kQuietFeatures | kUnhalt | kSendIpi | kSchedYield;
 
 enum Msr : uint32_t {
   kMsrWallClockOld = 0x11,

@@ -13,16 +13,20 @@ using cpu::Outcome;
 
 namespace {
 constexpr uint64_t kSecond = 1'000'000'000;
+constexpr uint32_t kBase = 0x40000100;  ///< the first of its CPUID leaves
 }
 
-void show(cpu::CpuidModel& model) {
-  constexpr uint32_t kBase = 0x40000100;
+void show(cpu::CpuidModel& model, Calls calls) {
   // "KVMKVMKVM"
   model.add({.leaf = kBase,
              .subleaf = 0,
              .has_subleaves = false,
              .result = {.eax = kBase + 1, .ebx = 0x4b4d564b, .ecx = 0x564b4d56, .edx = 0x4d}});
-  model.add({.leaf = kBase + 1, .subleaf = 0, .has_subleaves = false, .result = {.eax = kFeatures}});
+  model.add({.leaf = kBase + 1, .subleaf = 0, .has_subleaves = false, .result = {.eax = calls == Calls::kOffered ? kFeatures : kQuietFeatures}});
+}
+
+bool shows_calls(const cpu::CpuidModel& model) {
+  return (model.query(kBase + 1, 0, 0, 0, 0).eax & kFeatures & ~kQuietFeatures) != 0;
 }
 
 Host::Host(const Clock& clock, const interrupt::ApicBus& bus, uint32_t tsc_khz)

@@ -50,8 +50,13 @@ class Host {
   std::vector<cpu::Cpu*> by_apic_id_;
 };
 
+/// Whether the guest is offered hypercalls. A host's KVM keeps those to itself.
+enum class Calls : uint8_t { kOffered, kNone };
+
 /// Shows the interface in CPUID, behind our own name: guests look at every multiple of 0x100.
-void show(cpu::CpuidModel& model);
+void show(cpu::CpuidModel& model, Calls calls = Calls::kOffered);
+/// Whether show() has offered hypercalls.
+[[nodiscard]] bool shows_calls(const cpu::CpuidModel& model);
 
 class Kvm final : public cpu::Paravirt, public Stateful {
  public:

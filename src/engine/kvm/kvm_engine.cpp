@@ -1,0 +1,175 @@
+#include "engine/kvm/kvm_engine.h"
+
+#include <fmt/format.h>
+
+#include "base/try.h"
+#include "cpu/event.h"
+#include "engine/events.h"
+#include "engine/kvm/cpuid_table.h"
+
+namespace eidolon::engine {
+
+using namespace kvm;
+
+namespace {
+constexpr uint32_t kInterrupts = cpu::kEventInterrupt | cpu::kEventNmi;
+}
+
+Result<std::unique_ptr<KvmEngine>> KvmEngine::create(cpu::Cpu& cpu, std::shared_ptr<VirtualMachine> machine) {
+  std::unique_ptr<Vcpu> vcpu = EIDOLON_TRY(Vcpu::create(*machine, cpu.index));
+  EIDOLON_TRY(put_cpuid(*vcpu, cpu));
+  const Registers registers = EIDOLON_TRY(Registers::create(*machine, *vcpu, cpu));
+  return std::unique_ptr<KvmEngine>(new KvmEngine(cpu, std::move(machine), std::move(vcpu), registers));
+}
+
+KvmEngine::KvmEngine(cpu::Cpu& cpu, std::shared_ptr<VirtualMachine> machine, std::unique_ptr<Vcpu> vcpu,
+                     const Registers& registers)
+    : cpu_(cpu),
+      machine_(std::move(machine)),
+      vcpu_(std::move(vcpu)),
+      run_(vcpu_->shared()),
+      registers_(registers),
+      step_(cpu) {
+  cpu_.events.set_kick(vcpu_.get());
+}
+
+KvmEngine::~KvmEngine() { cpu_.events.set_kick(nullptr); }
+
+Stop KvmEngine::run() {
+  for (;;) {
+    vcpu_->listen();
+    if (const auto stop = serve_events()) return *stop;
+    if (!give()) {
+      step_a_while();
+      continue;
+    }
+    offer_interrupt();
+    enter();
+  }
+}
+
+bool KvmEngine::only_interrupts_wait() const {
+  return cpu_.state.activity == cpu::Activity::kRunning && (cpu_.events.pending() & ~kInterrupts) == 0;
+}
+
+std::optional<Stop> KvmEngine::serve_events() {
+  if (given_ && only_interrupts_wait()) {
+    if (cpu_.events.take(cpu::kEventNmi) != 0 && vcpu_->call<void>(KVM_NMI, nullptr) != 0)
+      cpu_.events.raise(cpu::kEventNmi);
+    return std::nullopt;
+  }
+  if (!needs_service(cpu_)) return std::nullopt;
+  take_back();
+  if ((cpu_.events.pending() & cpu::kEventMapChanged) != 0) follow_memory();
+  return service_events(cpu_);
+}
+
+/// What KVM does not take it does not show: the guest's accesses there come to the monitor one by one.
+void KvmEngine::follow_memory() { (void)machine_->follow_memory(); }
+
+void KvmEngine::take_back() {
+  if (!given_) return;
+  while (std::exchange(unfinished_, false))
+    if (vcpu_->finish_instruction() == Vcpu::Exit::kGuest) (void)handle_exit();
+  Undelivered undelivered;
+  // Without its registers there is no going on; KVM tells them unless it is out of memory.
+  if (!registers_.get(cpu_, undelivered)) cpu_.state.activity = cpu::Activity::kShutdown;
+  given_ = false;
+  if (std::exchange(waits_for_window_, false)) cpu_.events.raise(cpu::kEventInterrupt);
+  ++counters_.taken_back;
+  cpu_.mmu.invalidate_all();  // the guest has changed its tables since
+  generation_ = cpu_.mmu.generation();
+  if (cpu_.state.control.pae_paging()) (void)mmu::load_pdptes(cpu_.memory, cpu_.state.control);
+  deliver_rest(undelivered);
+}
+
+void KvmEngine::deliver_rest(const Undelivered& undelivered) {
+  if (undelivered.exception) {
+    (void)cpu::deliver_fault(cpu_, *undelivered.exception);
+  } else if (undelivered.nmi) {
+    (void)cpu::deliver_interrupt(cpu_, x86::kNmi);
+  } else if (undelivered.interrupt) {
+    (void)cpu::deliver_interrupt(cpu_, *undelivered.interrupt);
+  }
+}
+
+bool KvmEngine::give() {
+  if (given_) return true;
+  const cpu::State& state = cpu_.state;
+  if (state.pending_debug != 0 || !registers_.put(cpu_)) return false;
+  if (cpu_.mmu.generation() != generation_ && !registers_.forget_translations()) return false;
+  interruptible_ = (state.rflags & x86::kFlagIf) != 0 && state.interrupt_shadow != state.rip;
+  given_ = true;
+  return true;
+}
+
+void KvmEngine::step_a_while() {
+  constexpr unsigned kInstructions = 32;
+  take_back();
+  // At least one: an event may have to wait for it.
+  for (unsigned i = 0; i < kInstructions && cpu_.state.activity == cpu::Activity::kRunning; ++i) {
+    ++counters_.stepped;
+    if (!step_.step() || cpu_.events.pending() != 0) return;
+  }
+}
+
+/// An interrupt that the guest cannot take now has KVM come back when it can.
+void KvmEngine::offer_interrupt() {
+  // Before asking: who adds one later sets it again.
+  const bool told = cpu_.events.take(cpu::kEventInterrupt) != 0;
+  if (!told && !std::exchange(waits_for_window_, false)) return;
+  run_.request_interrupt_window = 0;
+  if (cpu_.interrupts == nullptr || !cpu_.interrupts->interrupt_pending()) return;
+  if (interruptible_) {
+    interruptible_ = false;
+    if (const auto vector = cpu_.interrupts->acknowledge()) inject(*vector);
+  }
+  waits_for_window_ = cpu_.interrupts->interrupt_pending();
+  run_.request_interrupt_window = waits_for_window_ ? 1 : 0;
+}
+
+void KvmEngine::inject(uint8_t vector) {
+  ++counters_.interrupts;
+  kvm_interrupt interrupt{.irq = vector};
+  if (vcpu_->call(KVM_INTERRUPT, &interrupt) == 0) return;
+  take_back();
+  (void)cpu::deliver_interrupt(cpu_, vector);
+}
+
+void KvmEngine::enter() {
+  if (!given_) return;
+  if (cpu_.interrupts != nullptr) run_.cr8 = cpu_.interrupts->task_priority();
+  ++counters_.entries;
+  const Vcpu::Exit exit = vcpu_->run();
+  unfinished_ = false;
+  interruptible_ = run_.ready_for_interrupt_injection != 0;
+  if (cpu_.interrupts != nullptr && run_.cr8 != cpu_.interrupts->task_priority())
+    cpu_.interrupts->set_task_priority(static_cast<uint8_t>(run_.cr8));
+  if (exit == Vcpu::Exit::kKicked) {
+    ++counters_.kicks;
+  } else if (exit == Vcpu::Exit::kFailed || !handle_exit()) {
+    step_a_while();
+  }
+}
+
+std::string KvmEngine::report() const {
+  struct Named {
+    uint32_t reason;
+    const char* name;
+  };
+  constexpr Named kNamed[] = {
+      {KVM_EXIT_IO, "ports"},        {KVM_EXIT_MMIO, "memory of devices"},
+      {KVM_EXIT_X86_RDMSR, "RDMSR"}, {KVM_EXIT_X86_WRMSR, "WRMSR"},
+      {KVM_EXIT_HLT, "HLT"},         {KVM_EXIT_IRQ_WINDOW_OPEN, "interrupt windows"},
+      {KVM_EXIT_SET_TPR, "CR8"},     {KVM_EXIT_INTERNAL_ERROR, "what KVM could not emulate"}};
+  std::string text =
+      fmt::format("entries                {}\nkicks                  {}\ninterrupts             {}\n",
+                  counters_.entries, counters_.kicks, counters_.interrupts);
+  text += fmt::format("states taken back      {}\ninstructions stepped   {}\n", counters_.taken_back,
+                      counters_.stepped);
+  for (const Named& named : kNamed)
+    text += fmt::format("exits for {:<27} {}\n", named.name, counters_.exits[named.reason]);
+  return text;
+}
+
+}  // namespace eidolon::engine

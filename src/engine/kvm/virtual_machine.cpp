@@ -1,0 +1,123 @@
+#include "engine/kvm/virtual_machine.h"
+
+#include <sys/ioctl.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+#include "base/try.h"
+#include "x86/msr.h"
+
+namespace eidolon::engine::kvm {
+
+namespace {
+
+bool same(const memory::Region& one, const memory::Region& other) {
+  return one.base == other.base && one.length == other.length && one.host == other.host &&
+         one.kind == other.kind;
+}
+
+struct KeptMsrs {
+  uint32_t first, count, flags;
+};
+constexpr uint32_t kBoth = KVM_MSR_FILTER_READ | KVM_MSR_FILTER_WRITE;
+constexpr KeptMsrs kKept[] = {
+    {x86::kMsrTsc, 1, KVM_MSR_FILTER_READ},  // a write moves TSC_ADJUST, too
+    {x86::kMsrSysenterCs, 3, kBoth},
+    {x86::kMsrEfer, 5, kBoth},    // to FMASK
+    {x86::kMsrFsBase, 4, kBoth},  // to TSC_AUX
+};
+
+}  // namespace
+
+bool kept_by_kvm(uint32_t msr) {
+  return std::ranges::any_of(
+      kKept, [msr](const KeptMsrs& kept) { return kept.flags == kBoth && msr - kept.first < kept.count; });
+}
+
+Result<std::unique_ptr<VirtualMachine>> VirtualMachine::create(const memory::GuestMemory& memory) {
+  System system = EIDOLON_TRY(System::open());
+  FileDescriptor vm = EIDOLON_TRY(system.create_vm());
+  std::unique_ptr<VirtualMachine> machine(new VirtualMachine(memory, std::move(system), std::move(vm)));
+  const int xsave = ioctl(machine->vm_.get(), KVM_CHECK_EXTENSION, KVM_CAP_XSAVE2);
+  machine->xsave_bytes_ = xsave > 0 ? static_cast<size_t>(xsave) : 0;
+  EIDOLON_TRY(machine->place_hidden_pages());
+  EIDOLON_TRY(machine->keep_msrs());
+  EIDOLON_TRY(machine->follow_memory());
+  return machine;
+}
+
+/// Intel's processors without "unrestricted guest" run real mode as virtual-8086 mode, for which KVM needs a
+/// TSS and a page table of its own where the guest has nothing: below the firmware, where no BAR is put.
+Result<> VirtualMachine::place_hidden_pages() {
+  constexpr uint64_t kIdentityMap = 0xfeffc000, kTss = kIdentityMap + 0x1000;
+  uint64_t identity = kIdentityMap;
+  if (ioctl(vm_.get(), KVM_SET_IDENTITY_MAP_ADDR, &identity) != 0 ||
+      ioctl(vm_.get(), KVM_SET_TSS_ADDR, kTss) != 0)
+    return fail("KVM does not take its own pages ({}); use --engine translate", std::strerror(errno));
+  return {};
+}
+
+Result<> VirtualMachine::keep_msrs() {
+  kvm_enable_cap exits{};
+  exits.cap = KVM_CAP_X86_USER_SPACE_MSR;
+  exits.args[0] = KVM_MSR_EXIT_REASON_INVAL | KVM_MSR_EXIT_REASON_UNKNOWN | KVM_MSR_EXIT_REASON_FILTER;
+  std::array<uint8_t, 1> all = {0xff};
+  kvm_msr_filter filter{};
+  filter.flags = KVM_MSR_FILTER_DEFAULT_DENY;
+  for (size_t i = 0; i < std::size(kKept); ++i)
+    filter.ranges[i] = {
+        .flags = kKept[i].flags, .nmsrs = kKept[i].count, .base = kKept[i].first, .bitmap = all.data()};
+  if (ioctl(vm_.get(), KVM_ENABLE_CAP, &exits) != 0 || ioctl(vm_.get(), KVM_X86_SET_MSR_FILTER, &filter) != 0)
+    return fail("KVM does not leave MSRs to the monitor ({}); use --engine translate", std::strerror(errno));
+  return {};
+}
+
+Result<FileDescriptor> VirtualMachine::create_vcpu(unsigned number) const {
+  FileDescriptor vcpu(ioctl(vm_.get(), KVM_CREATE_VCPU, number));
+  if (!vcpu.valid())
+    return fail("KVM makes no processor {} ({}); give the guest fewer with --cpus, or use --engine translate",
+                number, std::strerror(errno));
+  return vcpu;
+}
+
+Result<> VirtualMachine::follow_memory() {
+  const std::lock_guard lock(mutex_);
+  std::vector<memory::Region> wanted = memory_.map();
+  for (uint32_t number = 0; number < slots_.size(); ++number) {
+    memory::Region& slot = slots_[number];
+    if (slot.length == 0) continue;
+    const auto found = std::ranges::find_if(wanted, [&](const auto& region) { return same(region, slot); });
+    if (found != wanted.end()) {
+      wanted.erase(found);
+      continue;
+    }
+    EIDOLON_TRY(set_slot(number, slot, 0));
+    slot.length = 0;
+  }
+  for (const memory::Region& region : wanted) {
+    auto slot = std::ranges::find(slots_, uint64_t{0}, &memory::Region::length);
+    if (slot == slots_.end())
+      slot = slots_.insert(slot, {.base = 0, .length = 0, .host = nullptr, .kind = region.kind});
+    EIDOLON_TRY(set_slot(static_cast<uint32_t>(slot - slots_.begin()), region, region.length));
+    *slot = region;
+  }
+  return {};
+}
+
+Result<> VirtualMachine::set_slot(uint32_t number, const memory::Region& region, uint64_t length) {
+  kvm_userspace_memory_region slot{};
+  slot.slot = number;
+  slot.flags = length != 0 && region.kind == memory::RegionKind::kRom ? KVM_MEM_READONLY : 0;
+  slot.guest_phys_addr = region.base;
+  slot.memory_size = length;
+  slot.userspace_addr = reinterpret_cast<uint64_t>(region.host);
+  if (ioctl(vm_.get(), KVM_SET_USER_MEMORY_REGION, &slot) != 0)
+    return fail("KVM does not take the guest's memory at {:#x} ({}); use --engine translate", region.base,
+                std::strerror(errno));
+  return {};
+}
+
+}  // namespace eidolon::engine::kvm

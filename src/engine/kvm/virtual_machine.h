@@ -1,0 +1,49 @@
+// What the processors of one machine share in KVM: guest memory as slots, and which MSRs KVM keeps itself.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "base/file.h"
+#include "base/result.h"
+#include "engine/kvm/system.h"
+#include "memory/guest_memory.h"
+
+namespace eidolon::engine::kvm {
+
+/// Whether KVM reads and writes the register itself; all others are what cpu/msr.h says of them.
+[[nodiscard]] bool kept_by_kvm(uint32_t msr);
+
+class VirtualMachine {
+ public:
+  /// `memory` outlives it.
+  static Result<std::unique_ptr<VirtualMachine>> create(const memory::GuestMemory& memory);
+  VirtualMachine(const VirtualMachine&) = delete;
+  VirtualMachine& operator=(const VirtualMachine&) = delete;
+
+  [[nodiscard]] const System& system() const { return system_; }
+  [[nodiscard]] Result<FileDescriptor> create_vcpu(unsigned number) const;
+  /// Bytes of KVM_GET_XSAVE2; 0: there is only KVM_GET_XSAVE, of 4096.
+  [[nodiscard]] size_t xsave_bytes() const { return xsave_bytes_; }
+
+  /// Guest memory lies elsewhere than at the last call: makes KVM's slots the same. From any thread, while
+  /// other processors run; those that meet a slot that is gone for a moment come to the monitor.
+  Result<> follow_memory();
+
+ private:
+  VirtualMachine(const memory::GuestMemory& memory, System system, FileDescriptor vm)
+      : memory_(memory), system_(std::move(system)), vm_(std::move(vm)) {}
+  Result<> keep_msrs();
+  Result<> place_hidden_pages();
+  Result<> set_slot(uint32_t number, const memory::Region& region, uint64_t length);
+
+  const memory::GuestMemory& memory_;
+  System system_;
+  FileDescriptor vm_;
+  size_t xsave_bytes_ = 0;
+  std::mutex mutex_;                   ///< of what follows
+  std::vector<memory::Region> slots_;  ///< by number; of length 0: free
+};
+
+}  // namespace eidolon::engine::kvm
