@@ -4,6 +4,7 @@
 // or not.
 #include "device/virtio/balloon.h"
 #include "device/virtio/block.h"
+#include "device/virtio/console.h"
 #include "device/virtio/net.h"
 #include "device/virtio/pci_transport.h"
 #include "device/virtio/rng.h"
@@ -28,9 +29,20 @@ class Cable final : public net::Link {
   net::Card* card_ = nullptr;
 };
 
+class Wire final : public device::Channel {
+ public:
+  void plug(device::Port* port) override { port_ = port; }
+  void wake() override {}
+  [[nodiscard]] bool connected() const override { return connected_; }
+  [[nodiscard]] std::optional<device::TextSize> size() const override { return device::TextSize{80, 25}; }
+  device::Port* port_ = nullptr;
+  bool connected_ = true;
+};
+
 struct Machine : fuzz::Board {
   SmallMedium medium;
   Cable cable;
+  std::array<Wire, 2> wires;
   struct Slot {
     std::unique_ptr<virtio::PciTransport> transport;
     std::unique_ptr<virtio::Device> device;
@@ -44,6 +56,8 @@ struct Machine : fuzz::Board {
     put(std::make_unique<virtio::Rng>("rng"));
     put(std::make_unique<virtio::Balloon>("balloon"));
     balloon = static_cast<virtio::Balloon*>(slots.back().device.get());
+    put(std::make_unique<virtio::Console>(
+        "console", &wires[0], std::vector<virtio::Console::Named>{{.name = "port", .channel = &wires[1]}}));
     place();
   }
   void put(std::unique_ptr<virtio::Device> device) {
@@ -152,6 +166,15 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         board->balloon->set_target(input.value());
         (void)board->balloon->report(std::chrono::milliseconds(0));
         break;
+      case 12: {
+        Wire& wire = board->wires[input.take<uint8_t>() & 1];
+        frame.resize(1 + input.take<uint16_t>() % 1500);
+        if (const size_t count = wire.port_->send_some(frame); count > frame.size()) std::abort();
+        if (wire.port_->receive(frame) > frame.size()) std::abort();
+        wire.connected_ = (input.take<uint8_t>() & 1) != 0;
+        wire.port_->channel_changed();
+        break;
+      }
       case 6:
         frame.resize(14 + input.take<uint16_t>() % 1500);
         (void)board->cable.card_->receive(frame);

@@ -1,0 +1,231 @@
+#include "backend/stream_channel.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "backend/line_client.h"
+#include "backend/terminal.h"
+#include "base/try.h"
+
+namespace eidolon::backend {
+
+namespace {
+
+/// So often it is looked whether somebody has opened a terminal: nothing else tells.
+constexpr int kTerminalPause = 300;  // ms
+
+/// The other work of the loop is not kept waiting for longer than so many buffers.
+constexpr unsigned kRounds = 16;
+
+bool would_block(int error) { return error == EAGAIN || error == EWOULDBLOCK || error == EINTR; }
+
+}  // namespace
+
+Result<std::unique_ptr<StreamChannel>> StreamChannel::open(const PortTarget& target) {
+  FileDescriptor wake(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!wake.valid())
+    return fail("cannot make an event descriptor ({}); raise the limit on open files", strerror(errno));
+  std::unique_ptr<StreamChannel> channel(new StreamChannel(target, std::move(wake)));
+  if (target.kind == Kind::kPty) EIDOLON_TRY(channel->open_terminal());
+  if (target.kind == Kind::kSocket) EIDOLON_TRY(channel->open_socket());
+  if (target.kind == Kind::kFile) EIDOLON_TRY(channel->open_file());
+  return channel;
+}
+
+/// The other side is opened once and closed: from then on, a hang-up says that nobody has it open.
+Result<> StreamChannel::open_terminal() {
+  peer_ = FileDescriptor(posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK));
+  std::array<char, 128> name{};
+  if (!peer_.valid() || grantpt(peer_.get()) != 0 || unlockpt(peer_.get()) != 0 ||
+      ptsname_r(peer_.get(), name.data(), name.size()) != 0)
+    return fail("cannot make a pseudo-terminal ({}); see /proc/sys/kernel/pty", strerror(errno));
+  terminal_ = name.data();
+  const FileDescriptor other(::open(name.data(), O_RDWR | O_NOCTTY | O_CLOEXEC));
+  termios settings{};
+  if (!other.valid() || tcgetattr(other.get(), &settings) != 0)
+    return fail("cannot open the pseudo-terminal {} ({})", terminal_, strerror(errno));
+  cfmakeraw(&settings);  // echo and line editing are the guest's
+  tcsetattr(other.get(), TCSANOW, &settings);
+  return {};
+}
+
+Result<> StreamChannel::open_socket() {
+  const std::string& path = target_.path;
+  const sockaddr_un address = EIDOLON_TRY(socket_address(path));
+  struct stat found {};
+  if (lstat(path.c_str(), &found) == 0) {
+    if (!S_ISSOCK(found.st_mode)) return fail("'{}' exists and is no socket; name another one", path);
+    if (is_served(path)) return fail("somebody already listens on '{}'; name another socket", path);
+    unlink(path.c_str());
+  }
+  listener_ = FileDescriptor(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  const auto* generic = reinterpret_cast<const sockaddr*>(&address);  // SAFETY: as bind(2) has it
+  // Nobody can connect before listen(), and by then the file is this user's alone.
+  if (!listener_.valid() || bind(listener_.get(), generic, sizeof address) != 0 ||
+      chmod(path.c_str(), 0600) != 0 || listen(listener_.get(), 4) != 0 || lstat(path.c_str(), &found) != 0)
+    return fail("cannot listen on '{}' ({}); name another socket", path, strerror(errno));
+  device_ = found.st_dev;
+  inode_ = found.st_ino;
+  return {};
+}
+
+Result<> StreamChannel::open_file() {
+  peer_ = FileDescriptor(::open(target_.path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY, 0666));
+  if (!peer_.valid())
+    return fail("cannot write to '{}' ({}); name a file that can be written", target_.path, strerror(errno));
+  return {};
+}
+
+StreamChannel::~StreamChannel() {
+  stopping_.store(true);
+  wake();
+  if (thread_.joinable()) thread_.join();
+  struct stat found {};
+  if (listener_.valid() && lstat(target_.path.c_str(), &found) == 0 && found.st_dev == device_ &&
+      found.st_ino == inode_)
+    unlink(target_.path.c_str());
+}
+
+void StreamChannel::start() {
+  struct stat found {};
+  if (target_.kind == Kind::kFile && fstat(peer_.get(), &found) == 0 && S_ISREG(found.st_mode) &&
+      ftruncate(peer_.get(), 0) != 0)
+    say("eidolon: cannot empty '" + target_.path + "'; what the guest sends is written over it");
+  set_connected(target_.kind == Kind::kFile || target_.kind == Kind::kNull);
+  thread_ = std::thread([this] { serve(); });
+}
+
+void StreamChannel::plug(device::Port* port) {
+  {
+    std::lock_guard lock(mutex_);
+    port_ = port;
+    changed_ = true;
+  }
+  wake();
+}
+
+void StreamChannel::wake() {
+  const uint64_t one = 1;
+  // The counter cannot overflow before the loop drains it, and then it is awake anyway.
+  [[maybe_unused]] const ssize_t written = write(wake_.get(), &one, sizeof one);
+}
+
+void StreamChannel::serve() {
+  bool more = false;
+  while (!stopping_.load()) {
+    if (target_.kind == Kind::kPty) look_after_terminal();
+    const bool there = peer_.valid() && connected();
+    const bool reads = there && in_.empty() && target_.kind != Kind::kFile;
+    const auto events = static_cast<short>((reads ? POLLIN : 0) | (out_.empty() ? 0 : POLLOUT));
+    std::array<pollfd, 3> watched = {
+        pollfd{.fd = wake_.get(), .events = POLLIN, .revents = 0},
+        pollfd{.fd = there ? peer_.get() : -1, .events = events, .revents = 0},
+        pollfd{.fd = peer_.valid() ? -1 : listener_.get(), .events = POLLIN, .revents = 0}};
+    const bool waits_for_terminal = target_.kind == Kind::kPty && !there;
+    if (poll(watched.data(), watched.size(), more ? 0 : waits_for_terminal ? kTerminalPause : -1) < 0)
+      continue;
+    if (watched[0].revents != 0) {
+      uint64_t count = 0;
+      [[maybe_unused]] const ssize_t drained = read(wake_.get(), &count, sizeof count);
+    }
+    if (watched[2].revents != 0) accept_client();
+    if ((watched[1].revents & (POLLIN | POLLHUP | POLLERR)) != 0) read_some();
+    more = carry_out();
+    more = carry_in() || more;
+  }
+}
+
+/// A terminal that nobody has open hangs up; a peer that is not there is not polled.
+void StreamChannel::look_after_terminal() {
+  pollfd query{.fd = peer_.get(), .events = 0, .revents = 0};
+  set_connected(poll(&query, 1, 0) >= 0 && (query.revents & POLLHUP) == 0);
+}
+
+void StreamChannel::accept_client() {
+  peer_ = FileDescriptor(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+  if (peer_.valid()) set_connected(true);
+}
+
+void StreamChannel::set_connected(bool connected) {
+  if (connected_.exchange(connected) == connected) return;
+  out_.clear();  // what was for the last one is not for the next
+  std::lock_guard lock(mutex_);
+  changed_ = true;
+}
+
+/// A terminal stays, for others to open it.
+void StreamChannel::lose_peer() {
+  if (target_.kind != Kind::kPty) peer_.reset();
+  set_connected(false);
+}
+
+void StreamChannel::read_some() {
+  if (!in_.empty() || target_.kind == Kind::kFile) return;
+  in_.resize(kBufferBytes);
+  const ssize_t count = read(peer_.get(), in_.data(), in_.size());
+  const int error = errno;
+  in_.resize(count > 0 ? static_cast<size_t>(count) : 0);
+  if (count == 0 || (count < 0 && !would_block(error))) lose_peer();
+}
+
+/// What the guest sends. True: there may be more at once.
+bool StreamChannel::carry_out() {
+  std::lock_guard lock(mutex_);
+  if (port_ == nullptr) return false;
+  if (std::exchange(changed_, false)) port_->channel_changed();
+  for (unsigned round = 0; round < kRounds; ++round) {
+    if (out_.empty()) {
+      out_.resize(kBufferBytes);
+      out_.resize(port_->send_some(out_));
+      if (out_.empty()) return false;
+    }
+    if (!write_some()) return false;
+  }
+  return true;
+}
+
+/// False: the peer takes no more now.
+bool StreamChannel::write_some() {
+  if (!connected() || !peer_.valid()) {
+    out_.clear();
+    return true;
+  }
+  const ssize_t count = target_.kind == Kind::kSocket
+                            ? send(peer_.get(), out_.data(), out_.size(), MSG_NOSIGNAL)
+                            : write(peer_.get(), out_.data(), out_.size());
+  if (count >= 0) {
+    out_.erase(out_.begin(), out_.begin() + count);
+    return true;
+  }
+  if (would_block(errno)) return false;
+  if (target_.kind == Kind::kFile)
+    say(fmt::format("eidolon: '{}' takes no more: {}", target_.path, strerror(errno)));
+  // The thread sees the rest: a socket's end is read, a terminal hangs up. A file is done with.
+  out_.clear();
+  if (target_.kind == Kind::kFile) peer_.reset();
+  return true;
+}
+
+/// What the guest has no room for waits until it wakes the channel.
+bool StreamChannel::carry_in() {
+  if (in_.empty()) return false;
+  std::lock_guard lock(mutex_);
+  if (port_ == nullptr) return false;
+  const size_t taken = std::min(port_->receive(in_), in_.size());
+  in_.erase(in_.begin(), in_.begin() + static_cast<ptrdiff_t>(taken));
+  return in_.empty();
+}
+
+}  // namespace eidolon::backend
