@@ -52,7 +52,7 @@ struct Machine : fuzz::Board {
 
   Machine() {
     put(std::make_unique<virtio::Block>("blk", medium, "serial"));
-    put(std::make_unique<virtio::Net>("net", cable, virtio::Net::kFirstAddress));
+    put(std::make_unique<virtio::Net>("net", cable, net::kFirstAddress));
     put(std::make_unique<virtio::Rng>("rng"));
     put(std::make_unique<virtio::Balloon>("balloon"));
     balloon = static_cast<virtio::Balloon*>(slots.back().device.get());

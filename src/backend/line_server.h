@@ -9,6 +9,7 @@
 #include <string_view>
 #include <thread>
 
+#include "backend/socket_place.h"
 #include "base/file.h"
 #include "base/result.h"
 
@@ -31,15 +32,13 @@ class LineServer {
   LineServer(const LineServer&) = delete;
   LineServer& operator=(const LineServer&) = delete;
 
-  [[nodiscard]] const std::string& path() const { return path_; }
+  [[nodiscard]] const std::string& path() const { return place_.path(); }
 
  private:
-  LineServer(std::string path, FileDescriptor listener, FileDescriptor wake, Handler handler);
+  LineServer(SocketPlace place, FileDescriptor wake, Handler handler);
   void serve();
 
-  const std::string path_;
-  uint64_t device_ = 0, inode_ = 0;  ///< of the socket's file
-  FileDescriptor listener_;
+  const SocketPlace place_;
   FileDescriptor wake_;
   Handler handler_;
   std::thread thread_;

@@ -41,6 +41,7 @@ Request parse_command_line(std::span<const char* const> arguments) {
   RunOptions run;
   ExplainOptions explain;
   CheckRequest check_request;
+  SwitchRequest switch_request;
   ImageOptions image;
 
   CLI::App app("Eidolon, an x86 virtual machine monitor in user space", "eidolon");
@@ -54,6 +55,12 @@ See eidolon run --help for the options of a machine.)");
   explain.describe(app);
   CLI::App* check = app.add_subcommand("check", "Say what this host offers and which engine would be used");
   check->add_flag("--json", check_request.json, "as JSON");
+
+  CLI::App* plug = app.add_subcommand(
+      "switch", "Join machines: a switch for all that run with --net switch=SOCKET, until it is interrupted");
+  plug->add_option("socket", switch_request.path, "a Unix socket, which is made")
+      ->required()
+      ->type_name("SOCKET");
 
   RestoreOptions restore;
   restore.describe(app);
@@ -75,6 +82,7 @@ See eidolon run --help for the options of a machine.)");
     return wrong(sentence(problem.what(), app));
   }
   if (check->parsed()) return check_request;
+  if (plug->parsed()) return switch_request;
   if (image.parsed()) return finish(image.read());
   if (explain.parsed()) return finish(explain.read());
   if (auto request = ask.read()) return finish(*std::move(request));

@@ -11,6 +11,7 @@
 #include "control/explain_request.h"
 #include "control/image_request.h"
 #include "control/run_request.h"
+#include "control/switch_request.h"
 
 namespace eidolon::control {
 
@@ -25,8 +26,8 @@ struct Finished {
   std::string error;   ///< for standard error, a sentence without "eidolon: "
 };
 
-using Request =
-    std::variant<RunRequest, ExplainRequest, CheckRequest, ImageRequest, AskRequest, CloneRequest, Finished>;
+using Request = std::variant<RunRequest, ExplainRequest, CheckRequest, ImageRequest, SwitchRequest,
+                             AskRequest, CloneRequest, Finished>;
 
 /// `arguments` without the program's name.
 [[nodiscard]] Request parse_command_line(std::span<const char* const> arguments);

@@ -14,6 +14,7 @@
 #include "control/explain_command.h"
 #include "control/image_command.h"
 #include "control/run_command.h"
+#include "control/switch_command.h"
 
 namespace {
 
@@ -33,6 +34,7 @@ int act(const RunRequest& request) { return run_command(request); }
 int act(const ExplainRequest& request) { return explain_command(request); }
 int act(const CheckRequest& request) { return check_command(request.json); }
 int act(const ImageRequest& request) { return image_command(request); }
+int act(const SwitchRequest& request) { return switch_command(request); }
 int act(const AskRequest& request) { return ask_command(request); }
 int act(const CloneRequest& request) { return clone_command(request); }
 int act(const Finished& finished) {

@@ -4,6 +4,7 @@
 
 #include "base/try.h"
 #include "control/disk_option.h"
+#include "control/net_option.h"
 
 namespace eidolon::control {
 
@@ -44,11 +45,8 @@ bool same_file(const std::string& one, const std::string& other) {
 }
 
 Result<machine::NetworkConfig> read_network(const RunText& text) {
-  using Kind = machine::NetworkConfig::Kind;
-  if (text.net != "none" && text.net != "user")
-    return fail("--net does not know '{}'; it takes none or user", text.net);
-  machine::NetworkConfig network{.kind = text.net == "user" ? Kind::kUser : Kind::kNone, .published = {}};
-  if (network.kind == Kind::kNone && !text.published.empty())
+  machine::NetworkConfig network = EIDOLON_TRY(parse_network(text.net));
+  if (network.kind != machine::NetworkConfig::Kind::kUser && !text.published.empty())
     return fail("--publish needs a network to lead into; add --net user");
   for (const std::string& port : text.published)
     network.published.push_back(EIDOLON_TRY(backend::parse_published_port(port)));
@@ -124,7 +122,12 @@ void RunOptions::describe(CLI::App& app) {
       ->type_name("FILE")
       ->allow_extra_args(false);
   describe_firmware(run, text.firmware);
-  run.add_option("--net", text.net, "none, or user: a virtio network card behind the host's own connections")
+  run.add_option("--net", text.net,
+                 "user: a network card behind the host's own connections; switch=SOCKET: one on a switch, "
+                 "see eidolon "
+                 "switch; none. ,card=virtio (the default) or ,card=e1000 (Intel 82540EM) says which card, "
+                 ",mac=ADDRESS "
+                 "its address; what passes is kept in a file for Wireshark with ,pcap=FILE")
       ->type_name("NETWORK")
       ->capture_default_str();
   run.add_option(
@@ -193,9 +196,15 @@ Result<RunRequest> RunOptions::read() const {
   if (same_file(file, text.machine.kernel) || same_file(file, text.machine.initrd)) {
     return fail("--serial would overwrite '{}', which the guest is loaded from; name another file", file);
   }
+  const std::string& capture = request.machine.network.capture_path;
+  if (same_file(capture, text.machine.kernel) || same_file(capture, text.machine.initrd) ||
+      same_file(capture, file))
+    return fail("pcap= would overwrite '{}', which the machine needs; name another file", capture);
   for (const machine::DiskConfig& disk : request.machine.disks) {
     if (same_file(request.serial.path, disk.path))
       return fail("--serial would overwrite the disk '{}'; name another file", disk.path);
+    if (same_file(capture, disk.path))
+      return fail("pcap= would overwrite the disk '{}'; name another file", disk.path);
   }
   return request;
 }

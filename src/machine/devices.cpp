@@ -65,7 +65,8 @@ std::vector<std::unique_ptr<LocalApic>> make_local_apics(const x86::Topology& to
 
 Devices::Devices(TimerQueue& timers, device::MachineControl& control, memory::GuestMemory& memory,
                  Serial::Sink serial_sink, const x86::Topology& topology)
-    : memory_(memory),
+    : timers_(timers),
+      memory_(memory),
       local_apics_(make_local_apics(topology, apic_bus_, timers, pic_)),
       pit_(timers, pit_line_),
       rtc_(timers, rtc_line_, host_utc(), memory_sizes(memory)),
@@ -139,7 +140,8 @@ Result<> Devices::attach(memory::IoBus& ports, memory::IoBus& mmio) {
 Result<> Devices::add(const MachineConfig& config, memory::IoBus& ports, const Clock& clock) {
   EIDOLON_TRY(generation_id_.place(memory_));
   EIDOLON_TRY(add_common_items(fw_cfg_, config, memory_));
-  EIDOLON_TRY(virtio_.add(config, pci_, boot_order_));
+  virtio_.add(config, pci_);
+  EIDOLON_TRY(network_.add(config.network, pci_, timers_, boot_order_, virtio_));
   EIDOLON_TRY(disks_.add(
       config,
       {.pci = pci_, .ports = ports, .irqs = irqs_, .dma = isa_dma_, .rtc = rtc_, .order = boot_order_},
@@ -152,6 +154,7 @@ Result<> Devices::add(const MachineConfig& config, memory::IoBus& ports, const C
 void Devices::stop() {
   usb_.stop();
   virtio_.remove_all();
+  network_.remove_card();
   disks_.remove_all();
 }
 
@@ -165,7 +168,7 @@ std::vector<Stateful*> Devices::parts() {
   for (const auto& place : pci_.places()) parts.push_back(place.occupant);
   if (Stateful* floppy = disks_.floppy()) parts.push_back(floppy);
   if (Stateful* flash = firmware_.flash()) parts.push_back(flash);
-  if (Stateful* network = virtio_.network()) parts.push_back(network);
+  if (Stateful* network = network_.state()) parts.push_back(network);
   return parts;
 }
 

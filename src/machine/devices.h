@@ -40,6 +40,7 @@
 #include "machine/firmware.h"
 #include "machine/guest_facts.h"
 #include "machine/machine_config.h"
+#include "machine/network_devices.h"
 #include "machine/saved_media.h"
 #include "machine/usb_devices.h"
 #include "machine/virtio_devices.h"
@@ -100,6 +101,7 @@ class Devices {
   [[nodiscard]] const device::display::Vga* vga() const { return vga_.get(); }
 
  private:
+  TimerQueue& timers_;
   memory::GuestMemory& memory_;
   std::vector<device::Holdable*> held_;  ///< from hold() to release()
   interrupt::Pic pic_;
@@ -132,7 +134,8 @@ class Devices {
   UsbDevices usb_;
   BootOrder boot_order_;
   Disks disks_;
-  VirtioDevices virtio_;  ///< some on the media of disks_
+  NetworkDevices network_;
+  VirtioDevices virtio_;  ///< some on the media of disks_, or on network_
   Firmware firmware_;
 };
 

@@ -10,6 +10,7 @@
 #include "backend/image/format.h"
 #include "backend/published_port.h"
 #include "boot/loader.h"
+#include "device/net/link.h"
 #include "engine/translate/observer.h"
 #include "machine/firmware_config.h"
 #include "x86/topology.h"
@@ -37,8 +38,14 @@ struct DiskConfig {
 };
 
 struct NetworkConfig {
-  enum class Kind : uint8_t { kNone, kUser } kind = Kind::kNone;
-  std::vector<backend::PublishedPort> published;
+  enum class Kind : uint8_t { kNone, kUser, kSwitch } kind = Kind::kNone;
+  /// What the guest sees.
+  enum class Card : uint8_t { kVirtio, kE1000 } card = Card::kVirtio;
+  device::net::MacAddress address = device::net::kFirstAddress;
+  std::vector<backend::PublishedPort> published;  ///< of kUser
+  std::string switch_path;                        ///< of kSwitch: a socket
+  /// A file that gets all frames; empty: none. It is the host's, and no part of a snapshot.
+  std::string capture_path;
 };
 
 /// What is plugged into the USB controller. Without anything there is none.

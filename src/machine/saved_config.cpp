@@ -1,5 +1,6 @@
 #include "machine/saved_config.h"
 
+#include <algorithm>
 #include <filesystem>
 
 #include "machine/json_fields.h"
@@ -92,6 +93,34 @@ backend::PublishedPort read_port(JsonFields fields, JsonFields& whole) {
   return port;
 }
 
+Json network_json(const NetworkConfig& network) {
+  Json ports = Json::array();
+  for (const backend::PublishedPort& port : network.published) ports.push_back(port_json(port));
+  return {{"kind", static_cast<unsigned>(network.kind)},
+          {"card", static_cast<unsigned>(network.card)},
+          {"address", to_hex({network.address.begin(), network.address.end()})},
+          {"switch", full_name(network.switch_path)},
+          {"published", ports}};
+}
+
+void read_network(JsonFields fields, NetworkConfig& network, JsonFields& whole) {
+  std::string address;
+  std::vector<uint8_t> bytes;
+  fields.get("kind", network.kind, NetworkConfig::Kind::kSwitch);
+  fields.get("card", network.card, NetworkConfig::Card::kE1000);
+  fields.get("address", address);
+  fields.get("switch", network.switch_path);
+  from_hex(fields, address, bytes);
+  if (bytes.size() == network.address.size()) {
+    std::ranges::copy(bytes, network.address.begin());
+  } else {
+    fields.fail();
+  }
+  for (const Json& port : fields.list("published"))
+    network.published.push_back(read_port(JsonFields(port), fields));
+  whole.include(fields);
+}
+
 Json firmware_json(const FirmwareConfig& firmware) {
   Json items = Json::array(), order = Json::array();
   for (const FwCfgItem& item : firmware.items)
@@ -137,9 +166,8 @@ void read_firmware(JsonFields fields, FirmwareConfig& firmware, JsonFields& whol
 }  // namespace
 
 Json to_json(const MachineConfig& config) {
-  Json disks = Json::array(), ports = Json::array();
+  Json disks = Json::array();
   for (const DiskConfig& disk : config.disks) disks.push_back(disk_json(disk));
-  for (const backend::PublishedPort& port : config.network.published) ports.push_back(port_json(port));
   return {{"memory", config.memory_bytes},
           {"cpu", config.cpu_model},
           {"paravirt", config.paravirt},
@@ -149,8 +177,7 @@ Json to_json(const MachineConfig& config) {
           {"present", config.present},
           {"kernel", kernel_json(config)},
           {"disks", disks},
-          {"network", static_cast<unsigned>(config.network.kind)},
-          {"published", ports},
+          {"network", network_json(config.network)},
           {"usb_tablet", config.usb.tablet},
           {"usb_keyboard", config.usb.keyboard},
           {"vga", config.vga},
@@ -171,9 +198,7 @@ Result<MachineConfig> config_from_json(const Json& json) {
   fields.get("present", config.present, x86::Topology::kMostProcessors);
   read_kernel(JsonFields(fields.object("kernel")), config, fields);
   for (const Json& disk : fields.list("disks")) config.disks.push_back(read_disk(JsonFields(disk), fields));
-  fields.get("network", config.network.kind, NetworkConfig::Kind::kUser);
-  for (const Json& port : fields.list("published"))
-    config.network.published.push_back(read_port(JsonFields(port), fields));
+  read_network(JsonFields(fields.object("network")), config.network, fields);
   fields.get("usb_tablet", config.usb.tablet);
   fields.get("usb_keyboard", config.usb.keyboard);
   fields.get("vga", config.vga);

@@ -3,53 +3,10 @@
 
 #include <gtest/gtest.h>
 
-#include <chrono>
-#include <condition_variable>
+#include "backend/test_card.h"
 
 namespace eidolon::backend {
 namespace {
-
-using Frame = std::vector<uint8_t>;
-
-/// Sends what it is given, and takes frames while it has room.
-class TestCard final : public device::net::Card {
- public:
-  bool next_frame(Frame& frame) override {
-    std::lock_guard lock(mutex_);
-    if (to_send.empty()) return false;
-    frame = to_send.back();
-    to_send.pop_back();
-    return true;
-  }
-  bool receive(std::span<const uint8_t> frame) override {
-    std::lock_guard lock(mutex_);
-    if (!room) {
-      refused = true;
-      changed_.notify_all();
-      return false;
-    }
-    received.emplace_back(frame.begin(), frame.end());
-    changed_.notify_all();
-    return true;
-  }
-  template <typename Condition>
-  bool wait_for(Condition condition) {
-    std::unique_lock lock(mutex_);
-    return changed_.wait_for(lock, std::chrono::seconds(20), condition);
-  }
-  void set_room(bool value) {
-    std::lock_guard lock(mutex_);
-    room = value;
-  }
-  std::vector<Frame> to_send;
-  std::vector<Frame> received;
-  bool room = true;
-  bool refused = false;
-
- private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-};
 
 /// "Who has 10.0.2.2? Tell 10.0.2.15."
 Frame arp_request() {
@@ -84,7 +41,7 @@ TEST(UserNetwork, FramesWaitForACardWithoutRoom) {
   card.to_send.push_back(arp_request());
   network->wake();
   ASSERT_TRUE(card.wait_for([&] { return card.refused; }));
-  card.set_room(true);
+  card.change([&] { card.room = true; });
   network->wake();
   EXPECT_TRUE(card.wait_for([&] { return !card.received.empty() && is_answer(card.received.back()); }));
   network->plug(nullptr);
@@ -100,7 +57,7 @@ TEST(UserNetwork, GarbageFromTheGuestIsHarmless) {
     if (length > 14) frame[13] = length % 2 == 0 ? 0 : 6;  // IPv4 or ARP
     card.to_send.push_back(frame);
   }
-  card.to_send.insert(card.to_send.begin(), arp_request());  // sent last
+  card.to_send.push_back(arp_request());  // sent last
   network->wake();
   EXPECT_TRUE(card.wait_for([&] { return !card.received.empty() && is_answer(card.received.back()); }));
   network->plug(nullptr);

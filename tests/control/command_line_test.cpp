@@ -214,7 +214,45 @@ TEST(CommandLine, UsbTakesDevices) {
   EXPECT_NE(refusal({"run", "--kernel", "k", "--usb", "tablet,"}).find("tablet"), std::string::npos);
 }
 
+TEST(CommandLine, ANetworkNamesItsCardAndAddress) {
+  using Network = machine::NetworkConfig;
+  const auto network = [](const char* text) {
+    return std::get<RunRequest>(parse({"run", "--kernel", "k", "--net", text})).machine.network;
+  };
+  EXPECT_EQ(network("user").card, Network::Card::kVirtio);
+  EXPECT_EQ(network("user").address, device::net::kFirstAddress);
+  EXPECT_EQ(network("user,card=e1000").card, Network::Card::kE1000);
+  const Network both = network("user,mac=52:54:00:aB:cd:0f,card=e1000");
+  EXPECT_EQ(both.card, Network::Card::kE1000);
+  EXPECT_EQ(both.address, (device::net::MacAddress{0x52, 0x54, 0, 0xab, 0xcd, 0x0f}));
+}
+
+TEST(CommandLine, ANetworkMayBeASwitchAndBeCaptured) {
+  using Network = machine::NetworkConfig;
+  const auto network = [](const char* text) {
+    return std::get<RunRequest>(parse({"run", "--kernel", "k", "--net", text})).machine.network;
+  };
+  const Network one = network("switch=/tmp/lan,pcap=a.pcap"), two = network("switch=/tmp/lan");
+  EXPECT_EQ(one.kind, Network::Kind::kSwitch);
+  EXPECT_EQ(one.switch_path, "/tmp/lan");
+  EXPECT_EQ(one.capture_path, "a.pcap");
+  EXPECT_NE(one.address, two.address) << "once in 16 million runs they are alike";
+  EXPECT_EQ(network("switch=/tmp/lan,mac=52:54:00:12:34:56").address, device::net::kFirstAddress);
+  EXPECT_EQ(std::get<SwitchRequest>(parse({"switch", "/tmp/lan"})).path, "/tmp/lan");
+  EXPECT_NE(refusal({"switch"}), "");
+  EXPECT_NE(refusal({"run", "--kernel", "k", "--net", "switch="}).find("switch=SOCKET"), std::string::npos);
+  EXPECT_NE(refusal({"run", "--kernel", "k", "--net", "user,pcap="}).find("pcap=FILE"), std::string::npos);
+  EXPECT_NE(refusal({"run", "--kernel", "k", "--net", "switch=s", "--publish", "80:80"}).find("--net user"),
+            std::string::npos);
+}
+
 TEST(CommandLine, NetworksThatCannotBeAreRefused) {
+  for (const char* text :
+       {"user,", "user,e1000", "none,card=e1000", "user,mac=52:54:00:12:34", "user,mac=01:00:00:00:00:01",
+        "user,mac=00:00:00:00:00:00", "user,mac=52-54-00-12-34-56", "user,mac=52:54:00:12:34:5g"})
+    EXPECT_NE(refusal({"run", "--kernel", "k", "--net", text}), "") << text;
+  EXPECT_NE(refusal({"run", "--kernel", "k", "--net", "user,card=ne2000"}).find("card=e1000"),
+            std::string::npos);
   EXPECT_NE(refusal({"run", "--kernel", "k", "--net", "tap"}).find("tap"), std::string::npos);
   EXPECT_NE(refusal({"run", "--kernel", "k", "--publish", "80:80"}).find("--net user"), std::string::npos);
   EXPECT_NE(refusal({"run", "--kernel", "k", "--net", "user", "--publish", "80"}).find("8080:80"),

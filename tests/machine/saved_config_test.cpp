@@ -24,6 +24,8 @@ MachineConfig full_config() {
                           .access = DiskConfig::Access::kReadOnly,
                           .cdrom = true});
   config.network.kind = NetworkConfig::Kind::kUser;
+  config.network.card = NetworkConfig::Card::kE1000;
+  config.network.address = {2, 0, 0, 0xab, 0, 1};
   config.network.published.push_back(
       {.host_address = "127.0.0.1", .host_port = 8080, .guest_port = 80, .udp = true});
   config.usb.keyboard = true;
@@ -46,6 +48,8 @@ TEST(SavedConfig, ComesBack) {
   EXPECT_EQ(back->present, 4u);
   EXPECT_EQ(back->disks[0].path, "nbd://host/disk");
   EXPECT_TRUE(back->disks[1].cdrom);
+  EXPECT_EQ(back->network.card, NetworkConfig::Card::kE1000);
+  EXPECT_EQ(back->network.address, full_config().network.address);
   EXPECT_EQ(back->firmware.items[0].bytes, (std::vector<uint8_t>{0, 0xff, 0x5a}));
 }
 
@@ -79,7 +83,9 @@ TEST(SavedConfig, WhatCannotBeIsRefused) {
   refused("/present", 7);
   refused("/disks/0/interface", 99);
   refused("/disks/0", "a string");
-  refused("/published/0/host", 70000);
+  refused("/network/published/0/host", 70000);
+  refused("/network/card", 9);
+  refused("/network/address", "0102030405");
   refused("/firmware/items/0/bytes", "0");
   refused("/firmware/items/0/bytes", "zz");
   refused("/firmware/order/0/device", 4);

@@ -29,7 +29,7 @@ class NetTest : public VirtioTest {
   static constexpr uint64_t kMergeable = 1u << 15;
 
   FakeLink link;
-  Net net{"net", link, Net::kFirstAddress};
+  Net net{"net", link, net::kFirstAddress};
   std::optional<SplitDriver> receive, transmit;
 };
 
@@ -56,7 +56,7 @@ TEST_F(NetTest, SendsFramesWithoutTheHeader) {
 TEST_F(NetTest, FramesThatCannotBeAreDropped) {
   start(0);
   std::vector<uint8_t> frame;
-  for (const uint32_t length : {5u, 12u, 12u + 1515u}) {
+  for (const uint32_t length : {5u, 12u, 12u + 1519u}) {
     transmit->descriptor(0, kData, length, 0);
     transmit->offer(0);
     EXPECT_FALSE(link.card->next_frame(frame)) << length;

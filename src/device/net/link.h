@@ -1,13 +1,21 @@
 // A network card and what it is plugged into: the two ends of a cable, whatever card and whatever network.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <vector>
 
 namespace eidolon::device::net {
 
-inline constexpr size_t kLongestFrame = 1514;  ///< Ethernet header and 1500 bytes, without the checksum
+using MacAddress = std::array<uint8_t, 6>;
+
+/// Of the first card of a machine, as other monitors have it.
+inline constexpr MacAddress kFirstAddress = {0x52, 0x54, 0x00, 0x12, 0x34, 0x56};
+
+inline constexpr size_t kHeaderBytes = 14;     ///< of Ethernet: two addresses and the type
+inline constexpr size_t kTagBytes = 4;         ///< IEEE 802.1Q
+inline constexpr size_t kLongestFrame = 1518;  ///< header, tag and 1500 bytes, without the checksum
 
 /// The card. Called from the network's thread; takes the card's own lock.
 class Card {
@@ -17,6 +25,8 @@ class Card {
   [[nodiscard]] virtual bool next_frame(std::vector<uint8_t>& frame) = 0;
   /// A frame for the guest. False if it has no buffer for it now: the card calls Link::wake() when it has.
   [[nodiscard]] virtual bool receive(std::span<const uint8_t> frame) = 0;
+  /// Whether there is anybody at the other end; so it is until it is said.
+  virtual void set_link(bool /*up*/) {}
 };
 
 /// The network. Its thread pulls frames, so that a guest cannot flood it.

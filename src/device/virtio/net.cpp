@@ -8,7 +8,7 @@ namespace {
 
 constexpr uint16_t kType = 1, kQueueSize = 256;
 constexpr uint64_t kFeatureAddress = 1u << 5, kFeatureMergeable = 1u << 15, kFeatureStatus = 1u << 16;
-constexpr uint16_t kLinkUp = 1;
+constexpr uint8_t kLinkUp = 1;
 
 /// Before every frame (5.1.6).
 struct [[gnu::packed]] Header {
@@ -27,7 +27,7 @@ constexpr size_t kMostBuffers = 64;
 
 }  // namespace
 
-Net::Net(std::string name, net::Link& link, const MacAddress& address)
+Net::Net(std::string name, net::Link& link, const net::MacAddress& address)
     : Device({.name = std::move(name),
               .type = kType,
               .features = kFeatureAddress | kFeatureMergeable | kFeatureStatus,
@@ -53,6 +53,8 @@ void Net::release() {
   {
     const Lock held = lock();
     held_ = false;
+    if (running() && restored_) signal_config();
+    restored_ = false;
   }
   link_.wake();
 }
@@ -63,6 +65,7 @@ void Net::save_device(StateWriter& to) const {
 }
 
 void Net::load_device(StateReader& from) {
+  restored_ = true;
   uint32_t count = 0;
   from(count);
   if (count > kMostBuffers) from.fail();
@@ -71,9 +74,19 @@ void Net::load_device(StateReader& from) {
 
 std::vector<uint8_t> Net::config() {
   std::vector<uint8_t> bytes(address_.begin(), address_.end());
-  bytes.push_back(kLinkUp);
+  bytes.push_back(up_ ? kLinkUp : uint8_t{0});
   bytes.push_back(0);
   return bytes;
+}
+
+void Net::set_link(bool up) {
+  {
+    const Lock held = lock();
+    if (up_ == up) return;
+    up_ = up;
+    if (running()) signal_config();
+  }
+  if (up) link_.wake();
 }
 
 bool Net::next_frame(std::vector<uint8_t>& frame) {

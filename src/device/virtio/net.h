@@ -3,21 +3,15 @@
 // The network's thread does the copying: the guest's notification only wakes it.
 #pragma once
 
-#include <array>
-
 #include "device/net/link.h"
 #include "device/virtio/device.h"
 
 namespace eidolon::device::virtio {
 
-using MacAddress = std::array<uint8_t, 6>;
-
 class Net final : public Device, private net::Card {
  public:
-  static constexpr MacAddress kFirstAddress = {0x52, 0x54, 0x00, 0x12, 0x34, 0x56};
-
   /// `link` outlives the device.
-  Net(std::string name, net::Link& link, const MacAddress& address);
+  Net(std::string name, net::Link& link, const net::MacAddress& address);
   ~Net() override;
 
   [[nodiscard]] bool hold(std::chrono::milliseconds patience) override;
@@ -37,12 +31,15 @@ class Net final : public Device, private net::Card {
   // net::Card
   [[nodiscard]] bool next_frame(std::vector<uint8_t>& frame) override;
   [[nodiscard]] bool receive(std::span<const uint8_t> frame) override;
+  void set_link(bool up) override;
   [[nodiscard]] bool take_receive_buffers(size_t bytes);
 
   net::Link& link_;
-  const MacAddress address_;
+  const net::MacAddress address_;
   Chain sending_;
   bool held_ = false;           ///< frames wait on both sides
+  bool up_ = true;              ///< the link
+  bool restored_ = false;       ///< the driver may have to be told of it
   std::vector<Chain> filling_;  ///< buffers for the frame that is being received
 };
 

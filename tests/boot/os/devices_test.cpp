@@ -1,17 +1,12 @@
-// Debian's own drivers on the devices of the machine: the PCI bus, a virtio disk, random numbers and the
-// network. The guest is that of scripts/fetch_drivers.sh.
-#include <arpa/inet.h>
+// Debian's own drivers on the devices of the machine: the PCI bus, a virtio disk and random numbers. The guest
+// is that of scripts/fetch_drivers.sh.
 #include <gtest/gtest.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <string>
-#include <thread>
 
 #include "boot/os/disk_image.h"
 #include "boot/os/guest_process.h"
@@ -25,68 +20,6 @@ constexpr auto kBootLimit = 400s;
 constexpr auto kCommandLimit = 120s;
 constexpr auto kEndLimit = 60s;
 constexpr const char* kPrompt = "eidolon:/root# ";
-
-/// A listening socket on the host's loopback.
-struct Listener {
-  FileDescriptor fd{socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
-  uint16_t port = 0;
-  Listener() {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t length = sizeof address;
-    auto* generic = reinterpret_cast<sockaddr*>(&address);
-    EXPECT_EQ(bind(fd.get(), generic, sizeof address), 0);
-    EXPECT_EQ(listen(fd.get(), 4), 0);
-    EXPECT_EQ(getsockname(fd.get(), generic, &length), 0);
-    port = ntohs(address.sin_port);
-  }
-};
-
-/// Answers one HTTP request with `body`.
-void serve_once(const Listener& listener, const std::string& body) {
-  const FileDescriptor client(accept(listener.fd.get(), nullptr, nullptr));
-  std::string request;
-  char buffer[1024];
-  while (request.find("\r\n\r\n") == std::string::npos) {
-    const ssize_t count = read(client.get(), buffer, sizeof buffer);
-    if (count <= 0) return;
-    request.append(buffer, static_cast<size_t>(count));
-  }
-  const std::string answer =
-      "HTTP/1.0 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
-  for (size_t sent = 0; sent < answer.size();) {
-    const ssize_t count = send(client.get(), answer.data() + sent, answer.size() - sent, MSG_NOSIGNAL);
-    if (count <= 0) return;
-    sent += static_cast<size_t>(count);
-  }
-}
-
-/// What a connection to the host's port gives, or "" if nobody answers in time.
-std::string fetch(uint16_t port, std::chrono::seconds limit) {
-  const auto deadline = std::chrono::steady_clock::now() + limit;
-  while (std::chrono::steady_clock::now() < deadline) {
-    const FileDescriptor fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(port);
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    const timeval patience{.tv_sec = 5, .tv_usec = 0};
-    setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    std::string answer;
-    const std::string_view request = "GET /hello HTTP/1.0\r\n\r\n";
-    if (connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 &&
-        send(fd.get(), request.data(), request.size(), MSG_NOSIGNAL) ==
-            static_cast<ssize_t>(request.size())) {
-      char buffer[4096];
-      for (ssize_t count; (count = read(fd.get(), buffer, sizeof buffer)) > 0;)
-        answer.append(buffer, static_cast<size_t>(count));
-    }
-    if (!answer.empty()) return answer;
-    std::this_thread::sleep_for(200ms);
-  }
-  return {};
-}
 
 class DebianDevices : public testing::Test {
  protected:
@@ -210,38 +143,6 @@ TEST_F(DebianDevices, ASnapshotLeavesTheImageAlone) {
                 "1000\r\n");
   EXPECT_EQ(image.at(0, 4096), std::string(4096, '\0'));
   end(guest);
-}
-
-TEST_F(DebianDevices, TheNetworkReachesTheHostAndAPublishedPortTheGuest) {
-  const Listener listener;
-  std::string body;
-  for (int i = 0; body.size() < 2'000'000; ++i) body += std::to_string(i) + "\n";
-  uint16_t published = 0;
-  {
-    const Listener free_port;
-    published = free_port.port;
-  }
-  std::thread server([&] { serve_once(listener, body); });
-  GuestProcess guest(options({"--net", "user", "--publish", std::to_string(published) + ":80"}));
-  const bool up = guest.wait_for(kPrompt, kBootLimit);
-  if (up) {
-    expect_answer(guest, "udhcpc -i eth0 -n -q -s /drivers/dhcp 2>&1",
-                  "lease of 10.0.2.15 obtained from 10.0.2.2");
-    expect_answer(
-        guest,
-        "wget -q -O /tmp/body http://10.0.2.2:" + std::to_string(listener.port) + "/; wc -c < /tmp/body",
-        std::to_string(body.size()) + "\r\n");
-    expect_answer(guest, "tail -n 1 /tmp/body", body.substr(body.rfind('\n', body.size() - 2) + 1, 6));
-    expect_answer(guest,
-                  "mkdir /tmp/www; seq 1 5 | tr '\\n' - > /tmp/www/hello; httpd -p 80 -h /tmp/www; echo $?",
-                  "0\r\n");
-    const std::string answer = fetch(published, kCommandLimit);
-    EXPECT_NE(answer.find("1-2-3-4-5-"), std::string::npos) << answer;
-    end(guest);
-  }
-  EXPECT_TRUE(up) << guest.tail();
-  shutdown(listener.fd.get(), SHUT_RDWR);  // if the guest never came
-  server.join();
 }
 
 }  // namespace

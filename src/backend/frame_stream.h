@@ -1,0 +1,50 @@
+// Ethernet frames on a stream socket, each behind its length in four bytes, upper byte first: what QEMU's
+// "-netdev stream" and passt speak, too. The socket never blocks; what it does not take yet waits here, as
+// far as there is room.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "base/file.h"
+
+namespace eidolon::backend {
+
+class FrameStream {
+ public:
+  static constexpr size_t kMostFrame = 68 << 10;  ///< bytes; a longer one is no frame
+  static constexpr size_t kMostQueued = 1 << 20;  ///< bytes
+
+  /// `fd` does not block.
+  explicit FrameStream(FileDescriptor fd) : fd_(std::move(fd)) {}
+  [[nodiscard]] int fd() const { return fd_.get(); }
+
+  // Sending.
+  [[nodiscard]] bool has_room() const { return out_.size() - sent_ < kMostQueued; }
+  [[nodiscard]] bool has_queued() const { return sent_ < out_.size(); }
+  /// Only if it has room.
+  void queue(std::span<const uint8_t> frame);
+  /// As much as the socket takes. False: the connection is over.
+  [[nodiscard]] bool flush();
+
+  // Receiving.
+  /// What has come, up to some 64 KiB. False: the connection is over.
+  [[nodiscard]] bool fill();
+  /// What comes next is no frame.
+  [[nodiscard]] bool broken() const;
+  /// The first frame that is there as a whole, until pop() or fill().
+  [[nodiscard]] std::optional<std::span<const uint8_t>> front() const;
+  void pop();
+
+ private:
+  [[nodiscard]] size_t front_length() const;
+
+  FileDescriptor fd_;
+  std::vector<uint8_t> out_, in_;
+  size_t sent_ = 0;   ///< of out_
+  size_t taken_ = 0;  ///< of in_
+};
+
+}  // namespace eidolon::backend
