@@ -39,7 +39,7 @@ struct FeatureWords;
 
 class CpuidModel {
  public:
-  /// `name` is "host", "x86-64-v2" or "x86-64-v3". A named model takes from the host nothing that is not part
+  /// `name` is "host", "x86-64-v2" or "x86-64-v3" ("kvm" is an error). A named model takes from the host nothing that is not part
   /// of it, and fails with a sentence if the host lacks something that is. Model and features only: APIC IDs
   /// and what mirrors control registers (OSXSAVE, XSAVE sizes) are filled in by `query`.
   static Result<CpuidModel> create(std::string_view name);

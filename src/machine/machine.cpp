@@ -87,8 +87,11 @@ Result<std::unique_ptr<Machine>> Machine::make(const MachineConfig& config, Seri
   if (offers_kvm(config, decision))
     paravirt::kvm::show(model, kvm ? paravirt::kvm::Calls::kNone : paravirt::kvm::Calls::kOffered);
   std::unique_ptr<memory::GuestMemory> memory = EIDOLON_TRY(make_memory(config));
+  MachineConfig own = config;
+  if (kvm && own.cpu_model == "host")
+    own.cpu_model = "kvm";  // for snapshots, which other engines may go on with
   std::unique_ptr<Machine> machine(
-      new Machine(std::move(model), std::move(decision), std::move(memory), std::move(serial), config));
+      new Machine(std::move(model), std::move(decision), std::move(memory), std::move(serial), own));
   EIDOLON_TRY(machine->assemble(config));
   return machine;
 }

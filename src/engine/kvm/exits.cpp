@@ -32,6 +32,9 @@ bool KvmEngine::handle_exit() {
     case KVM_EXIT_IRQ_WINDOW_OPEN:
     case KVM_EXIT_SET_TPR:
       return true;  // what they tell is looked at after each exit
+    case KVM_EXIT_INTERNAL_ERROR:
+      emulation_failed_ = true;
+      return false;
     default:
       return false;
   }

@@ -43,6 +43,7 @@ Stop KvmEngine::run() {
       step_a_while();
       continue;
     }
+    offer_nmi();
     offer_interrupt();
     enter();
   }
@@ -53,19 +54,11 @@ bool KvmEngine::only_interrupts_wait() const {
 }
 
 std::optional<Stop> KvmEngine::serve_events() {
-  if (given_ && only_interrupts_wait()) {
-    if (cpu_.events.take(cpu::kEventNmi) != 0 && vcpu_->call<void>(KVM_NMI, nullptr) != 0)
-      cpu_.events.raise(cpu::kEventNmi);
-    return std::nullopt;
-  }
-  if (!needs_service(cpu_)) return std::nullopt;
+  if ((given_ && only_interrupts_wait()) || !needs_service(cpu_)) return std::nullopt;
   take_back();
-  if ((cpu_.events.pending() & cpu::kEventMapChanged) != 0) follow_memory();
+  if ((cpu_.events.pending() & cpu::kEventMapChanged) != 0) (void)machine_->follow_memory();
   return service_events(cpu_);
 }
-
-/// What KVM does not take it does not show: the guest's accesses there come to the monitor one by one.
-void KvmEngine::follow_memory() { (void)machine_->follow_memory(); }
 
 void KvmEngine::take_back() {
   if (!given_) return;
@@ -74,11 +67,14 @@ void KvmEngine::take_back() {
   Undelivered undelivered;
   // Without its registers there is no going on; KVM tells them unless it is out of memory.
   if (!registers_.get(cpu_, undelivered)) cpu_.state.activity = cpu::Activity::kShutdown;
+  // It is the one for the instruction that is to be stepped.
+  if (std::exchange(emulation_failed_, false)) undelivered.exception.reset();
   given_ = false;
   if (std::exchange(waits_for_window_, false)) cpu_.events.raise(cpu::kEventInterrupt);
   ++counters_.taken_back;
   cpu_.mmu.invalidate_all();  // the guest has changed its tables since
   generation_ = cpu_.mmu.generation();
+  // Not those that the processor has: KVM tells them from Linux 5.14 on, and loads them from memory as well.
   if (cpu_.state.control.pae_paging()) (void)mmu::load_pdptes(cpu_.memory, cpu_.state.control);
   deliver_rest(undelivered);
 }
@@ -113,6 +109,11 @@ void KvmEngine::step_a_while() {
   }
 }
 
+/// KVM keeps it until the guest can take it.
+void KvmEngine::offer_nmi() {
+  if (cpu_.events.take(cpu::kEventNmi) != 0) (void)vcpu_->call<void>(KVM_NMI, nullptr);
+}
+
 /// An interrupt that the guest cannot take now has KVM come back when it can.
 void KvmEngine::offer_interrupt() {
   // Before asking: who adds one later sets it again.
@@ -120,7 +121,7 @@ void KvmEngine::offer_interrupt() {
   if (!told && !std::exchange(waits_for_window_, false)) return;
   run_.request_interrupt_window = 0;
   if (cpu_.interrupts == nullptr || !cpu_.interrupts->interrupt_pending()) return;
-  if (interruptible_) {
+  if (interruptible_ && !unfinished_) {
     interruptible_ = false;
     if (const auto vector = cpu_.interrupts->acknowledge()) inject(*vector);
   }

@@ -34,11 +34,11 @@ class KvmEngine final : public Engine {
 
   [[nodiscard]] std::optional<Stop> serve_events();
   [[nodiscard]] bool only_interrupts_wait() const;
-  void follow_memory();
-  /// The processor's state is in cpu::State (back), or in KVM (give). False: it could not be taken there.
+  /// The processor's state comes to cpu::State, or goes to KVM; false: KVM does not take it.
   void take_back();
   bool give();
   void deliver_rest(const kvm::Undelivered& undelivered);
+  void offer_nmi();
   void offer_interrupt();
   void inject(uint8_t vector);
   void enter();
@@ -59,6 +59,7 @@ class KvmEngine final : public Engine {
   kvm::Registers registers_;
   StepEngine step_;
   bool given_ = false;             ///< KVM has the state
+  bool emulation_failed_ = false;  ///< KVM may have raised an exception for it
   bool unfinished_ = false;        ///< an instruction of the guest's waits for the answer to an exit
   bool interruptible_ = false;     ///< KVM takes an interrupt now
   bool waits_for_window_ = false;  ///< an interrupt is pending that the guest cannot take yet

@@ -138,6 +138,7 @@ Result<Registers> Registers::create(const VirtualMachine& machine, Vcpu& vcpu, c
   constexpr size_t kXsave = sizeof(XsaveArea);
   Registers registers(vcpu, std::max(machine.xsave_bytes(), kXsave));
   registers.has_xsave2_ = machine.xsave_bytes() != 0;
+  registers.components_ = cpu.model.supported_xcr0() | x86::kXcr0X87 | x86::kXcr0Sse;
   registers.has_xcr0_ = cpu.model.has(cpu::CpuidModel::Feature::kXsave);
   registers.has_tsc_aux_ = cpu.model.has(cpu::CpuidModel::Feature::kRdtscp);
   uint64_t unused = 0;
@@ -197,6 +198,7 @@ bool Registers::put_extended(const State& state) {
 bool Registers::get_extended(State& state) {
   if (vcpu_->call(has_xsave2_ ? kGetXsave2 : kGetXsave, xsave_.data()) != 0) return false;
   std::copy_n(xsave_.begin(), state.fpu.bytes.size(), state.fpu.bytes.begin());
+  state.fpu.set_in_use(state.fpu.in_use() & components_);
   if (!has_xcr0_) return true;
   kvm_xcrs xcrs{};
   if (vcpu_->call(KVM_GET_XCRS, &xcrs) != 0) return false;
@@ -279,6 +281,21 @@ bool Registers::put_events(const cpu::Cpu& cpu) {
   return vcpu_->call(KVM_SET_VCPU_EVENTS, &events) == 0;
 }
 
+namespace {
+/// KVM has set CR2 and DR6 already.
+cpu::Fault fault_of(const kvm_vcpu_events& events, const State& state) {
+  constexpr uint64_t kCauses = 0xe00f, kTraps = 0xc000;  // of DR6; BS and BT
+  cpu::Fault fault{.vector = events.exception.nr,
+                   .error = events.exception.has_error_code ? events.exception.error_code : 0};
+  if (fault.vector == x86::kPageFault) fault.address = state.cr2;
+  if (fault.vector == x86::kDebug) {
+    fault.address = state.dr6 & kCauses;
+    fault.trap = (state.dr6 & kTraps) != 0;
+  }
+  return fault;
+}
+}  // namespace
+
 bool Registers::get_events(cpu::Cpu& cpu, Undelivered& undelivered) {
   State& state = cpu.state;
   kvm_vcpu_events events{};
@@ -291,11 +308,7 @@ bool Registers::get_events(cpu::Cpu& cpu, Undelivered& undelivered) {
   undelivered.nmi = events.nmi.injected != 0;
   if (events.interrupt.injected != 0 && events.interrupt.soft == 0)
     undelivered.interrupt = events.interrupt.nr;
-  if (events.exception.injected != 0)
-    undelivered.exception =
-        cpu::Fault{.vector = events.exception.nr,
-                   .error = events.exception.has_error_code ? events.exception.error_code : 0,
-                   .address = events.exception.nr == x86::kPageFault ? state.cr2 : 0};
+  if (events.exception.injected != 0) undelivered.exception = fault_of(events, state);
   return true;
 }
 

@@ -48,6 +48,7 @@ class Registers {
 
   Vcpu* vcpu_;
   std::vector<uint8_t> xsave_;  ///< room for KVM_GET_XSAVE2
+  uint64_t components_ = 0;     ///< of the extended state that the guest has
   bool has_xsave2_ = false, has_xcr0_ = false, has_tsc_aux_ = false, has_tsc_offset_ = false;
   std::optional<uint64_t> tsc_offset_;  ///< that KVM has
 };

@@ -35,7 +35,7 @@ constexpr Needed kNeeded[] = {
 /// What the monitor answers for by itself when KVM asks: MSRs that come to it, and the local APIC.
 cpu::FeatureWords own_features() {
   using namespace x86::cpuid;
-  return {.leaf1_ecx = kX2Apic | kTscDeadline | kHypervisorPresent,
+  return {.leaf1_ecx = kX2Apic | kHypervisorPresent,
           .leaf1_edx = kApic | kMtrr | kMca | kMce | kPat,
           .leaf7_ebx = kTscAdjust | kFdpExceptionOnly | kNoFcsFds};
 }
@@ -104,6 +104,8 @@ Result<cpu::FeatureWords> System::features() const {
       words.extended8_ebx = entry.ebx;
     }
   }
+  // VMX takes writes to IA32_TSC_DEADLINE itself, whoever has the local APIC, and forgets them.
+  words.leaf1_ecx &= ~id::kTscDeadline;
   return words | own_features();
 }
 

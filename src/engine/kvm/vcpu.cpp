@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
@@ -22,6 +23,7 @@ void catch_kicks() {
   static const bool caught = [] {
     struct sigaction action {};
     action.sa_handler = [](int) {};
+    action.sa_flags = SA_RESTART;  // for who is out of the guest already; KVM_RUN ends all the same
     sigemptyset(&action.sa_mask);
     return sigaction(kick_signal(), &action, nullptr) == 0;
   }();
@@ -50,10 +52,9 @@ int Vcpu::call_raw(unsigned long request, void* argument) const {
 void Vcpu::listen() { immediate_exit(*run_).store(0); }
 
 Vcpu::Exit Vcpu::run() {
-  thread_ = pthread_self();
-  in_guest_.store(true);  // before KVM looks at immediate_exit, which a kick sets before it looks here
+  in_guest_.store(gettid());  // before KVM looks at immediate_exit, which a kick sets before it looks here
   const Exit exit = enter();
-  in_guest_.store(false);
+  in_guest_.store(0);
   return exit;
 }
 
@@ -69,7 +70,8 @@ Vcpu::Exit Vcpu::enter() {
 
 void Vcpu::kick() {
   immediate_exit(*run_).store(1);
-  if (in_guest_.load()) pthread_kill(thread_, kick_signal());
+  // One that comes too late does nothing, even if the thread is gone.
+  if (const pid_t thread = in_guest_.load(); thread != 0) (void)tgkill(getpid(), thread, kick_signal());
 }
 
 }  // namespace eidolon::engine::kvm

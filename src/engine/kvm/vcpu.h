@@ -3,7 +3,7 @@
 #pragma once
 
 #include <linux/kvm.h>
-#include <pthread.h>
+#include <sys/types.h>
 
 #include <atomic>
 #include <memory>
@@ -47,8 +47,7 @@ class Vcpu final : public cpu::Kick {
   FileDescriptor vcpu_;
   kvm_run* const run_;
   const size_t bytes_;
-  std::atomic<bool> in_guest_{false};
-  pthread_t thread_{};  ///< that is in the guest
+  std::atomic<pid_t> in_guest_{0};  ///< the thread that is; 0: none
 };
 
 }  // namespace eidolon::engine::kvm

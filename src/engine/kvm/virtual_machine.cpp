@@ -61,6 +61,12 @@ Result<> VirtualMachine::place_hidden_pages() {
 }
 
 Result<> VirtualMachine::keep_msrs() {
+  // From Linux 5.14 on. Before, KVM raises #UD as well, at CPL 3 nothing else.
+  kvm_enable_cap failures{};
+  failures.cap = KVM_CAP_EXIT_ON_EMULATION_FAILURE;
+  failures.args[0] = 1;
+  if (ioctl(vm_.get(), KVM_CHECK_EXTENSION, failures.cap) > 0)
+    (void)ioctl(vm_.get(), KVM_ENABLE_CAP, &failures);
   kvm_enable_cap exits{};
   exits.cap = KVM_CAP_X86_USER_SPACE_MSR;
   exits.args[0] = KVM_MSR_EXIT_REASON_INVAL | KVM_MSR_EXIT_REASON_UNKNOWN | KVM_MSR_EXIT_REASON_FILTER;
@@ -85,6 +91,7 @@ Result<FileDescriptor> VirtualMachine::create_vcpu(unsigned number) const {
 
 Result<> VirtualMachine::follow_memory() {
   const std::lock_guard lock(mutex_);
+  Result<> all;
   std::vector<memory::Region> wanted = memory_.map();
   for (uint32_t number = 0; number < slots_.size(); ++number) {
     memory::Region& slot = slots_[number];
@@ -101,10 +108,11 @@ Result<> VirtualMachine::follow_memory() {
     auto slot = std::ranges::find(slots_, uint64_t{0}, &memory::Region::length);
     if (slot == slots_.end())
       slot = slots_.insert(slot, {.base = 0, .length = 0, .host = nullptr, .kind = region.kind});
-    EIDOLON_TRY(set_slot(static_cast<uint32_t>(slot - slots_.begin()), region, region.length));
-    *slot = region;
+    const auto taken = set_slot(static_cast<uint32_t>(slot - slots_.begin()), region, region.length);
+    if (taken) *slot = region;
+    if (!taken) all = taken;  // the others all the same
   }
-  return {};
+  return all;
 }
 
 Result<> VirtualMachine::set_slot(uint32_t number, const memory::Region& region, uint64_t length) {

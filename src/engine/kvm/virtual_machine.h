@@ -28,7 +28,8 @@ class VirtualMachine {
   [[nodiscard]] size_t xsave_bytes() const { return xsave_bytes_; }
 
   /// Guest memory lies elsewhere than at the last call: makes KVM's slots the same. From any thread, while
-  /// other processors run; those that meet a slot that is gone for a moment come to the monitor.
+  /// other processors run; accesses of theirs to what is gone for a moment come to the monitor. What KVM does
+  /// not take (the error) comes there for good.
   Result<> follow_memory();
 
  private:
