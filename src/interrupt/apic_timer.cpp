@@ -24,6 +24,7 @@ void ApicTimer::reset() {
   initial_ = 0;
   divide_ = 0;
   deadline_ = 0;
+  over_ = false;
 }
 
 /// Divide configuration register: bits 3, 1, 0; 0b111 divides by one, 0b000 by two.
@@ -33,6 +34,7 @@ unsigned ApicTimer::divide_shift() const {
 }
 
 void ApicTimer::set_mode(Mode mode, bool masked) {
+  if (masked_ && now() >= start_ + length()) over_ = true;
   const bool was_deadline = mode_ == Mode::kTscDeadline;
   const bool is_deadline = mode == Mode::kTscDeadline;
   if (was_deadline != is_deadline) {  // changing to or from TSC-deadline disarms
@@ -47,6 +49,7 @@ void ApicTimer::set_mode(Mode mode, bool masked) {
 void ApicTimer::write_initial_count(uint32_t count) {
   if (mode_ == Mode::kTscDeadline) return;
   initial_ = count;
+  over_ = false;
   start_ = now();
   arm();
 }
@@ -109,8 +112,9 @@ void ApicTimer::arm() {
   Nanoseconds due = start_ + length();
   if (due <= time && mode_ == Mode::kPeriodic && initial_ != 0)
     due += (time - due) / length() * length() + length();
-  if (initial_ == 0 || (mode_ != Mode::kPeriodic && due < time)) {
-    timer_.cancel();  // stopped, or run out while masked
+  // One that is due already, as a short one may be by now, fires at once.
+  if (initial_ == 0 || (mode_ != Mode::kPeriodic && over_)) {
+    timer_.cancel();
   } else {
     timer_.arm(mode_ == Mode::kPeriodic ? std::max(due, time + std::min(length(), kShortestPeriod)) : due);
   }
@@ -129,6 +133,7 @@ bool ApicTimer::expire() {
     return true;
   }
   if (initial_ == 0 || now() < start_ + length()) return false;
+  if (mode_ != Mode::kPeriodic && std::exchange(over_, true)) return false;
   if (mode_ == Mode::kPeriodic) {
     const Nanoseconds time = now();
     start_ += (time - start_) / length() * length();
@@ -142,6 +147,7 @@ void ApicTimer::resume() {
   divide_ &= 0xb;
   start_ = std::clamp<Nanoseconds>(start_, -kFarAway, kFarAway);
   if (start_ > now()) start_ = now();
+  over_ = now() >= start_ + length();  // what was due was done before it was saved
   arm();
 }
 

@@ -69,6 +69,7 @@ class ApicTimer {
   bool masked_ = true;
   uint32_t initial_ = 0;  ///< 0: stopped
   uint32_t divide_ = 0;
+  bool over_ = false;      ///< one-shot: the count has run out, and told so or while masked
   Nanoseconds start_ = 0;  ///< when the count began, or a periodic timer was last re-armed
   uint64_t deadline_ = 0;  ///< guest TSC, 0: none
   Timer timer_;

@@ -315,6 +315,53 @@ TEST_F(LocalApicTest, DividerScalesTheCount) {
   EXPECT_TRUE(first.interrupt_pending());
 }
 
+/// Time goes on while the monitor looks at it.
+class RestlessClock final : public Clock {
+ public:
+  [[nodiscard]] Nanoseconds now() const override { return time_ += 100; }
+
+ private:
+  mutable Nanoseconds time_ = 0;
+};
+
+TEST_F(LocalApicTest, ACountThatIsOverBeforeItIsArmedFires) {
+  RestlessClock restless;
+  TimerQueue queue{restless};
+  cpu::EventFlags events;
+  LocalApic apic(bus, queue, 2, false);
+  apic.attach(events, tsc());
+  apic.io_write(0xf0, 4, 0x1ff);
+  apic.io_write(0x320, 4, 0x31);
+  apic.io_write(0x3e0, 4, 0xb);
+  apic.io_write(0x380, 4, 15);
+  queue.run_due();
+  EXPECT_EQ(apic.acknowledge(), 0x31);
+}
+
+TEST_F(LocalApicTest, AOneShotThatIsDueIsNotLostWhenItsVectorIsWritten) {
+  put(0x320, 0x31);
+  put(0x3e0, 0xb);
+  put(0x380, 1000);
+  clock.advance(2000);  // its thread has not come to it yet
+  put(0x320, 0x41);
+  timers.run_due();
+  EXPECT_EQ(first.acknowledge(), 0x41);
+  put(0x320, 0x42);
+  timers.run_due();
+  put(0xb0, 0);
+  EXPECT_FALSE(first.interrupt_pending()) << "it fires once";
+}
+
+TEST_F(LocalApicTest, AOneShotThatRunsOutWhileMaskedIsOver) {
+  put(0x320, kMask | 0x31);
+  put(0x3e0, 0xb);
+  put(0x380, 1000);
+  advance(2000);
+  put(0x320, 0x31);
+  timers.run_due();
+  EXPECT_FALSE(first.interrupt_pending());
+}
+
 TEST_F(LocalApicTest, PeriodicTimerKeepsItsPhase) {
   put(0x320, 0x20031);
   put(0x3e0, 0xb);
