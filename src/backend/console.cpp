@@ -66,6 +66,13 @@ Result<> Console::open_output() {
   return {};
 }
 
+Result<std::unique_ptr<Output>> open_other_output(const SerialTarget& target) {
+  if (target.kind == SerialTarget::Kind::kNull) return std::make_unique<NullOutput>();
+  FileDescriptor fd = EIDOLON_TRY(open_descriptor(target));
+  return std::make_unique<DescriptorOutput>(std::move(fd),
+                                            [](const Error& error) { say("eidolon: " + error.message); });
+}
+
 void Console::set_receiver(Input::Receiver receiver) {
   if (input_) input_->set_receiver(std::move(receiver));
 }
@@ -124,6 +131,9 @@ std::optional<Console::Left> Console::handle_signals() {
         break;
       case SIGUSR1:
         if (report_request_) report_request_();
+        break;
+      case SIGWINCH:
+        if (resized_) resized_();
         break;
       default:
         return Left{.why = Leave::kSignal, .signal = *number};

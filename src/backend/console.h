@@ -41,6 +41,8 @@ class Console {
   void set_receiver(Input::Receiver receiver);
   /// What SIGUSR1 asks for; an empty function while there is nobody to ask.
   void set_report_request(std::function<void()> request) { report_request_ = std::move(request); }
+  /// Who is told that the terminal may have another size.
+  void set_resize_observer(std::function<void()> observer) { resized_ = std::move(observer); }
   /// Who draws on the terminal's own screen.
   struct Painter {
     std::function<void(bool)> set_active;          ///< whether the terminal is there to be drawn on
@@ -68,8 +70,11 @@ class Console {
   std::unique_ptr<Input> input_;        ///< likewise
   std::atomic<bool> output_gone_{false};
   std::unique_ptr<Output> output_;
-  std::function<void()> report_request_;
+  std::function<void()> report_request_, resized_;
   Painter painter_;
 };
+
+/// The output of a serial line that goes to a file, which is emptied, or nowhere.
+[[nodiscard]] Result<std::unique_ptr<Output>> open_other_output(const SerialTarget& target);
 
 }  // namespace eidolon::backend

@@ -1,4 +1,4 @@
-// What a port of a guest is led to: where its bytes go, and come from.
+// What `--console` and `--port` name: where the bytes of a guest's port go, and come from.
 #pragma once
 
 #include <string>

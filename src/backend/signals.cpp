@@ -11,7 +11,7 @@ namespace eidolon::backend {
 Result<SignalWatch> SignalWatch::create() {
   sigset_t watched;
   sigemptyset(&watched);
-  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGTSTP, SIGCONT, SIGUSR1}) {
+  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGTSTP, SIGCONT, SIGUSR1, SIGWINCH}) {
     struct sigaction present {};
     sigaction(number, nullptr, &present);
     if (present.sa_handler != SIG_IGN) sigaddset(&watched, number);

@@ -1,4 +1,4 @@
-// The signals that ask the monitor to end, stop, go on or report, as a file descriptor for the event loop
+// The signals that ask the monitor to end, stop, go on or report, or tell of the terminal's size, as a file descriptor for the event loop
 // (signalfd(2)): they never interrupt a virtual processor.
 #pragma once
 
@@ -11,7 +11,7 @@ namespace eidolon::backend {
 
 class SignalWatch {
  public:
-  /// Blocks SIGINT, SIGTERM, SIGHUP, SIGTSTP, SIGCONT and SIGUSR1 for the calling thread and those that it
+  /// Blocks SIGINT, SIGTERM, SIGHUP, SIGTSTP, SIGCONT, SIGUSR1 and SIGWINCH for the calling thread and those that it
   /// starts from now on, so call it before any thread exists. A signal that the parent chose to ignore
   /// (nohup) stays ignored. SIGPIPE is ignored from now on: a reader that went away is an error of write().
   static Result<SignalWatch> create();

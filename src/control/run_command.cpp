@@ -13,6 +13,7 @@
 #include "base/try.h"
 #include "control/control_server.h"
 #include "control/exit_status.h"
+#include "control/ports.h"
 #include "control/socket_path.h"
 #include "engine/translate/perf_map.h"
 #include "machine/engine_choice.h"
@@ -57,9 +58,11 @@ struct Served {
 };
 
 /// The processor runs on a thread of its own while this one serves the user.
-Served serve(Machine& machine, Console& console, Onlookers& onlookers) {
+Served serve(Machine& machine, Console& console, const OpenPorts& ports, Onlookers& onlookers) {
   machine.set_input_room([&console] { console.wake(); });
-  if (onlookers.terminal) {
+  if (auto* port = ports.terminal()) {
+    console.set_receiver([port](std::span<const uint8_t> bytes) { return port->receive(bytes); });
+  } else if (onlookers.terminal) {
     console.set_receiver([&onlookers](std::span<const uint8_t> bytes) {
       onlookers.terminal->type(bytes);
       return bytes.size();
@@ -138,13 +141,19 @@ int run_command(const RunRequest& request) {
     if (!map) return complain(map.error(), kExitUsage);
     config.block_observer = *std::move(map);
   }
-  Result<std::unique_ptr<Console>> console =
-      Console::create(request.serial, request.display.kind == backend::DisplayTarget::Kind::kTerminal
-                                          ? backend::Screen::kOwn
-                                          : backend::Screen::kShared);
+  const bool port_here = uses_terminal(config.ports);
+  Result<std::unique_ptr<Console>> console = Console::create(
+      port_here ? backend::SerialTarget{} : request.serial,
+      request.display.kind == backend::DisplayTarget::Kind::kTerminal ? backend::Screen::kOwn
+                                                                      : backend::Screen::kShared);
   if (!console) return complain(console.error(), kExitUsage);
   Console& user = **console;
-  const auto output = [&user](std::span<const uint8_t> bytes) { user.output().write(bytes); };
+  std::unique_ptr<backend::Output> serial;  // where the terminal is a port's
+  const auto output = [&](std::span<const uint8_t> bytes) {
+    (serial ? *serial : user.output()).write(bytes);
+  };
+  Result<OpenPorts> ports = OpenPorts::open(config.ports, user);
+  if (!ports) return complain(ports.error(), kExitUsage);
 
   Result<backend::LogFile> log = backend::LogFile::open(request.firmware_log);
   if (!log) return complain(log.error(), kExitUsage);
@@ -159,6 +168,11 @@ int run_command(const RunRequest& request) {
   if (!machine) return complain(machine.error(), kExitUsage);
   // After the machine, so that a command line with a mistake in it empties no file.
   if (const Result<> opened = user.open_output(); !opened) return complain(opened.error(), kExitUsage);
+  if (port_here) {
+    auto other = backend::open_other_output(request.serial);
+    if (!other) return complain(other.error(), kExitUsage);
+    serial = *std::move(other);
+  }
   log->start();
   backend::say(fmt::format("eidolon: engine {}: {}", engine_name((*machine)->engine().kind),
                            (*machine)->engine().reason));
@@ -167,8 +181,9 @@ int run_command(const RunRequest& request) {
   if (const Result<> open = open_doors(onlookers, request, user); !open)
     return complain(open.error(), kExitUsage);
 
+  ports->start();
   for (;;) {
-    const Served served = serve(**machine, user, onlookers);
+    const Served served = serve(**machine, user, *ports, onlookers);
     const bool disagreement = served.ending.kind == Ending::Kind::kDisagreement;
     if (request.statistics || disagreement) say_report((*machine)->engine_report());
     const bool reset = served.left.why == Console::Leave::kDone && is_reset(served.ending);

@@ -1,10 +1,12 @@
 #include "control/run_options.h"
 
+#include <algorithm>
 #include <filesystem>
 
 #include "base/try.h"
 #include "control/disk_option.h"
 #include "control/net_option.h"
+#include "control/ports.h"
 
 namespace eidolon::control {
 
@@ -145,6 +147,17 @@ void RunOptions::describe(CLI::App& app) {
   run.add_option("--vga", text.vga, "std: a VGA adapter with the Bochs display interface; none")
       ->type_name("ADAPTER")
       ->capture_default_str();
+  run.add_option(
+         "--console", text.console,
+         "a virtio console (hvc0), which leads to: stdio (this terminal), pty, socket:PATH, file:PATH or "
+         "null")
+      ->type_name("TARGET");
+  run.add_option(
+         "--port", text.ports,
+         "a named port of it for programs (/dev/vport0p1 ...): NAME=TARGET, with the same targets. May be "
+         "given several times")
+      ->type_name("NAME=TARGET")
+      ->allow_extra_args(false);
   run.add_option("--balloon", text.balloon,
                  "virtio: a memory balloon, by which the guest gives memory back; none")
       ->type_name("BALLOON")
@@ -175,6 +188,7 @@ Result<RunRequest> RunOptions::read() const {
   if (text.balloon != "virtio" && text.balloon != "none")
     return fail("--balloon does not know '{}'; it takes virtio or none", text.balloon);
   request.machine.balloon = text.balloon == "virtio";
+  request.machine.ports = EIDOLON_TRY(parse_ports(text.console, text.ports));
   EIDOLON_TRY(read_session(text.session, request));
   for (const std::string& disk : text.disks) request.machine.disks.push_back(EIDOLON_TRY(parse_disk(disk)));
   for (const std::string& disc : text.cdroms) request.machine.disks.push_back(EIDOLON_TRY(parse_cdrom(disc)));
@@ -184,10 +198,11 @@ Result<RunRequest> RunOptions::read() const {
   request.machine.usb = EIDOLON_TRY(read_usb(text.usb));
   // A recording cannot hold what devices write into memory while the processor runs.
   if (request.machine.engine == machine::EngineChoice::kLockstep &&
-      (!request.machine.disks.empty() || text.usb != "none" ||
+      (!request.machine.disks.empty() || text.usb != "none" || !request.machine.ports.empty() ||
        request.machine.network.kind != machine::NetworkConfig::Kind::kNone))
     return fail(
-        "--engine lockstep works without devices that write to memory; leave out disks, --net and --usb");
+        "--engine lockstep works without devices that write to memory; leave out disks, --net, --usb, "
+        "--console and --port");
   request.machine.firmware.text_on_serial = request.display.kind == backend::DisplayTarget::Kind::kNone;
   if (request.machine.engine == machine::EngineChoice::kLockstep && text.machine.kernel.empty())
     return fail(
@@ -205,6 +220,13 @@ Result<RunRequest> RunOptions::read() const {
       return fail("--serial would overwrite the disk '{}'; name another file", disk.path);
     if (same_file(capture, disk.path))
       return fail("pcap= would overwrite the disk '{}'; name another file", disk.path);
+  }
+  for (const machine::PortConfig& port : request.machine.ports) {
+    const std::string& path = port.target.path;
+    if (same_file(path, text.machine.kernel) || same_file(path, text.machine.initrd) ||
+        std::ranges::any_of(request.machine.disks,
+                            [&](const machine::DiskConfig& disk) { return same_file(path, disk.path); }))
+      return fail("a port would overwrite '{}', which the guest uses; name another file", path);
   }
   return request;
 }

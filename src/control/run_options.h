@@ -28,6 +28,8 @@ struct RunText {
   FirmwareText firmware;
   std::string net = "none";
   std::vector<std::string> published;
+  std::string console;
+  std::vector<std::string> ports;
   std::string usb = "none";
   std::string vga = "std";
   std::string balloon = "virtio";

@@ -1,6 +1,7 @@
 #include "control/session_options.h"
 
 #include "base/try.h"
+#include "control/ports.h"
 #include "control/socket_path.h"
 #include "machine/engine_choice.h"
 
@@ -11,8 +12,9 @@ void describe_session(CLI::App& command, SessionText& text) {
       ->type_name("ENGINE")
       ->capture_default_str();
   command
-      .add_option("--serial", text.serial,
-                  "where COM1 goes: stdio (the default, but with --display terminal), file:PATH or null")
+      .add_option(
+          "--serial", text.serial,
+          "where COM1 goes: stdio (the default, unless something else has the terminal), file:PATH or null")
       ->type_name("TARGET");
   command
       .add_option("--display", text.display,
@@ -44,11 +46,16 @@ Result<> read_session(const SessionText& text, RunRequest& request) {
   request.name = text.name;
   request.control = text.control;
   const bool screen_here = request.display.kind == backend::DisplayTarget::Kind::kTerminal;
+  const bool console_here = uses_terminal(request.machine.ports);
+  if (screen_here && console_here)
+    return fail("--display terminal and a console on stdio would share one terminal; lead one elsewhere");
+  if (console_here && text.serial == "stdio")
+    return fail("--serial stdio and a console on stdio would share one terminal; leave one of them out");
   if (screen_here && text.serial == "stdio")
     return fail("--serial stdio and --display terminal would share one terminal; leave one of them out");
-  request.serial = EIDOLON_TRY(backend::parse_serial_target(!text.serial.empty() ? text.serial
-                                                            : screen_here        ? "null"
-                                                                                 : "stdio"));
+  request.serial = EIDOLON_TRY(backend::parse_serial_target(!text.serial.empty()          ? text.serial
+                                                            : screen_here || console_here ? "null"
+                                                                                          : "stdio"));
   request.reboot = !text.no_reboot;
   request.statistics = text.statistics;
   request.perf_map = text.perf_map;

@@ -147,6 +147,7 @@ Result<> Devices::add(const MachineConfig& config, memory::IoBus& ports, const C
       {.pci = pci_, .ports = ports, .irqs = irqs_, .dma = isa_dma_, .rtc = rtc_, .order = boot_order_},
       virtio_));
   usb_.add(config.usb, pci_, clock, input_);
+  EIDOLON_TRY(virtio_.add_console(config, pci_));
   virtio_.add_balloon(config, pci_);
   return {};
 }

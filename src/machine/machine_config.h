@@ -8,8 +8,10 @@
 #include <vector>
 
 #include "backend/image/format.h"
+#include "backend/port_target.h"
 #include "backend/published_port.h"
 #include "boot/loader.h"
+#include "device/channel.h"
 #include "device/net/link.h"
 #include "engine/translate/observer.h"
 #include "machine/firmware_config.h"
@@ -48,6 +50,14 @@ struct NetworkConfig {
   std::string capture_path;
 };
 
+/// A port of the virtio console.
+struct PortConfig {
+  std::string name;  ///< empty: the console itself
+  backend::PortTarget target;
+  /// The target, opened (control/ports.h), to outlive a guest's reset.
+  std::shared_ptr<device::Channel> channel;
+};
+
 /// What is plugged into the USB controller. Without anything there is none.
 struct UsbConfig {
   bool tablet = false;
@@ -67,6 +77,7 @@ struct MachineConfig {
   EngineChoice engine = EngineChoice::kAuto;
   std::vector<DiskConfig> disks;
   NetworkConfig network;
+  std::vector<PortConfig> ports;  ///< at most one of them the console
   UsbConfig usb;
   bool vga = true;      ///< a VGA adapter
   bool balloon = true;  ///< a virtio balloon, but not in lockstep

@@ -121,6 +121,21 @@ void read_network(JsonFields fields, NetworkConfig& network, JsonFields& whole) 
   whole.include(fields);
 }
 
+Json channel_json(const PortConfig& port) {
+  return {{"name", port.name},
+          {"target", static_cast<unsigned>(port.target.kind)},
+          {"path", full_name(port.target.path)}};
+}
+
+PortConfig read_channel(JsonFields fields, JsonFields& whole) {
+  PortConfig port;
+  fields.get("name", port.name);
+  fields.get("target", port.target.kind, backend::PortTarget::Kind::kNull);
+  fields.get("path", port.target.path);
+  whole.include(fields);
+  return port;
+}
+
 Json firmware_json(const FirmwareConfig& firmware) {
   Json items = Json::array(), order = Json::array();
   for (const FwCfgItem& item : firmware.items)
@@ -166,7 +181,8 @@ void read_firmware(JsonFields fields, FirmwareConfig& firmware, JsonFields& whol
 }  // namespace
 
 Json to_json(const MachineConfig& config) {
-  Json disks = Json::array();
+  Json disks = Json::array(), channels = Json::array();
+  for (const PortConfig& port : config.ports) channels.push_back(channel_json(port));
   for (const DiskConfig& disk : config.disks) disks.push_back(disk_json(disk));
   return {{"memory", config.memory_bytes},
           {"cpu", config.cpu_model},
@@ -178,6 +194,7 @@ Json to_json(const MachineConfig& config) {
           {"kernel", kernel_json(config)},
           {"disks", disks},
           {"network", network_json(config.network)},
+          {"ports", channels},
           {"usb_tablet", config.usb.tablet},
           {"usb_keyboard", config.usb.keyboard},
           {"vga", config.vga},
@@ -199,6 +216,8 @@ Result<MachineConfig> config_from_json(const Json& json) {
   read_kernel(JsonFields(fields.object("kernel")), config, fields);
   for (const Json& disk : fields.list("disks")) config.disks.push_back(read_disk(JsonFields(disk), fields));
   read_network(JsonFields(fields.object("network")), config.network, fields);
+  for (const Json& port : fields.list("ports"))
+    config.ports.push_back(read_channel(JsonFields(port), fields));
   fields.get("usb_tablet", config.usb.tablet);
   fields.get("usb_keyboard", config.usb.keyboard);
   fields.get("vga", config.vga);

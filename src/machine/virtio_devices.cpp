@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "device/virtio/block.h"
+#include "device/virtio/console.h"
 #include "device/virtio/net.h"
 #include "device/virtio/rng.h"
 
@@ -12,6 +13,23 @@ void VirtioDevices::add(const MachineConfig& config, device::pci::Root& root) {
   // A recording cannot hold what a device's thread writes into memory.
   if (config.engine != EngineChoice::kLockstep)
     put(root, std::make_unique<device::virtio::Rng>("virtio-rng0"));
+}
+
+Result<> VirtioDevices::add_console(const MachineConfig& config, device::pci::Root& root) {
+  if (config.ports.empty()) return {};
+  device::Channel* console = nullptr;
+  std::vector<device::virtio::Console::Named> named;
+  for (const PortConfig& port : config.ports) {
+    if (!port.channel)
+      return fail("the machine has ports, and this command leads them nowhere; use eidolon run");
+    if (port.name.empty()) {
+      console = port.channel.get();
+    } else {
+      named.push_back({.name = port.name, .channel = port.channel.get()});
+    }
+  }
+  put(root, std::make_unique<device::virtio::Console>("virtio-console0", console, named));
+  return {};
 }
 
 void VirtioDevices::add_balloon(const MachineConfig& config, device::pci::Root& root) {

@@ -17,6 +17,8 @@ class VirtioDevices {
  public:
   /// Those that every machine has. Starts no thread.
   void add(const MachineConfig& config, device::pci::Root& root);
+  /// The console, if the configuration has ports. Opens what they lead to.
+  Result<> add_console(const MachineConfig& config, device::pci::Root& root);
   /// After all other devices of the bus, whose places it leaves as they are.
   void add_balloon(const MachineConfig& config, device::pci::Root& root);
   // What a device stands on outlives remove_all().

@@ -306,6 +306,36 @@ TEST(CommandLine, RefusesToOverwriteTheKernelWithSerialOutput) {
   std::remove(path.c_str());
 }
 
+TEST(CommandLine, PortsLeadSomewhere) {
+  using Kind = backend::PortTarget::Kind;
+  const Request request =
+      parse({"run", "--kernel", "k", "--console", "stdio", "--port", "org.a=socket:/a=b", "--port", "c=pty"});
+  const RunRequest& run = std::get<RunRequest>(request);
+  ASSERT_EQ(run.machine.ports.size(), 3u);
+  EXPECT_EQ(run.machine.ports[0].name, "");
+  EXPECT_EQ(run.machine.ports[0].target.kind, Kind::kStdio);
+  EXPECT_EQ(run.machine.ports[1].name, "org.a");
+  EXPECT_EQ(run.machine.ports[1].target.path, "/a=b");
+  EXPECT_EQ(run.machine.ports[2].target.kind, Kind::kPty);
+  EXPECT_EQ(run.serial.kind, backend::SerialTarget::Kind::kNull) << "the terminal is the console's";
+}
+
+TEST(CommandLine, RefusesPortsThatCannotBe) {
+  const auto with = [](std::vector<const char*> more) {
+    more.insert(more.begin(), {"run", "--kernel", "k"});
+    return refusal(more);
+  };
+  EXPECT_NE(with({"--console", "tcp:1"}).find("--console does not know"), std::string::npos);
+  EXPECT_NE(with({"--port", "name"}).find("--port does not know"), std::string::npos);
+  EXPECT_NE(with({"--port", "=pty"}).find("NAME=TARGET"), std::string::npos);
+  EXPECT_NE(with({"--port", "a/b=pty"}).find("NAME=TARGET"), std::string::npos);
+  EXPECT_NE(with({"--port", "a=pty", "--port", "a=null"}).find("twice"), std::string::npos);
+  EXPECT_NE(with({"--console", "stdio", "--port", "a=stdio"}).find("only one"), std::string::npos);
+  EXPECT_NE(with({"--console", "stdio", "--serial", "stdio"}).find("share"), std::string::npos);
+  EXPECT_NE(with({"--console", "stdio", "--display", "terminal"}).find("share"), std::string::npos);
+  EXPECT_NE(with({"--console", "pty", "--engine", "lockstep"}).find("lockstep"), std::string::npos);
+}
+
 TEST(ExitStatus, IsAsTheManualSays) {
   using Kind = machine::Ending::Kind;
   EXPECT_EQ(exit_status({.kind = Kind::kPowerOff}), 0);

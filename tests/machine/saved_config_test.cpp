@@ -28,6 +28,9 @@ MachineConfig full_config() {
   config.network.address = {2, 0, 0, 0xab, 0, 1};
   config.network.published.push_back(
       {.host_address = "127.0.0.1", .host_port = 8080, .guest_port = 80, .udp = true});
+  config.ports.push_back({.name = "", .target = {.kind = backend::PortTarget::Kind::kStdio, .path = ""}, .channel = nullptr});
+  config.ports.push_back(
+      {.name = "org.a", .target = {.kind = backend::PortTarget::Kind::kSocket, .path = "/a/s"}, .channel = nullptr});
   config.usb.keyboard = true;
   config.vga = false;
   config.balloon = false;
@@ -50,6 +53,7 @@ TEST(SavedConfig, ComesBack) {
   EXPECT_TRUE(back->disks[1].cdrom);
   EXPECT_EQ(back->network.card, NetworkConfig::Card::kE1000);
   EXPECT_EQ(back->network.address, full_config().network.address);
+  EXPECT_EQ(back->ports[1].target.path, "/a/s");
   EXPECT_EQ(back->firmware.items[0].bytes, (std::vector<uint8_t>{0, 0xff, 0x5a}));
 }
 
