@@ -66,7 +66,8 @@ TEST_F(Balloon, WhatTheGuestGivesLeavesTheMonitorAndComesBack) {
     ASSERT_TRUE(guest.wait_for(kPrompt, kCommandLimit));
     ASSERT_EQ(ask("balloon --name balloon 180M"), 0);
     EXPECT_EQ(told("the guest keeps 180 of 320 MiB\n"), "the guest keeps 180 of 320 MiB\n");
-    EXPECT_TRUE(shrinks_below(guest, full - 140 * kMiB))
+    // Its own memory, such as the code cache, has grown meanwhile.
+    EXPECT_TRUE(shrinks_below(guest, full - 110 * kMiB))
         << guest.resident_bytes() / kMiB << " MiB of " << full / kMiB;
     fill(guest, 60);
 
