@@ -46,7 +46,8 @@ std::string_view engine_name(EngineKind kind) {
 
 Result<> probe_kvm() {
   if (!host_has_kvm_device()) return fail("there is no /dev/kvm");
-  const auto works = engine::kvm::probe();
+  // Once: a guest that resets goes on under the same engine.
+  static const Result<> works = engine::kvm::probe();
   if (!works) return fail("there is a /dev/kvm, but {}", works.error().message);
   return {};
 }

@@ -7,7 +7,9 @@
 #include <vector>
 
 #include "base/try.h"
+#include "cpu/cpuid_host.h"
 #include "engine/kvm/kvm_engine.h"
+#include "x86/cpuid.h"
 
 namespace eidolon::engine::kvm {
 
@@ -55,12 +57,22 @@ class Deadline {
   std::thread thread_;
 };
 
+/// VMX or SVM in CPUID, without which the kernel's own KVM does not load.
+bool processor_virtualizes() {
+  constexpr uint32_t kVmx = 1u << 5, kSvm = 1u << 2;
+  namespace id = x86::cpuid;
+  return (cpu::host_cpuid(id::kVersion).ecx & kVmx) != 0 ||
+         (cpu::host_cpuid(id::kExtendedVersion).ecx & kSvm) != 0;
+}
+
 constexpr uint64_t kCode = 0x1000, kMemory = 0x10000, kTurns = 100'000;
 constexpr uint16_t kPort = 0xf4;
 
 }  // namespace
 
 Result<> probe() {
+  if (!processor_virtualizes())
+    return fail("it is software itself: the processor has neither VT-x nor AMD-V");
   // 100,000 times around take a tenth of a millisecond on a processor.
   const std::vector<uint8_t> code = {0x66, 0xb9,  0xa0, 0x86, 0x01, 0x00,  // mov ecx, 100000
                                      0x66, 0x49,                           // dec ecx
