@@ -1,13 +1,11 @@
 #include "control/ask_command.h"
 
-#include <cstdio>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "base/try.h"
 #include "control/ask_machine.h"
 #include "control/base64.h"
-#include "control/exit_status.h"
 #include "control/socket_path.h"
 
 namespace eidolon::control {
@@ -111,14 +109,7 @@ Result<> carry_out(const AskRequest& request) {
 }  // namespace
 
 int ask_command(const AskRequest& request) {
-  try {
-    const Result<> done = carry_out(request);
-    if (done) return kExitOk;
-    std::fprintf(stderr, "eidolon: %s\n", done.error().message.c_str());
-  } catch (const Json::exception&) {
-    std::fprintf(stderr, "eidolon: the machine's answer makes no sense; is it of another version?\n");
-  }
-  return kExitHostError;
+  return exit_status_of([&request] { return carry_out(request); });
 }
 
 }  // namespace eidolon::control

@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <vector>
@@ -15,7 +14,6 @@
 #include "base/try.h"
 #include "control/ask_machine.h"
 #include "control/clone_process.h"
-#include "control/exit_status.h"
 #include "control/socket_path.h"
 #include "machine/clone_config.h"
 #include "machine/saved_machine.h"
@@ -136,14 +134,7 @@ Result<> clone(const CloneRequest& request) {
 }  // namespace
 
 int clone_command(const CloneRequest& request) {
-  try {
-    const Result<> done = clone(request);
-    if (done) return kExitOk;
-    std::fprintf(stderr, "eidolon: %s\n", done.error().message.c_str());
-  } catch (const Json::exception&) {
-    std::fprintf(stderr, "eidolon: the machine's answer makes no sense; is it of another version?\n");
-  }
-  return kExitHostError;
+  return exit_status_of([&request] { return clone(request); });
 }
 
 }  // namespace eidolon::control
