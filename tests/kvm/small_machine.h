@@ -4,12 +4,14 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <atomic>
 #include <memory>
 #include <span>
 #include <vector>
 
 #include "cpu/cpu.h"
+#include "cpu/flat_long_mode.h"
 #include "engine/kvm/kvm_engine.h"
 #include "engine/kvm/system.h"
 #include "engine/step/step_engine.h"
@@ -112,39 +114,16 @@ class SmallMachine {
     state().rip = at;
   }
 
+  /// With a GDT for interrupts.
   void enter_long_mode() {
-    using namespace x86;
-    constexpr uint64_t kTables = 0x10000;
-    const auto put = [&](uint64_t at, uint64_t value) {
-      EXPECT_TRUE(memory_->write(at, &value, sizeof value));
-    };
-    put(kTables, (kTables + 0x1000) | 7);
-    for (uint64_t gib = 0; gib < 4; ++gib) {
-      put(kTables + 0x1000 + gib * 8, (kTables + 0x2000 + gib * 0x1000) | 7);
-      for (uint64_t i = 0; i < 512; ++i)
-        put(kTables + 0x2000 + gib * 0x1000 + i * 8, gib << 30 | i << 21 | 0x87);
-    }
-    cpu::State& s = state();
-    s.reset();
-    s.control = {.cr0 = kCr0Pe | kCr0Pg | kCr0Wp | kCr0Ne | kCr0Et,
-                 .cr3 = kTables,
-                 .cr4 = kCr4Pae | kCr4OsFxsr | kCr4OsXmmExcpt,
-                 .efer = kEferLme | kEferLma | kEferNxe | kEferSce,
-                 .pdpte = {}};
-    constexpr uint32_t kFlat =
-        kAttrPresent | kAttrCodeOrData | kAttrWritable | kAttrAccessed | kAttrBig | kAttrGranular;
-    for (auto& segment : s.segment)
-      segment = {.selector = 16, .attributes = kFlat, .limit = 0xffffffff, .base = 0};
-    s.segment[kCs] = {.selector = 8,
-                      .attributes = kAttrPresent | kAttrCodeOrData | kAttrCode | kAttrReadable | kAttrLong |
-                                    kAttrAccessed | kAttrGranular,
-                      .limit = 0xffffffff,
-                      .base = 0};
-    s.gpr[kRsp] = kStack;
-    s.idtr = {.base = kIdt, .limit = 0xfff};
-    s.gdtr = {.base = 0x30000, .limit = 0xff};
-    put(0x30008, 0x00af9b000000ffff);  // code, for interrupts
-    put(0x30010, 0x00cf93000000ffff);
+    constexpr uint64_t kGdt = 0x30000, kFourGib = uint64_t{4} << 30;
+    const std::array<uint64_t, 3> descriptors = {0, 0x00af9b000000ffff,
+                                                 0x00cf93000000ffff};  // none, code, data
+    cpu::enter_flat_long_mode(state(), *memory_, 0x10000, kFourGib);
+    EXPECT_TRUE(memory_->write(kGdt, descriptors.data(), sizeof descriptors));
+    state().gpr[x86::kRsp] = kStack;
+    state().idtr = {.base = kIdt, .limit = 0xfff};
+    state().gdtr = {.base = kGdt, .limit = 0xff};
   }
   /// An interrupt gate.
   void handle(uint8_t vector, const std::vector<uint8_t>& code, uint64_t at) {

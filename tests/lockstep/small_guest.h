@@ -7,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include "cpu/flat_long_mode.h"
 #include "engine/lockstep/lockstep_engine.h"
 
 namespace eidolon::engine {
@@ -54,32 +55,8 @@ class SmallGuest {
   };
 
   void enter_long_mode() {
-    using namespace x86;
-    constexpr uint64_t kTables = 0x10000;
-    const auto put = [&](uint64_t at, uint64_t value) {
-      EXPECT_TRUE(memory_->write(at, &value, sizeof value));
-    };
-    put(kTables, (kTables + 0x1000) | 7);
-    put(kTables + 0x1000, (kTables + 0x2000) | 7);
-    for (uint64_t i = 0; i < kRam >> 21; ++i) put(kTables + 0x2000 + i * 8, i << 21 | 0x87);
-    cpu::State& s = state();
-    s.reset();
-    s.control = {.cr0 = kCr0Pe | kCr0Pg | kCr0Wp | kCr0Ne | kCr0Et,
-                 .cr3 = kTables,
-                 .cr4 = kCr4Pae | kCr4OsFxsr | kCr4OsXmmExcpt,
-                 .efer = kEferLme | kEferLma | kEferNxe | kEferSce,
-                 .pdpte = {}};
-    constexpr uint32_t kFlat =
-        kAttrPresent | kAttrCodeOrData | kAttrWritable | kAttrAccessed | kAttrBig | kAttrGranular;
-    for (auto& segment : s.segment)
-      segment = {.selector = 16, .attributes = kFlat, .limit = 0xffffffff, .base = 0};
-    s.segment[kCs] = {.selector = 8,
-                      .attributes = kAttrPresent | kAttrCodeOrData | kAttrCode | kAttrReadable | kAttrLong |
-                                    kAttrAccessed | kAttrGranular,
-                      .limit = 0xffffffff,
-                      .base = 0};
-    s.gpr[kRsp] = 0x200000;
-    s.idtr = {.base = 0, .limit = 0};
+    cpu::enter_flat_long_mode(state(), *memory_, 0x10000, kRam);
+    state().gpr[x86::kRsp] = 0x200000;
   }
 
   std::unique_ptr<memory::GuestMemory> memory_;

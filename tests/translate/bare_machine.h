@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/step/step_engine.h"
+#include "cpu/flat_long_mode.h"
 #include "engine/translate/translate_engine.h"
 
 namespace eidolon::engine {
@@ -57,32 +58,10 @@ class BareMachine {
   };
 
   void enter_long_mode() {
-    using namespace x86;
-    const auto put = [&](uint64_t at, uint64_t value) {
-      EXPECT_TRUE(memory_->write(at, &value, sizeof value));
-    };
-    put(kTables, (kTables + 0x1000) | 7);
-    put(kTables + 0x1000, (kTables + 0x2000) | 7);
-    for (uint64_t i = 0; i < kRam >> 21; ++i) put(kTables + 0x2000 + i * 8, i << 21 | 0x87);
-    cpu::State& s = state();
-    s.reset();
-    s.control = {.cr0 = kCr0Pe | kCr0Pg | kCr0Wp | kCr0Ne | kCr0Et,
-                 .cr3 = kTables,
-                 .cr4 = kCr4Pae | kCr4OsFxsr | kCr4OsXmmExcpt | (model_.supported_cr4() & kCr4OsXsave),
-                 .efer = kEferLme | kEferLma | kEferNxe | kEferSce,
-                 .pdpte = {}};
-    s.xcr0 = model_.supported_xcr0();
-    constexpr uint32_t kData32 =
-        kAttrPresent | kAttrCodeOrData | kAttrWritable | kAttrAccessed | kAttrBig | kAttrGranular;
-    for (auto& segment : s.segment)
-      segment = {.selector = 16, .attributes = kData32, .limit = 0xffffffff, .base = 0};
-    s.segment[kCs] = {.selector = 8,
-                      .attributes = kAttrPresent | kAttrCodeOrData | kAttrCode | kAttrReadable | kAttrLong |
-                                    kAttrAccessed | kAttrGranular,
-                      .limit = 0xffffffff,
-                      .base = 0};
-    s.gpr[kRsp] = kStack;
-    s.idtr = {.base = 0, .limit = 0};
+    cpu::enter_flat_long_mode(state(), *memory_, kTables, kRam);
+    state().control.cr4 |= model_.supported_cr4() & x86::kCr4OsXsave;
+    state().xcr0 = model_.supported_xcr0();
+    state().gpr[x86::kRsp] = kStack;
   }
 
   std::unique_ptr<memory::GuestMemory> memory_;
