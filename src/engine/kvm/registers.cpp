@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <span>
 
 #include "base/try.h"
 #include "engine/kvm/tables.h"
@@ -207,22 +208,26 @@ bool Registers::get_extended(State& state) {
   return true;
 }
 
+namespace {
+std::span<const MsrField> msrs_of(bool tsc_aux) {
+  return std::span(kMsrs).first(std::size(kMsrs) - (tsc_aux ? 0 : 1));
+}
+}  // namespace
+
 bool Registers::put_msrs(const State& state) {
-  Room<MsrTable> room(std::size(kMsrs));
-  room->count = std::size(kMsrs) - (has_tsc_aux_ ? 0 : 1);
-  for (uint32_t i = 0; i < room->count; ++i) {
-    room->entries[i].index = kMsrs[i].msr;
-    room->entries[i].data = state.*kMsrs[i].field;
-  }
+  const auto msrs = msrs_of(has_tsc_aux_);
+  Room<MsrTable> room(msrs.size());
+  for (const MsrField& msr : msrs)
+    room->entries[room->count++] = {.index = msr.msr, .reserved = 0, .data = state.*msr.field};
   return vcpu_->call(kSetMsrs, room.get()) == static_cast<int>(room->count);
 }
 
 bool Registers::get_msrs(State& state) {
-  Room<MsrTable> room(std::size(kMsrs));
-  room->count = std::size(kMsrs) - (has_tsc_aux_ ? 0 : 1);
-  for (uint32_t i = 0; i < room->count; ++i) room->entries[i].index = kMsrs[i].msr;
+  const auto msrs = msrs_of(has_tsc_aux_);
+  Room<MsrTable> room(msrs.size());
+  for (const MsrField& msr : msrs) room->entries[room->count++].index = msr.msr;
   if (vcpu_->call(kGetMsrs, room.get()) != static_cast<int>(room->count)) return false;
-  for (uint32_t i = 0; i < room->count; ++i) state.*kMsrs[i].field = room->entries[i].data;
+  for (size_t i = 0; i < msrs.size(); ++i) state.*msrs[i].field = room->entries[i].data;
   return true;
 }
 
@@ -234,10 +239,9 @@ bool Registers::put_tsc(uint64_t offset) {
     kvm_device_attr attribute = tsc_attribute(&offset);
     if (vcpu_->call(KVM_SET_DEVICE_ATTR, &attribute) != 0) return false;
   } else {
-    Room<MsrTable> room(std::size(kMsrs));
+    Room<MsrTable> room(1);
     room->count = 1;
-    room->entries[0].index = x86::kMsrTsc;
-    room->entries[0].data = __builtin_ia32_rdtsc() + offset;
+    room->entries[0] = {.index = x86::kMsrTsc, .reserved = 0, .data = __builtin_ia32_rdtsc() + offset};
     if (vcpu_->call(kSetMsrs, room.get()) != 1) return false;
   }
   tsc_offset_ = offset;
