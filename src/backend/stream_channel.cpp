@@ -6,7 +6,6 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -15,7 +14,6 @@
 #include <cstring>
 #include <utility>
 
-#include "backend/line_client.h"
 #include "backend/terminal.h"
 #include "base/try.h"
 
@@ -62,22 +60,9 @@ Result<> StreamChannel::open_terminal() {
 }
 
 Result<> StreamChannel::open_socket() {
-  const std::string& path = target_.path;
-  const sockaddr_un address = EIDOLON_TRY(socket_address(path));
-  struct stat found {};
-  if (lstat(path.c_str(), &found) == 0) {
-    if (!S_ISSOCK(found.st_mode)) return fail("'{}' exists and is no socket; name another one", path);
-    if (is_served(path)) return fail("somebody already listens on '{}'; name another socket", path);
-    unlink(path.c_str());
-  }
-  listener_ = FileDescriptor(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  const auto* generic = reinterpret_cast<const sockaddr*>(&address);  // SAFETY: as bind(2) has it
-  // Nobody can connect before listen(), and by then the file is this user's alone.
-  if (!listener_.valid() || bind(listener_.get(), generic, sizeof address) != 0 ||
-      chmod(path.c_str(), 0600) != 0 || listen(listener_.get(), 4) != 0 || lstat(path.c_str(), &found) != 0)
-    return fail("cannot listen on '{}' ({}); name another socket", path, strerror(errno));
-  device_ = found.st_dev;
-  inode_ = found.st_ino;
+  place_.emplace(EIDOLON_TRY(
+      SocketPlace::listen(target_.path, {.other_place = "name another socket",
+                                         .taken = "somebody already listens there; name another socket"})));
   return {};
 }
 
@@ -92,10 +77,6 @@ StreamChannel::~StreamChannel() {
   stopping_.store(true);
   wake();
   if (thread_.joinable()) thread_.join();
-  struct stat found {};
-  if (listener_.valid() && lstat(target_.path.c_str(), &found) == 0 && found.st_dev == device_ &&
-      found.st_ino == inode_)
-    unlink(target_.path.c_str());
 }
 
 void StreamChannel::start() {
@@ -132,7 +113,7 @@ void StreamChannel::serve() {
     std::array<pollfd, 3> watched = {
         pollfd{.fd = wake_.get(), .events = POLLIN, .revents = 0},
         pollfd{.fd = there ? peer_.get() : -1, .events = events, .revents = 0},
-        pollfd{.fd = peer_.valid() ? -1 : listener_.get(), .events = POLLIN, .revents = 0}};
+        pollfd{.fd = place_ && !peer_.valid() ? place_->fd() : -1, .events = POLLIN, .revents = 0}};
     const bool waits_for_terminal = target_.kind == Kind::kPty && !there;
     if (poll(watched.data(), watched.size(), more ? 0 : waits_for_terminal ? kTerminalPause : -1) < 0)
       continue;
@@ -154,7 +135,7 @@ void StreamChannel::look_after_terminal() {
 }
 
 void StreamChannel::accept_client() {
-  peer_ = FileDescriptor(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+  peer_ = place_->accept();
   if (peer_.valid()) set_connected(true);
 }
 

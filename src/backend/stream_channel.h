@@ -5,11 +5,13 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "backend/port_target.h"
+#include "backend/socket_place.h"
 #include "base/file.h"
 #include "base/result.h"
 #include "device/channel.h"
@@ -57,10 +59,9 @@ class StreamChannel final : public device::Channel {
 
   const PortTarget target_;
   FileDescriptor wake_;
-  FileDescriptor listener_;  ///< of a socket
-  FileDescriptor peer_;      ///< a client, the terminal's master side, or the file
+  std::optional<SocketPlace> place_;  ///< of a socket
+  FileDescriptor peer_;               ///< a client, the terminal's master side, or the file
   std::string terminal_;
-  uint64_t device_ = 0, inode_ = 0;  ///< of the socket's file
   std::atomic<bool> connected_{false};
   std::atomic<bool> stopping_{false};
   std::vector<uint8_t> in_, out_;  ///< on their way
