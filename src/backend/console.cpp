@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <array>
@@ -31,7 +30,7 @@ Result<FileDescriptor> open_descriptor(const SerialTarget& target) {
 
 }  // namespace
 
-Console::Console(SerialTarget target, Screen screen, SignalWatch signals, FileDescriptor wake)
+Console::Console(SerialTarget target, Screen screen, SignalWatch signals, Wakeup wake)
     : target_(std::move(target)),
       signals_(std::move(signals)),
       wake_(std::move(wake)),
@@ -44,9 +43,7 @@ Console::Console(SerialTarget target, Screen screen, SignalWatch signals, FileDe
 Console::~Console() = default;
 
 Result<std::unique_ptr<Console>> Console::create(SerialTarget target, Screen screen) {
-  FileDescriptor wake(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (!wake.valid())
-    return fail("cannot make an event descriptor ({}); raise the limit on open files", strerror(errno));
+  Wakeup wake = EIDOLON_TRY(Wakeup::create());
   SignalWatch signals = EIDOLON_TRY(SignalWatch::create());
   return std::unique_ptr<Console>(
       new Console(std::move(target), screen, std::move(signals), std::move(wake)));
@@ -77,11 +74,7 @@ void Console::set_receiver(Input::Receiver receiver) {
   if (input_) input_->set_receiver(std::move(receiver));
 }
 
-void Console::wake() const {
-  const uint64_t one = 1;
-  // The counter cannot overflow before the loop drains it, and then it is awake anyway.
-  [[maybe_unused]] const ssize_t written = write(wake_.get(), &one, sizeof one);
-}
+void Console::wake() const { wake_.raise(); }
 
 Console::Left Console::serve(const std::function<bool()>& done) {
   enter_terminal();
@@ -91,15 +84,12 @@ Console::Left Console::serve(const std::function<bool()>& done) {
     if (input_) input_->deliver();
 
     std::array<pollfd, 3> watched = {pollfd{.fd = signals_.fd(), .events = POLLIN, .revents = 0},
-                                     pollfd{.fd = wake_.get(), .events = POLLIN, .revents = 0},
+                                     wake_.watched(),
                                      pollfd{.fd = STDIN_FILENO, .events = POLLIN, .revents = 0}};
     const bool reading = input_ && input_->wants_data();
     if (poll(watched.data(), reading ? 3 : 2, -1) < 0) continue;
 
-    if (watched[1].revents != 0) {
-      uint64_t count = 0;
-      [[maybe_unused]] const ssize_t drained = read(wake_.get(), &count, sizeof count);
-    }
+    if (watched[1].revents != 0) wake_.drain();
     if (watched[0].revents != 0) {
       if (const std::optional<Left> left = handle_signals()) return *left;
     }

@@ -11,6 +11,7 @@
 #include "backend/serial_target.h"
 #include "backend/signals.h"
 #include "backend/terminal.h"
+#include "backend/wakeup.h"
 #include "base/result.h"
 
 namespace eidolon::backend {
@@ -58,14 +59,14 @@ class Console {
   void restore_terminal();
 
  private:
-  Console(SerialTarget target, Screen screen, SignalWatch signals, FileDescriptor wake);
+  Console(SerialTarget target, Screen screen, SignalWatch signals, Wakeup wake);
   [[nodiscard]] std::optional<Left> handle_signals();
   void stop_and_resume();
   void enter_terminal();
 
   SerialTarget target_;
   SignalWatch signals_;
-  FileDescriptor wake_;
+  Wakeup wake_;
   std::unique_ptr<Terminal> terminal_;  ///< null unless the serial line or the screen is there
   std::unique_ptr<Input> input_;        ///< likewise
   std::atomic<bool> output_gone_{false};

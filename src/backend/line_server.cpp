@@ -1,7 +1,6 @@
 #include "backend/line_server.h"
 
 #include <poll.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -76,30 +75,26 @@ void accept_client(const SocketPlace& place, std::vector<Client>& clients) {
 
 Result<std::unique_ptr<LineServer>> LineServer::create(const std::string& path, Handler handler) {
   SocketPlace place = EIDOLON_TRY(SocketPlace::listen(path, kAdvice));
-  FileDescriptor wake(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (!wake.valid())
-    return fail("cannot make an event descriptor ({}); raise the limit on open files", strerror(errno));
+  Wakeup wake = EIDOLON_TRY(Wakeup::create());
   return std::unique_ptr<LineServer>(new LineServer(std::move(place), std::move(wake), std::move(handler)));
 }
 
 void remove_stale_socket(const std::string& path) { SocketPlace::clear(path); }
 
-LineServer::LineServer(SocketPlace place, FileDescriptor wake, Handler handler)
+LineServer::LineServer(SocketPlace place, Wakeup wake, Handler handler)
     : place_(std::move(place)), wake_(std::move(wake)), handler_(std::move(handler)) {
   thread_ = std::thread([this] { serve(); });
 }
 
 LineServer::~LineServer() {
-  const uint64_t one = 1;
-  [[maybe_unused]] const ssize_t written = write(wake_.get(), &one, sizeof one);
+  wake_.raise();
   thread_.join();
 }
 
 void LineServer::serve() {
   std::vector<Client> clients;
   for (;;) {
-    std::vector<pollfd> watched = {{.fd = wake_.get(), .events = POLLIN, .revents = 0},
-                                   {.fd = place_.fd(), .events = POLLIN, .revents = 0}};
+    std::vector<pollfd> watched = {wake_.watched(), {.fd = place_.fd(), .events = POLLIN, .revents = 0}};
     for (const Client& client : clients) {
       // A client that does not take its answers is not read either.
       const short events = client.out.empty() ? POLLIN : POLLOUT;

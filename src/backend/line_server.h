@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "backend/socket_place.h"
+#include "backend/wakeup.h"
 #include "base/file.h"
 #include "base/result.h"
 
@@ -35,11 +36,11 @@ class LineServer {
   [[nodiscard]] const std::string& path() const { return place_.path(); }
 
  private:
-  LineServer(SocketPlace place, FileDescriptor wake, Handler handler);
+  LineServer(SocketPlace place, Wakeup wake, Handler handler);
   void serve();
 
   const SocketPlace place_;
-  FileDescriptor wake_;
+  Wakeup wake_;
   Handler handler_;
   std::thread thread_;
 };

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <termios.h>
@@ -32,9 +31,7 @@ bool would_block(int error) { return error == EAGAIN || error == EWOULDBLOCK || 
 }  // namespace
 
 Result<std::unique_ptr<StreamChannel>> StreamChannel::open(const PortTarget& target) {
-  FileDescriptor wake(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (!wake.valid())
-    return fail("cannot make an event descriptor ({}); raise the limit on open files", strerror(errno));
+  Wakeup wake = EIDOLON_TRY(Wakeup::create());
   std::unique_ptr<StreamChannel> channel(new StreamChannel(target, std::move(wake)));
   if (target.kind == Kind::kPty) EIDOLON_TRY(channel->open_terminal());
   if (target.kind == Kind::kSocket) EIDOLON_TRY(channel->open_socket());
@@ -97,11 +94,7 @@ void StreamChannel::plug(device::Port* port) {
   wake();
 }
 
-void StreamChannel::wake() {
-  const uint64_t one = 1;
-  // The counter cannot overflow before the loop drains it, and then it is awake anyway.
-  [[maybe_unused]] const ssize_t written = write(wake_.get(), &one, sizeof one);
-}
+void StreamChannel::wake() { wake_.raise(); }
 
 void StreamChannel::serve() {
   bool more = false;
@@ -111,16 +104,12 @@ void StreamChannel::serve() {
     const bool reads = there && in_.empty() && target_.kind != Kind::kFile;
     const auto events = static_cast<short>((reads ? POLLIN : 0) | (out_.empty() ? 0 : POLLOUT));
     std::array<pollfd, 3> watched = {
-        pollfd{.fd = wake_.get(), .events = POLLIN, .revents = 0},
-        pollfd{.fd = there ? peer_.get() : -1, .events = events, .revents = 0},
+        wake_.watched(), pollfd{.fd = there ? peer_.get() : -1, .events = events, .revents = 0},
         pollfd{.fd = place_ && !peer_.valid() ? place_->fd() : -1, .events = POLLIN, .revents = 0}};
     const bool waits_for_terminal = target_.kind == Kind::kPty && !there;
     if (poll(watched.data(), watched.size(), more ? 0 : waits_for_terminal ? kTerminalPause : -1) < 0)
       continue;
-    if (watched[0].revents != 0) {
-      uint64_t count = 0;
-      [[maybe_unused]] const ssize_t drained = read(wake_.get(), &count, sizeof count);
-    }
+    if (watched[0].revents != 0) wake_.drain();
     if (watched[2].revents != 0) accept_client();
     if ((watched[1].revents & (POLLIN | POLLHUP | POLLERR)) != 0) read_some();
     more = carry_out();

@@ -12,6 +12,7 @@
 
 #include "backend/port_target.h"
 #include "backend/socket_place.h"
+#include "backend/wakeup.h"
 #include "base/file.h"
 #include "base/result.h"
 #include "device/channel.h"
@@ -40,8 +41,7 @@ class StreamChannel final : public device::Channel {
   static constexpr size_t kBufferBytes = 16 * 1024;
   using Kind = PortTarget::Kind;
 
-  StreamChannel(PortTarget target, FileDescriptor wake)
-      : target_(std::move(target)), wake_(std::move(wake)) {}
+  StreamChannel(PortTarget target, Wakeup wake) : target_(std::move(target)), wake_(std::move(wake)) {}
   Result<> open_terminal();
   Result<> open_socket();
   Result<> open_file();
@@ -58,7 +58,7 @@ class StreamChannel final : public device::Channel {
   [[nodiscard]] bool write_some();
 
   const PortTarget target_;
-  FileDescriptor wake_;
+  Wakeup wake_;
   std::optional<SocketPlace> place_;  ///< of a socket
   FileDescriptor peer_;               ///< a client, the terminal's master side, or the file
   std::string terminal_;

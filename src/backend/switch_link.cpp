@@ -1,7 +1,6 @@
 #include "backend/switch_link.h"
 
 #include <poll.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 
 #include <array>
@@ -19,9 +18,7 @@ constexpr int kTryAgainMs = 1000;
 
 Result<std::unique_ptr<SwitchLink>> SwitchLink::create(const std::string& path) {
   EIDOLON_TRY(socket_address(path));
-  FileDescriptor wakeup(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (!wakeup.valid())
-    return fail("cannot make an event descriptor ({}); raise the limit on open files", strerror(errno));
+  Wakeup wakeup = EIDOLON_TRY(Wakeup::create());
   return std::unique_ptr<SwitchLink>(new SwitchLink(std::move(wakeup), path));
 }
 
@@ -42,11 +39,7 @@ void SwitchLink::wake() {
   wake_thread();
 }
 
-void SwitchLink::wake_thread() {
-  const uint64_t one = 1;
-  // The counter cannot overflow before the thread drains it, and then it is awake anyway.
-  [[maybe_unused]] const ssize_t written = write(wakeup_.get(), &one, sizeof one);
-}
+void SwitchLink::wake_thread() { wakeup_.raise(); }
 
 void SwitchLink::thread_main() {
   while (!stopping_.load()) {
@@ -111,8 +104,7 @@ void SwitchLink::deliver() {
 }
 
 void SwitchLink::wait() {
-  std::array<pollfd, 2> watched = {
-      {{.fd = wakeup_.get(), .events = POLLIN, .revents = 0}, {.fd = -1, .events = 0, .revents = 0}}};
+  std::array<pollfd, 2> watched = {{wakeup_.watched(), {.fd = -1, .events = 0, .revents = 0}}};
   if (stream_) {
     // A card without room keeps what has come where it is.
     const int events = (refused_ ? 0 : POLLIN) | (stream_->has_queued() ? POLLOUT : 0);
@@ -121,9 +113,7 @@ void SwitchLink::wait() {
   (void)poll(watched.data(), watched.size(), stream_ ? -1 : kTryAgainMs);
   hung_up_ = (watched[1].revents & (POLLHUP | POLLERR)) != 0;
   readable_ = hung_up_ || (watched[1].revents & POLLIN) != 0;
-  if (watched[0].revents == 0) return;
-  uint64_t count = 0;
-  [[maybe_unused]] const ssize_t drained = read(wakeup_.get(), &count, sizeof count);
+  if (watched[0].revents != 0) wakeup_.drain();
 }
 
 }  // namespace eidolon::backend

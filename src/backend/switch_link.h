@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "backend/frame_stream.h"
+#include "backend/wakeup.h"
 #include "base/result.h"
 #include "device/net/link.h"
 
@@ -26,7 +27,7 @@ class SwitchLink final : public device::net::Link {
   void wake() override;
 
  private:
-  SwitchLink(FileDescriptor wakeup, std::string path) : wakeup_(std::move(wakeup)), path_(std::move(path)) {}
+  SwitchLink(Wakeup wakeup, std::string path) : wakeup_(std::move(wakeup)), path_(std::move(path)) {}
   void wake_thread();
   void thread_main();
   void try_to_connect();
@@ -37,7 +38,7 @@ class SwitchLink final : public device::net::Link {
   void wait();
   void set_link(bool up);
 
-  const FileDescriptor wakeup_;
+  const Wakeup wakeup_;
   const std::string path_;
   std::mutex card_mutex_;  ///< before the card's lock
   device::net::Card* card_ = nullptr;

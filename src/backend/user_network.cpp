@@ -2,7 +2,6 @@
 
 #include <arpa/inet.h>
 #include <slirp/libslirp.h>
-#include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -96,9 +95,7 @@ struct UserNetwork::Callbacks {
 };
 
 Result<std::unique_ptr<UserNetwork>> UserNetwork::create(std::span<const PublishedPort> published) {
-  FileDescriptor wakeup(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (!wakeup.valid())
-    return fail("cannot make an event descriptor ({}); raise the limit on open files", strerror(errno));
+  Wakeup wakeup = EIDOLON_TRY(Wakeup::create());
   std::unique_ptr<UserNetwork> network(new UserNetwork(std::move(wakeup)));
   SlirpConfig config{};
   config.version = 1;
@@ -117,8 +114,7 @@ Result<std::unique_ptr<UserNetwork>> UserNetwork::create(std::span<const Publish
 
 UserNetwork::~UserNetwork() {
   stopping_.store(true);
-  const uint64_t one = 1;
-  [[maybe_unused]] const ssize_t written = write(wakeup_.get(), &one, sizeof one);
+  wakeup_.raise();
   if (thread_.joinable()) thread_.join();
   if (slirp_ != nullptr) slirp_cleanup(slirp_);
 }
@@ -138,9 +134,7 @@ void UserNetwork::plug(device::net::Card* card) {
 
 void UserNetwork::wake() {
   std::call_once(started_, [this] { thread_ = std::thread([this] { thread_main(); }); });
-  const uint64_t one = 1;
-  // The counter cannot overflow before the thread drains it, and then it is awake anyway.
-  [[maybe_unused]] const ssize_t written = write(wakeup_.get(), &one, sizeof one);
+  wakeup_.raise();
 }
 
 void UserNetwork::thread_main() {
@@ -177,7 +171,7 @@ void UserNetwork::to_guest(std::span<const uint8_t> frame) {
 }
 
 void UserNetwork::wait(std::unique_lock<std::mutex>& slirp) {
-  watched_.assign(1, {.fd = wakeup_.get(), .events = POLLIN, .revents = 0});
+  watched_.assign(1, wakeup_.watched());
   uint32_t timeout = 60'000;
   slirp_pollfds_fill(slirp_, &timeout, Callbacks::add_poll, this);
   for (const Alarm& alarm : alarms_) {
@@ -188,10 +182,7 @@ void UserNetwork::wait(std::unique_lock<std::mutex>& slirp) {
   slirp.unlock();
   const int ready = poll(watched_.data(), watched_.size(), static_cast<int>(timeout));
   slirp.lock();
-  if (watched_[0].revents != 0) {
-    uint64_t count = 0;
-    [[maybe_unused]] const ssize_t drained = read(wakeup_.get(), &count, sizeof count);
-  }
+  if (watched_[0].revents != 0) wakeup_.drain();
   slirp_pollfds_poll(slirp_, ready < 0 ? 1 : 0, Callbacks::get_events, this);
 }
 

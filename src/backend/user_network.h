@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "backend/published_port.h"
+#include "backend/wakeup.h"
 #include "base/file.h"
 #include "base/result.h"
 #include "base/state_stream.h"
@@ -51,7 +52,7 @@ class UserNetwork final : public device::net::Link, public Stateful {
   };
   struct Callbacks;  ///< what libslirp calls
 
-  explicit UserNetwork(FileDescriptor wakeup) : wakeup_(std::move(wakeup)) {}
+  explicit UserNetwork(Wakeup wakeup) : wakeup_(std::move(wakeup)) {}
   Result<> publish(const PublishedPort& port);
   void thread_main();
   void send_frames();
@@ -60,7 +61,7 @@ class UserNetwork final : public device::net::Link, public Stateful {
   void wait(std::unique_lock<std::mutex>& slirp);
   void run_alarms();
 
-  const FileDescriptor wakeup_;
+  const Wakeup wakeup_;
   mutable std::mutex slirp_mutex_;  ///< before card_mutex_; the thread lets go of it while it waits
   Slirp* slirp_ = nullptr;
   std::mutex card_mutex_;  ///< before the card's lock
