@@ -54,16 +54,6 @@ class E1000Test : public pci::PciTest {
   }
   void set_phy(unsigned index, uint16_t value) { set(kMdic, 1u << 26 | 1u << 21 | index << 16 | value); }
 
-  template <typename T>
-  T peek(GuestPhysical at) {
-    T value{};
-    EXPECT_TRUE(memory->read(at, &value, sizeof value));
-    return value;
-  }
-  template <typename T>
-  void poke(GuestPhysical at, T value) {
-    EXPECT_TRUE(memory->write(at, &value, sizeof value));
-  }
   Frame bytes_at(GuestPhysical at, size_t count) {
     Frame bytes(count);
     EXPECT_TRUE(memory->read(at, bytes.data(), count));

@@ -84,6 +84,18 @@ class PciTest : public testing::Test {
     mmio.set_fallback(&root.addresses());
   }
 
+  // Guest memory.
+  template <typename T>
+  T peek(memory::GuestPhysical at) {
+    T value{};
+    EXPECT_TRUE(memory->read(at, &value, sizeof value));
+    return value;
+  }
+  template <typename T>
+  void poke(memory::GuestPhysical at, T value) {
+    EXPECT_TRUE(memory->write(at, &value, sizeof value));
+  }
+
   uint32_t read(unsigned device, unsigned offset, unsigned size = 4) {
     return root.config_read(0, device << 3, offset, size);
   }

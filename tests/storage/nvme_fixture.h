@@ -63,17 +63,6 @@ class NvmeTest : public pci::PciTest {
   void ring_submission(unsigned queue, uint32_t tail) { set(0x1000 + 8 * queue, 4, tail); }
   void ring_completion(unsigned queue, uint32_t head) { set(0x1004 + 8 * queue, 4, head); }
 
-  template <typename T>
-  T peek(GuestPhysical at) {
-    T value{};
-    EXPECT_TRUE(memory->read(at, &value, sizeof value));
-    return value;
-  }
-  template <typename T>
-  void poke(GuestPhysical at, T value) {
-    EXPECT_TRUE(memory->write(at, &value, sizeof value));
-  }
-
   /// MSI-X for every queue.
   void use_messages() {
     for (unsigned i = 0; i < 4; ++i) {

@@ -44,16 +44,6 @@ class XhciTest : public pci::PciTest {
   uint32_t get(uint64_t offset) { return static_cast<uint32_t>(mmio.read(bar + offset, 4)); }
   void set(uint64_t offset, uint32_t value) { mmio.write(bar + offset, 4, value); }
   void set64(uint64_t offset, uint64_t value) { mmio.write(bar + offset, 8, value); }
-  template <typename T>
-  T peek(GuestPhysical at) {
-    T value{};
-    EXPECT_TRUE(memory->read(at, &value, sizeof value));
-    return value;
-  }
-  template <typename T>
-  void poke(GuestPhysical at, T value) {
-    EXPECT_TRUE(memory->write(at, &value, sizeof value));
-  }
   uint32_t* word(GuestPhysical at) { return reinterpret_cast<uint32_t*>(memory->host(at, 4)); }
 
   void start() {
