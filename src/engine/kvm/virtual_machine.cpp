@@ -102,6 +102,7 @@ Result<> VirtualMachine::follow_memory() {
       continue;
     }
     EIDOLON_TRY(set_slot(number, slot, 0));
+    leave_behind(slot);
     slot.length = 0;
   }
   for (const memory::Region& region : wanted) {
@@ -118,13 +119,57 @@ Result<> VirtualMachine::follow_memory() {
 Result<> VirtualMachine::set_slot(uint32_t number, const memory::Region& region, uint64_t length) {
   kvm_userspace_memory_region slot{};
   slot.slot = number;
-  slot.flags = length != 0 && region.kind == memory::RegionKind::kRom ? KVM_MEM_READONLY : 0;
+  if (length != 0 && region.kind == memory::RegionKind::kRom) slot.flags = KVM_MEM_READONLY;
+  if (length != 0 && logged(region)) slot.flags = KVM_MEM_LOG_DIRTY_PAGES;
   slot.guest_phys_addr = region.base;
   slot.memory_size = length;
   slot.userspace_addr = reinterpret_cast<uint64_t>(region.host);
   if (ioctl(vm_.get(), KVM_SET_USER_MEMORY_REGION, &slot) != 0)
     return fail("KVM does not take the guest's memory at {:#x} ({}); use --engine translate", region.base,
                 std::strerror(errno));
+  return {};
+}
+
+/// ROM is not written by processors.
+bool VirtualMachine::logged(const memory::Region& region) const {
+  return logs_dirty_ && region.kind == memory::RegionKind::kRam;
+}
+
+/// Its log is gone with the slot, and a processor may have written until the last moment: so all of it counts
+/// as written.
+void VirtualMachine::leave_behind(const memory::Region& slot) {
+  if (logged(slot)) left_behind_.push_back({.address = slot.base, .host = slot.host, .length = slot.length});
+}
+
+Result<> VirtualMachine::mark_slots() {
+  for (uint32_t number = 0; number < slots_.size(); ++number) {
+    const memory::Region& slot = slots_[number];
+    if (slot.length == 0 || slot.kind != memory::RegionKind::kRam) continue;
+    EIDOLON_TRY(set_slot(number, slot, slot.length));
+  }
+  return {};
+}
+
+Result<> VirtualMachine::log_dirty(bool on) {
+  const std::lock_guard lock(mutex_);
+  if (logs_dirty_ == on) return {};
+  logs_dirty_ = on;
+  left_behind_.clear();
+  const Result<> marked = mark_slots();
+  if (marked || !on) return marked;
+  logs_dirty_ = false;
+  (void)mark_slots();
+  return marked;
+}
+
+Result<> VirtualMachine::collect_dirty(const DirtySink& sink) {
+  const std::lock_guard lock(mutex_);
+  if (!logs_dirty_) return {};
+  for (const DirtyRun& run : left_behind_) sink(run);
+  left_behind_.clear();
+  for (uint32_t number = 0; number < slots_.size(); ++number)
+    if (slots_[number].length != 0 && logged(slots_[number]))
+      EIDOLON_TRY(dirty_log_.collect(vm_.get(), number, slots_[number], sink));
   return {};
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "base/result.h"
+#include "engine/kvm/dirty_log.h"
 #include "engine/kvm/system.h"
 #include "memory/guest_memory.h"
 
@@ -32,19 +33,33 @@ class VirtualMachine {
   /// not take (the error) comes there for good.
   Result<> follow_memory();
 
+  // Which pages of RAM are written by processors in the guest; what the monitor writes, for devices or while
+  // an instruction is stepped, is not in it. From any thread, while processors run.
+  /// On failure it is off.
+  Result<> log_dirty(bool on);
+  /// Tells what was written since the last call, or since the log was begun. A sink calls nothing of this
+  /// object.
+  Result<> collect_dirty(const DirtySink& sink);
+
  private:
   VirtualMachine(const memory::GuestMemory& memory, System system, FileDescriptor vm)
-      : memory_(memory), system_(std::move(system)), vm_(std::move(vm)) {}
+      : memory_(memory), system_(std::move(system)), vm_(std::move(vm)), dirty_log_(vm_.get()) {}
   Result<> keep_msrs();
   Result<> place_hidden_pages();
   Result<> set_slot(uint32_t number, const memory::Region& region, uint64_t length);
+  Result<> mark_slots();
+  [[nodiscard]] bool logged(const memory::Region& region) const;
+  void leave_behind(const memory::Region& slot);
 
   const memory::GuestMemory& memory_;
   System system_;
   FileDescriptor vm_;
+  const DirtyLog dirty_log_;
   size_t xsave_bytes_ = 0;
   std::mutex mutex_;                   ///< of what follows
   std::vector<memory::Region> slots_;  ///< by number; of length 0: free
+  bool logs_dirty_ = false;
+  std::vector<DirtyRun> left_behind_;  ///< of slots that are gone, not collected yet
 };
 
 }  // namespace eidolon::engine::kvm
