@@ -8,7 +8,7 @@ set -euo pipefail
 . "$(dirname "$0")/common.sh"
 
 build_packages=(g++ cmake ninja-build ccache git
-  libzydis-dev libxbyak-dev libfmt-dev libcli11-dev nlohmann-json3-dev libslirp-dev libnbd-dev libgtest-dev
+  libzydis-dev libxbyak-dev libfmt-dev libcli11-dev nlohmann-json3-dev libslirp-dev libssl-dev libnbd-dev libgtest-dev
   libpng-dev libneatvnc-dev libaml-dev libpixman-1-dev
   pkg-config libbz2-dev liblz4-dev liblzma-dev libxxhash-dev libzstd-dev zlib1g-dev)
 guest_packages=(cpio gzip xz-utils)

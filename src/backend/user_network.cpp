@@ -109,6 +109,7 @@ Result<std::unique_ptr<UserNetwork>> UserNetwork::create(std::span<const Publish
   network->slirp_ = slirp_new(&config, &Callbacks::kTable, network.get());
   if (network->slirp_ == nullptr) return fail("the user-mode network could not be started; use --net none");
   for (const PublishedPort& port : published) EIDOLON_TRY(network->publish(port));
+  network->published_.assign(published.begin(), published.end());
   return network;
 }
 
@@ -125,6 +126,19 @@ Result<> UserNetwork::publish(const PublishedPort& port) {
     return {};
   return fail("cannot listen on {}:{} ({}); name another port with --publish", port.host_address,
               port.host_port, strerror(errno));
+}
+
+void UserNetwork::let_go() {
+  const std::lock_guard lock(slirp_mutex_);
+  for (const PublishedPort& port : published_)
+    slirp_remove_hostfwd(slirp_, port.udp ? 1 : 0, address(port.host_address.c_str()), port.host_port);
+}
+
+bool UserNetwork::take_back() {
+  const std::lock_guard lock(slirp_mutex_);
+  bool all = true;
+  for (const PublishedPort& port : published_) all = publish(port).has_value() && all;
+  return all;
 }
 
 void UserNetwork::plug(device::net::Card* card) {

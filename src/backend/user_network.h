@@ -36,6 +36,12 @@ class UserNetwork final : public device::net::Link, public Stateful {
   void plug(device::net::Card* card) override;
   void wake() override;
 
+  // For a machine that moves to another process.
+  /// Others may listen on the published ports.
+  void let_go();
+  /// False: others do, and what was published is not any more.
+  [[nodiscard]] bool take_back();
+
   // What a snapshot keeps: which addresses were given to whom. Connections end with the process, and the
   // guest hears so when it uses one (a reset).
   [[nodiscard]] std::string_view name() const override { return "user-network"; }
@@ -62,6 +68,7 @@ class UserNetwork final : public device::net::Link, public Stateful {
   void run_alarms();
 
   const Wakeup wakeup_;
+  std::vector<PublishedPort> published_;
   mutable std::mutex slirp_mutex_;  ///< before card_mutex_; the thread lets go of it while it waits
   Slirp* slirp_ = nullptr;
   std::mutex card_mutex_;  ///< before the card's lock

@@ -17,6 +17,10 @@ class Wakeup {
   /// For poll(). Ready until drain().
   [[nodiscard]] pollfd watched() const { return {.fd = fd_.get(), .events = POLLIN, .revents = 0}; }
   void drain() const;
+  [[nodiscard]] bool raised() const {
+    pollfd fd = watched();
+    return poll(&fd, 1, 0) > 0;
+  }
 
  private:
   explicit Wakeup(FileDescriptor fd) : fd_(std::move(fd)) {}

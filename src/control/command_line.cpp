@@ -9,6 +9,7 @@
 #include "control/exit_status.h"
 #include "control/explain_options.h"
 #include "control/image_options.h"
+#include "control/migrate_options.h"
 #include "control/restore_options.h"
 #include "control/run_options.h"
 
@@ -67,6 +68,10 @@ See eidolon run --help for the options of a machine.)");
   image.describe(app);
   CloneOptions clone;
   clone.describe(app);
+  MigrateOptions migrate;
+  migrate.describe(app);
+  ReceiveOptions receive;
+  receive.describe(app);
   const AskOptions ask(app);
 
   // CLI11 takes the last argument first.
@@ -88,6 +93,8 @@ See eidolon run --help for the options of a machine.)");
   if (auto request = ask.read()) return finish(*std::move(request));
   if (restore.parsed()) return finish(restore.read());
   if (clone.parsed()) return finish(clone.read());
+  if (migrate.parsed()) return finish(migrate.read());
+  if (receive.parsed()) return finish(receive.read());
   if (run.parsed()) return finish(run.read());
   return wrong("name a command, such as run; see eidolon --help");
 }

@@ -10,6 +10,7 @@
 #include "control/clone_request.h"
 #include "control/explain_request.h"
 #include "control/image_request.h"
+#include "control/migrate_request.h"
 #include "control/run_request.h"
 #include "control/switch_request.h"
 
@@ -27,7 +28,7 @@ struct Finished {
 };
 
 using Request = std::variant<RunRequest, ExplainRequest, CheckRequest, ImageRequest, SwitchRequest,
-                             AskRequest, CloneRequest, Finished>;
+                             AskRequest, CloneRequest, MigrateRequest, ReceiveRequest, Finished>;
 
 /// `arguments` without the program's name.
 [[nodiscard]] Request parse_command_line(std::span<const char* const> arguments);

@@ -26,6 +26,7 @@ inline constexpr int kExitSignal = 128;   ///< plus the signal's number
     case Kind::kDamaged:
       return kExitHostError;
     case Kind::kPowerOff:
+    case Kind::kMoved:
     case Kind::kStopped:
       return kExitOk;
   }

@@ -120,17 +120,66 @@ Answer engine(const Json& request, const Commanded& on) {
   return Json{{"engine", engine_name(on.machine.engine().kind)}};
 }
 
+Answer migrate(const Json& request, const Commanded& on) {
+  const auto text = [&request](const char* name) {
+    const auto found = request.find(name);
+    return found != request.end() && found->is_string() ? found->get<std::string>() : std::string();
+  };
+  machine::MigrationRequest wanted{.to = EIDOLON_TRY(migration::parse_place(text("to"))), .tls = text("tls")};
+  if (!wanted.tls.empty() && !wanted.tls.starts_with('/')) return fail("\"tls\" is a folder's full name");
+  constexpr uint64_t kMostMilliseconds = 60'000;
+  if (const auto time = request.find("down_time_ms"); time != request.end()) {
+    if (!time->is_number_unsigned() || *time == 0u || *time > kMostMilliseconds)
+      return fail("\"down_time_ms\" is a number from 1 to {}", kMostMilliseconds);
+    wanted.down_time = std::chrono::milliseconds(time->get<uint64_t>());
+  }
+  if (const auto converge = request.find("converge"); converge != request.end()) {
+    if (!converge->is_boolean()) return fail("\"converge\" is true or false");
+    wanted.converge = converge->get<bool>();
+  }
+  EIDOLON_TRY(on.machine.migrate(wanted));
+  return Json::object();
+}
+
+/// How far it is; with the action "cancel", it ends.
+Answer migration_progress(const Json& request, const Commanded& on) {
+  using State = machine::MigrationProgress::State;
+  if (const auto action = request.find("action"); action != request.end()) {
+    if (*action != "cancel") return fail("migration takes cancel");
+    on.machine.cancel_migration();
+    return Json::object();
+  }
+  const auto progress = on.machine.migration();
+  if (!progress) return Json{{"state", "none"}};
+  const char* state = progress->state == State::kMoving ? "moving"
+                      : progress->state == State::kDone ? "done"
+                                                        : "failed";
+  Json answer = {{"state", state},
+                 {"memory_bytes", progress->memory_bytes},
+                 {"sent_bytes", progress->sent_bytes},
+                 {"left_bytes", progress->left_bytes},
+                 {"rounds", progress->rounds},
+                 {"slowed_percent", progress->slowed_percent},
+                 {"seconds", progress->seconds},
+                 {"down_seconds", progress->down_seconds}};
+  // "error" is taken by what is said of requests that fail.
+  if (progress->state == State::kFailed) answer["reason"] = progress->error;
+  return answer;
+}
+
 struct Command {
   std::string_view name;
   Answer (*carry_out)(const Json& request, const Commanded& on);
 };
 constexpr Command kCommands[] = {
-    {"status", status},        {"screenshot", screenshot}, {"keys", press_keys},
-    {"mouse", use_mouse},      {"stats", stats},           {"stop", stop},
-    {"powerdown", power_down}, {"reset", reset},           {"pause", pause},
-    {"resume", resume},        {"snapshot", snapshot},     {"processors", processors},
-    {"balloon", balloon},
-    {"engine", engine},
+    {"status", status},        {"screenshot", screenshot},
+    {"keys", press_keys},      {"mouse", use_mouse},
+    {"stats", stats},          {"stop", stop},
+    {"powerdown", power_down}, {"reset", reset},
+    {"pause", pause},          {"resume", resume},
+    {"snapshot", snapshot},    {"processors", processors},
+    {"balloon", balloon},      {"engine", engine},
+    {"migrate", migrate},      {"migration", migration_progress},
 };
 
 std::string known_commands() {

@@ -13,6 +13,8 @@
 #include "control/exit_status.h"
 #include "control/explain_command.h"
 #include "control/image_command.h"
+#include "control/migrate_command.h"
+#include "control/receive_command.h"
 #include "control/run_command.h"
 #include "control/switch_command.h"
 
@@ -37,6 +39,8 @@ int act(const ImageRequest& request) { return image_command(request); }
 int act(const SwitchRequest& request) { return switch_command(request); }
 int act(const AskRequest& request) { return ask_command(request); }
 int act(const CloneRequest& request) { return clone_command(request); }
+int act(const MigrateRequest& request) { return migrate_command(request); }
+int act(const ReceiveRequest& request) { return receive_command(request); }
 int act(const Finished& finished) {
   std::fputs(finished.output.c_str(), stdout);
   if (!finished.error.empty()) std::fprintf(stderr, "eidolon: %s\n", finished.error.c_str());

@@ -27,7 +27,7 @@ using backend::Console;
 using machine::Ending;
 using machine::Machine;
 
-int complain(const Error& error, int status) {
+int say_error(const Error& error, int status) {
   backend::say("eidolon: " + error.message);
   return status;
 }
@@ -134,6 +134,11 @@ Result<> open_doors(Onlookers& onlookers, const RunRequest& request, Console& co
 }  // namespace
 
 int run_command(const RunRequest& request) {
+  // Whoever sends a machine goes on with it if it cannot run here.
+  const auto complain = [&request](const Error& error, int status) {
+    if (request.arrival) request.arrival->refuse(error);
+    return say_error(error, status);
+  };
   machine::MachineConfig config = request.machine;
   config.sample_time = request.statistics;
   if (request.perf_map) {
@@ -181,6 +186,10 @@ int run_command(const RunRequest& request) {
   if (const Result<> open = open_doors(onlookers, request, user); !open)
     return complain(open.error(), kExitUsage);
 
+  if (request.arrival) {
+    if (const Result<> taken = request.arrival->take_over(**machine); !taken)
+      return say_error(taken.error(), kExitHostError);
+  }
   ports->start();
   for (;;) {
     const Served served = serve(**machine, user, *ports, onlookers);
@@ -200,7 +209,7 @@ int run_command(const RunRequest& request) {
     machine = Machine::create(config, output);
     if (!machine) {
       user.restore_terminal();
-      return complain(machine.error(), kExitHostError);
+      return say_error(machine.error(), kExitHostError);
     }
   }
 }

@@ -6,6 +6,7 @@
 
 #include "backend/display_target.h"
 #include "backend/serial_target.h"
+#include "machine/arrival.h"
 #include "machine/machine_config.h"
 #include "machine/saved_machine.h"
 
@@ -15,6 +16,8 @@ struct RunRequest {
   machine::MachineConfig machine;
   /// The machine goes on from it; null: it starts.
   std::shared_ptr<const machine::SavedMachine> snapshot;
+  /// It is handed over by another process, as soon as it can run; null: it is ours alone.
+  std::shared_ptr<machine::Arrival> arrival;
   backend::SerialTarget serial;
   backend::DisplayTarget display;
   std::string name;          ///< of the machine, for its control socket; empty: none

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "backend/terminal.h"
 #include "base/bits.h"
 #include "base/try.h"
 #include "boot/memory_layout.h"
@@ -197,6 +198,24 @@ Result<> Devices::hold() {
         part->name(), kPatience.count());
   }
   return {};
+}
+
+Result<> Devices::let_go() {
+  for (const SavedMedium& medium : media()) {
+    if (medium.medium->let_go() == device::storage::IoStatus::kDone) continue;
+    (void)take_back();
+    return fail("the host cannot write what waits for '{}'; look after that disk", medium.path);
+  }
+  network_.let_go();
+  return {};
+}
+
+bool Devices::take_back() {
+  bool all = true;
+  for (const SavedMedium& medium : media()) all = medium.medium->take_back() && all;
+  if (all && !network_.take_back())
+    backend::say("eidolon: a published port is taken by now, and leads to the guest no more");
+  return all;
 }
 
 void Devices::release() {

@@ -87,6 +87,11 @@ class Devices {
   /// request waits for the host.
   Result<> hold();
   void release();
+  /// While all are held: another process may have what only one may, disks and published ports. Nothing has
+  /// changed on failure.
+  Result<> let_go();
+  /// False: another process has some of the disks.
+  [[nodiscard]] bool take_back();
   /// While parts are loaded, the wires between them are still.
   [[nodiscard]] interrupt::IrqRouter& wires() { return irqs_; }
 

@@ -13,6 +13,7 @@ struct Ending {
     kDebugExit,     ///< the guest wrote to the debug-exit port
     kDisagreement,  ///< the lockstep engine found a difference: Machine::engine_report tells it
     kDamaged,       ///< memory that came from a snapshot is not what it was; the user has been told
+    kMoved,         ///< it goes on in another process (Migration)
     kStopped,       ///< the host asked for it (Machine::stop)
   } kind;
   uint32_t debug_value = 0;  ///< of kDebugExit: what was written

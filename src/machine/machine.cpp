@@ -11,6 +11,7 @@
 #include "boot/loader.h"
 #include "boot/memory_layout.h"
 #include "engine/kvm/system.h"
+#include "machine/migration.h"
 #include "snapshot/memory_checker.h"
 
 namespace eidolon::machine {
@@ -114,6 +115,7 @@ Machine::Machine(cpu::CpuidModel model, EngineDecision decision, std::unique_ptr
 
 // No timer may run into a device that is being destroyed, and no device's thread into the processor.
 Machine::~Machine() {
+  migration_.reset();
   memory_checker_.reset();
   devices_.stop_waiting();
   devices_.stop();
@@ -279,6 +281,8 @@ Result<> Machine::switch_engine(EngineKind kind) {
 /// While all stand.
 Result<> Machine::change_engine(EngineKind kind) {
   if (kind == decision_.kind) return {};
+  if (memory_->logs_writes())
+    return fail("the machine is moving to another process; switch its engine there");
   if (kind == EngineKind::kLockstep || decision_.kind == EngineKind::kLockstep)
     return fail("lockstep has to see a guest from its start to its end; start another machine for it");
   if (kind == EngineKind::kKvm) EIDOLON_TRY(fits_kvm(model_));
@@ -286,6 +290,12 @@ Result<> Machine::change_engine(EngineKind kind) {
   std::lock_guard lock(ending_mutex_);
   decision_ = {.kind = kind, .reason = "as asked for"};
   return {};
+}
+
+void Machine::stop() {
+  cancel_migration();
+  devices_.stop_waiting();
+  end({.kind = Ending::Kind::kStopped});
 }
 
 void Machine::end(const Ending& ending) {

@@ -23,19 +23,25 @@
 #include "machine/ending.h"
 #include "machine/engine_choice.h"
 #include "machine/machine_config.h"
+#include "machine/migration_request.h"
 #include "machine/processor_slots.h"
 #include "machine/processors.h"
 #include "memory/guest_memory.h"
 #include "memory/io_bus.h"
+#include "migration/memory_layout.h"
 #include "snapshot/memory_writer.h"
 
 namespace eidolon::snapshot {
 class FileReader;
 class MemoryChecker;
 }  // namespace eidolon::snapshot
+namespace eidolon::migration {
+class PageReceiver;
+}  // namespace eidolon::migration
 
 namespace eidolon::machine {
 
+class Migration;
 struct SavedMachine;
 
 class Machine final : private device::MachineControl {
@@ -60,8 +66,8 @@ class Machine final : private device::MachineControl {
   /// Has `sink` called with engine_report() on the thread of run(), as soon as the processors can be
   /// interrupted. From any thread.
   void ask_report(std::function<void(const std::string&)> sink);
-  /// Has the guest go on under another engine, which returns when it does. On failure it goes on under the one
-  /// that it has. From any thread but that of run(), while that runs.
+  /// Has the guest go on under another engine, which returns when it does. On failure it goes on under the
+  /// one that it has. From any thread but that of run(), while that runs.
   Result<> switch_engine(EngineKind kind);
 
   // From any thread, while run() runs or before.
@@ -73,6 +79,16 @@ class Machine final : private device::MachineControl {
   /// Writes a snapshot; the machine stands meanwhile. On failure there is no file, and the machine goes on.
   enum class AfterSave : uint8_t { kGoOn, kStop };
   Result<> save(const std::string& path, snapshot::Packing packing, AfterSave then = AfterSave::kGoOn);
+  /// Begins to move to another process, and goes on meanwhile. run() ends with kMoved when it is there.
+  Result<> migrate(const MigrationRequest& request);
+  void cancel_migration();
+  /// Of the last one; nothing: there was none.
+  [[nodiscard]] std::optional<MigrationProgress> migration();
+  // For a machine that has moved here, before run().
+  /// Its clocks go on as if so much time had passed since they stopped.
+  void skip_time(Nanoseconds time);
+  /// It stands until resume().
+  void start_paused();
   void press_power_button() { devices_.acpi_pm().press_power_button(); }
   /// As the reset button of a PC: run() ends with kReset.
   void press_reset_button() { end({.kind = Ending::Kind::kReset}); }
@@ -90,10 +106,7 @@ class Machine final : private device::MachineControl {
   /// Runs the guest on the calling thread until its end. Once.
   [[nodiscard]] Ending run();
   /// Makes run() return, with kStopped unless the guest has ended already. From any thread.
-  void stop() {
-    devices_.stop_waiting();
-    end({.kind = Ending::Kind::kStopped});
-  }
+  void stop();
 
   /// Bytes for the guest's serial port, from any thread. Returns how many were taken.
   size_t receive(std::span<const uint8_t> bytes);
@@ -124,15 +137,27 @@ class Machine final : private device::MachineControl {
   void stop_time();
   void start_time();
 
+  // machine_migration.cpp
+  friend class Migration;
+  /// Calls `task` on the thread of run() while all processors stand. False: the machine has ended.
+  [[nodiscard]] bool while_all_stand(std::function<void()> task);
+  /// Which pages are written is known from now on (GuestMemory::log_writes), or no more. While all stand.
+  void log_writes(bool on);
+  /// After what was known has been taken. While all stand.
+  void log_writes_again();
+  [[nodiscard]] migration::MemoryLayout memory_layout();
+  Result<> take_moved_memory(migration::PageReceiver& memory);
+
   // machine_snapshot.cpp
   class StandStill;
-  Result<> write_state(snapshot::FileWriter& to, snapshot::Packing packing);
+  Result<> write_state(snapshot::FileWriter& to);
+  Result<> write_memory(snapshot::FileWriter& to, snapshot::Packing packing);
   Result<> read_state(const SavedMachine& saved);
   Result<> read_processors(const snapshot::FileReader& from);
   [[nodiscard]] std::vector<Stateful*> parts();
   Result<> write_paravirt_clock(snapshot::FileWriter& to);
   Result<> read_paravirt_clock(const snapshot::FileReader& from);
-  Result<> read_memory(const snapshot::FileReader& from);
+  Result<> read_memory(const SavedMachine& saved);
   [[nodiscard]] std::vector<std::span<uint8_t>> own_memory();
 
   // In the order of construction; each uses only what stands above it.
@@ -151,6 +176,10 @@ class Machine final : private device::MachineControl {
   /// What the host's time-stamp counter showed when the clocks stopped; nothing: they run, or have not begun.
   std::optional<uint64_t> stopped_tsc_;
   std::unique_ptr<snapshot::MemoryChecker> memory_checker_;  ///< of a machine that came from a snapshot
+
+  std::mutex still_mutex_;  ///< held by the one StandStill; before any other
+  std::mutex migration_mutex_;
+  std::unique_ptr<Migration> migration_;  ///< the last one
 
   std::mutex ending_mutex_;  ///< of what follows; taken last: device locks may be held
   std::condition_variable pause_changed_;

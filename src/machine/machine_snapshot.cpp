@@ -7,6 +7,7 @@
 #include "machine/machine.h"
 #include "machine/saved_machine.h"
 #include "machine/saved_media.h"
+#include "machine/stand_still.h"
 #include "snapshot/memory_checker.h"
 #include "snapshot/memory_reader.h"
 
@@ -26,45 +27,6 @@ std::string section_of(const cpu::Cpu& cpu) { return fmt::format("cpu{}", cpu.in
 
 }  // namespace
 
-/// For as long as it lives, processors and clocks stand and devices are held.
-class Machine::StandStill {
- public:
-  explicit StandStill(Machine& machine) : machine_(machine) {
-    {
-      std::lock_guard lock(machine_.ending_mutex_);
-      was_paused_ = machine_.pause_wanted_;
-      machine_.held_ = true;
-    }
-    machine_.pause();
-  }
-  ~StandStill() {
-    if (devices_held_) machine_.devices_.release();
-    std::lock_guard lock(machine_.ending_mutex_);
-    machine_.held_ = false;
-    machine_.pause_wanted_ = was_paused_;
-    machine_.pause_changed_.notify_all();
-  }
-  StandStill(const StandStill&) = delete;
-  StandStill& operator=(const StandStill&) = delete;
-
-  Result<> hold_devices() {
-    {
-      std::lock_guard lock(machine_.ending_mutex_);
-      if (!machine_.standing_) return fail("the machine is ending, and it is too late for a snapshot");
-    }
-    EIDOLON_TRY(machine_.devices_.hold());
-    devices_held_ = true;
-    return {};
-  }
-  /// What waits is not to be done any more: it is in the snapshot.
-  void leave_devices_held() { devices_held_ = false; }
-
- private:
-  Machine& machine_;
-  bool was_paused_ = false;
-  bool devices_held_ = false;
-};
-
 Result<> Machine::save(const std::string& path, snapshot::Packing packing, AfterSave then) {
   if (decision_.kind == EngineKind::kLockstep)
     return fail(
@@ -72,7 +34,8 @@ Result<> Machine::save(const std::string& path, snapshot::Packing packing, After
   snapshot::FileWriter file = EIDOLON_TRY(snapshot::FileWriter::create(path));
   std::optional<StandStill> still(std::in_place, *this);
   EIDOLON_TRY(still->hold_devices());
-  EIDOLON_TRY(write_state(file, packing));
+  EIDOLON_TRY(write_state(file));
+  EIDOLON_TRY(write_memory(file, packing));
   if (then == AfterSave::kGoOn) still.reset();  // what follows takes as long as the disk does
   EIDOLON_TRY(file.finish());
   if (then == AfterSave::kStop) {
@@ -82,7 +45,13 @@ Result<> Machine::save(const std::string& path, snapshot::Packing packing, After
   return {};
 }
 
-Result<> Machine::write_state(snapshot::FileWriter& to, snapshot::Packing packing) {
+Result<> Machine::write_memory(snapshot::FileWriter& to, snapshot::Packing packing) {
+  const auto pieces = own_memory();
+  return snapshot::write_memory(to, std::vector<snapshot::Bytes>(pieces.begin(), pieces.end()), packing);
+}
+
+/// All but the memory.
+Result<> Machine::write_state(snapshot::FileWriter& to) {
   EIDOLON_TRY(write_clock(to, clock_.now()));
   StateWriter model;
   cpu::save_model(model, model_);
@@ -95,16 +64,16 @@ Result<> Machine::write_state(snapshot::FileWriter& to, snapshot::Packing packin
   EIDOLON_TRY(write_paravirt_clock(to));
   EIDOLON_TRY(write_parts(to, parts()));
   const nlohmann::json media = EIDOLON_TRY(save_media(to, devices_.media()));
-  EIDOLON_TRY(write_description(to, config_, media));
-  const auto pieces = own_memory();
-  return snapshot::write_memory(to, std::vector<snapshot::Bytes>(pieces.begin(), pieces.end()), packing);
+  return write_description(to, config_, media);
 }
 
 Result<std::unique_ptr<Machine>> Machine::restore(const SavedMachine& saved, const MachineConfig& config,
                                                   SerialSink serial) {
   if (config.engine == EngineChoice::kLockstep)
     return fail("--engine lockstep has to see a guest from its start; use auto, translate or step");
-  std::unique_ptr<snapshot::MemoryChecker> checker = EIDOLON_TRY(make_checker(saved.file));
+  // Memory that came by a migration is checked.
+  std::unique_ptr<snapshot::MemoryChecker> checker =
+      saved.memory == nullptr ? EIDOLON_TRY(make_checker(saved.file)) : nullptr;
   std::unique_ptr<Machine> machine = EIDOLON_TRY(make(config, std::move(serial)));
   EIDOLON_TRY(machine->read_state(saved));
   EIDOLON_TRY(machine->processors_.make_engines(machine->decision_.kind, config));
@@ -124,7 +93,7 @@ Result<> Machine::read_state(const SavedMachine& saved) {
   clock_.pause_at(EIDOLON_TRY(read_clock(saved.file)));
   stopped_tsc_ = __builtin_ia32_rdtsc();
   EIDOLON_TRY(load_media(saved.file, saved.media, devices_.media(), saved.changed_disks));
-  EIDOLON_TRY(read_memory(saved.file));
+  EIDOLON_TRY(read_memory(saved));
   EIDOLON_TRY(read_processors(saved.file));
   EIDOLON_TRY(read_paravirt_clock(saved.file));
   // Devices may go on with requests as soon as they are loaded, but for those that were not yet: none goes
@@ -135,7 +104,8 @@ Result<> Machine::read_state(const SavedMachine& saved) {
   devices_.wires().release();
   devices_.release();
   if (!loaded) return loaded;
-  return devices_.generation_id().renew();
+  // A machine that has moved is still the only one of its kind.
+  return saved.memory == nullptr ? devices_.generation_id().renew() : Result<>();
 }
 
 /// Who is plugged in comes after the local APICs, which do not know it by themselves.
@@ -196,7 +166,9 @@ std::vector<std::span<uint8_t>> Machine::own_memory() {
   return {rest.first(before), {rest.data() + before + window.size(), length - before}};
 }
 
-Result<> Machine::read_memory(const snapshot::FileReader& from) {
+Result<> Machine::read_memory(const SavedMachine& saved) {
+  if (saved.memory != nullptr) return take_moved_memory(*saved.memory);
+  const snapshot::FileReader& from = saved.file;
   const snapshot::MemoryIndex index = EIDOLON_TRY(snapshot::read_memory_index(from));
   return snapshot::read_memory(from, index, own_memory());
 }

@@ -23,6 +23,11 @@ class NetworkDevices {
                VirtioDevices& virtio);
   /// Once, before what the card interrupts is destroyed.
   void remove_card() { e1000_.reset(); }
+  /// Of what only one process may have (backend::UserNetwork).
+  void let_go() {
+    if (user_) user_->let_go();
+  }
+  [[nodiscard]] bool take_back() { return !user_ || user_->take_back(); }
   /// What a snapshot has of the network; null: nothing.
   [[nodiscard]] Stateful* state() { return user_.get(); }
 

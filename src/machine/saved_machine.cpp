@@ -25,7 +25,12 @@ uint32_t version_of(const std::vector<uint8_t>& bytes, std::string_view name) {
 }  // namespace
 
 Result<SavedMachine> SavedMachine::open(const std::string& path) {
-  SavedMachine saved{.file = EIDOLON_TRY(snapshot::FileReader::open(path)), .config = {}, .media = {}};
+  return read(EIDOLON_TRY(snapshot::FileReader::open(path)));
+}
+
+Result<SavedMachine> SavedMachine::read(snapshot::FileReader file) {
+  const std::string path = file.path();
+  SavedMachine saved{.file = std::move(file), .config = {}, .media = {}};
   const std::vector<uint8_t> text = EIDOLON_TRY(saved.file.section(kDescription));
   const Json json = Json::parse(text, nullptr, false);
   JsonFields fields(json);

@@ -9,6 +9,7 @@
 //   written/NAME    of disks whose contents end with the machine
 #pragma once
 
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <span>
 
@@ -17,6 +18,7 @@
 #include "base/state_stream.h"
 #include "cpu/cpuid_model.h"
 #include "machine/machine_config.h"
+#include "migration/pages.h"
 #include "snapshot/file_reader.h"
 #include "snapshot/file_writer.h"
 
@@ -27,9 +29,12 @@ struct SavedMachine {
   MachineConfig config;
   nlohmann::json media;
   bool changed_disks = false;  ///< disks that were written since are taken nevertheless
+  /// Memory that came otherwise, by a migration; null: it is in the file.
+  std::shared_ptr<migration::PageReceiver> memory = nullptr;
 
   /// Reads what says which machine it is.
   static Result<SavedMachine> open(const std::string& path);
+  static Result<SavedMachine> read(snapshot::FileReader file);
 };
 
 Result<> write_description(snapshot::FileWriter& to, const MachineConfig& config,

@@ -193,6 +193,7 @@ bool GuestMemory::load(GuestPhysical address, const void* from, uint64_t length)
   std::memcpy(to, from, length);
   if (length == 0) return true;
   for_each_page(address, length, [this](GuestPhysical part, uint64_t bytes) {
+    note_write(marks(part));
     for (uint64_t code = marks(part)->code.load(); code != 0; code &= code - 1)
       viewers_[static_cast<unsigned>(std::countr_zero(code))].observer->code_written(part, bytes);
   });
@@ -228,6 +229,7 @@ bool GuestMemory::enter_writer(GuestPhysical address, unsigned viewer) {
   // Also where it is refused: the store that is about to come by before_write() has to be waited for as well.
   if ((page->writers.load(std::memory_order_relaxed) & viewer_bit(viewer)) == 0)
     page->writers.fetch_or(viewer_bit(viewer));
+  note_write(page);
   return page->code.load() == 0;
 }
 
@@ -240,11 +242,21 @@ uint64_t GuestMemory::writers(GuestPhysical address) const {
   return page == nullptr ? 0 : page->writers.load();
 }
 
+void GuestMemory::log_writes(bool on) {
+  if (on) {
+    if (dirty_pages_ == nullptr) dirty_pages_ = std::make_unique<DirtyPages>(capacity_ >> kPageShift);
+    dirty_pages_->take([](uint64_t /*page*/) {});
+  }
+  logs_writes_.store(on);
+}
+
 void GuestMemory::before_write(GuestPhysical address, uint64_t length, unsigned viewer) {
   if (length == 0) return;
   for_each_page(address, length, [&](GuestPhysical from, uint64_t bytes) {
     const Marks* page = marks(from);
-    const uint64_t code = page == nullptr ? 0 : page->code.load(std::memory_order_relaxed);
+    if (page == nullptr) return;
+    note_write(page);
+    const uint64_t code = page->code.load(std::memory_order_relaxed);
     if (code == 0) return;
     CodeObserver* observer = viewers_[viewer].observer;
     if (observer != nullptr) observer->release_extended_state();
@@ -260,6 +272,7 @@ void GuestMemory::after_foreign_write(GuestPhysical address, uint64_t length) {
   // at. One of the two sees the other.
   full_fence();
   for_each_page(address, length, [&](GuestPhysical from, uint64_t bytes) {
+    if (const Marks* page = logs_writes() ? marks(from) : nullptr) note_write(page);
     tell_others({from, bytes}, kMostViewers);
   });
 }

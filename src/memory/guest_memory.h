@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "memory/dirty_pages.h"
 #include "x86/paging.h"
 
 namespace eidolon::memory {
@@ -82,6 +83,9 @@ class GuestMemory {
   /// All that is shown now, windows too, as one change left it. From any thread.
   [[nodiscard]] std::vector<Region> map() const;
   [[nodiscard]] uint64_t ram_bytes() const;
+  /// All of it, shown or not, as one mapping has it: regions and windows in the order in which they were
+  /// added.
+  [[nodiscard]] std::span<uint8_t> bytes() const { return {ram_, used_}; }
   /// The region that holds `address`, or nullptr (MMIO or nothing). What it shows, and where, may change at
   /// any time: who wants the bytes asks `locate`.
   [[nodiscard]] const Region* find(GuestPhysical address) const;
@@ -135,6 +139,16 @@ class GuestMemory {
   /// A bit for each viewer that may hold one.
   [[nodiscard]] uint64_t writers(GuestPhysical address) const;
 
+  // Which pages are written, for whoever copies memory while the machine runs.
+  /// Begins, with no page marked, or ends. While all processors stand; when it begins, their virtual TLBs are
+  /// to forget which pages may be written (mmu::Mmu::protect_all).
+  void log_writes(bool on);
+  /// An entry of a virtual TLB lets a page be written only once that page is marked, so entries for reading
+  /// are not to allow more.
+  [[nodiscard]] bool logs_writes() const { return logs_writes_.load(std::memory_order_relaxed); }
+  /// Of bytes(). After the first log_writes(true).
+  [[nodiscard]] DirtyPages& dirty_pages() { return *dirty_pages_; }
+
   /// To be called on the viewer's thread before it changes bytes in [address, address + length); cheap for
   /// pages without code. Other viewers are told when this one settles, and it has to before it goes on.
   void before_write(GuestPhysical address, uint64_t length, unsigned viewer = 0);
@@ -172,6 +186,9 @@ class GuestMemory {
   };
 
   [[nodiscard]] Marks* marks(GuestPhysical address) const;
+  void note_write(const Marks* page) {
+    if (logs_writes()) dirty_pages_->mark(static_cast<uint64_t>(page - marks_));
+  }
   [[nodiscard]] uint64_t marks_bytes() const { return (capacity_ >> x86::kPageShift) * sizeof(Marks); }
   void post(unsigned viewer, const Stale& stale);
   void tell_others(const Stale& stale, unsigned but);
@@ -191,6 +208,8 @@ class GuestMemory {
   std::function<void()> map_observer_;
   Marks* marks_ = nullptr;  ///< by page of the mapping; the host supplies those that are used
   std::array<Viewer, kMostViewers> viewers_;
+  std::unique_ptr<DirtyPages> dirty_pages_;  ///< stays, once made: devices' threads may be about to mark
+  std::atomic<bool> logs_writes_{false};
 };
 
 }  // namespace eidolon::memory

@@ -31,7 +31,9 @@ std::expected<Resolved, PageFault> Mmu::resolve(const PagingControls& controls, 
   if (!place) return resolved;  // MMIO: never in the virtual TLB
 
   uint8_t* host = place->host;
-  const bool writes = access == Access::kWrite || (access == Access::kRead && translation->writable);
+  // With a log of writes, a page that is only read is none that is written.
+  const bool soon = access == Access::kRead && translation->writable && !memory_.logs_writes();
+  const bool writes = access == Access::kWrite || soon;
   const bool storable = writes && place->kind == RegionKind::kRam && memory_.enter_writer(physical, viewer_);
   if (access != Access::kExecute) {  // the right to execute is not yet the right to read (SMAP)
     const uint64_t offset = physical & x86::kPageMask;
@@ -80,7 +82,7 @@ void Mmu::change_context(uint16_t from, uint16_t to, bool keep) {
   const auto known = saved_.take(context());
   ++(known.empty() ? counters_.context_flushes : counters_.context_returns);
   for (const VirtualTlb::Saved& saved : known) {
-    const bool was_writable = saved.entry.write_tag == saved.entry.read_tag;
+    const bool was_writable = saved.entry.write_tag == saved.entry.read_tag && !memory_.logs_writes();
     // Pages may have got translations meanwhile.
     tlb_.restore(saved, was_writable && memory_.enter_writer(saved.entry.physical, viewer_));
   }

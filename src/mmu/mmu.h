@@ -58,6 +58,10 @@ class Mmu {
     tlb_.protect_physical(page);
   }
 
+  /// Every page is asked for again before it is written (GuestMemory::log_writes). On the processor's thread,
+  /// or while it stands.
+  void protect_all() { tlb_.protect_all(); }
+
   /// One, or null.
   void set_observer(MappingObserver* observer) { observer_ = observer; }
 

@@ -118,6 +118,10 @@ bool VirtualTlb::is_writable(uint32_t where) const {
   return t.write_tag[at] == t.read_tag[at] && t.write_tag[at] != empty_tag(at);
 }
 
+void VirtualTlb::protect_all() {
+  for_each_used([this](unsigned table, unsigned at) { tables()[table].write_tag[at] = empty_tag(at); });
+}
+
 void VirtualTlb::protect_physical(uint64_t physical_page) {
   writable_.visit(physical_page, [this, physical_page](uint32_t where) {
     Table& t = tables()[where / kEntries];

@@ -91,6 +91,8 @@ class VirtualTlb {
   void flush_page(uint64_t linear);
   /// Takes the write permission from every entry of the page: it now has translations.
   void protect_physical(uint64_t physical_page);
+  /// Takes it from all entries.
+  void protect_all();
 
   /// An entry taken out, and where it goes back to.
   struct Saved {

@@ -13,11 +13,18 @@
 namespace eidolon::snapshot {
 
 Result<FileReader> FileReader::open(const std::string& path) {
-  FileReader reader(path, FileDescriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)));
-  struct stat found {};
-  if (!reader.file_.valid() || fstat(reader.file_.get(), &found) != 0)
+  FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!file.valid())
     return fail("cannot open the snapshot '{}' ({}); name a file that eidolon snapshot has written", path,
                 strerror(errno));
+  return adopt(std::move(file), path);
+}
+
+Result<FileReader> FileReader::adopt(FileDescriptor file, const std::string& path) {
+  FileReader reader(path, std::move(file));
+  struct stat found {};
+  if (fstat(reader.file_.get(), &found) != 0)
+    return fail("cannot read the snapshot '{}' ({}); restore from another copy", path, strerror(errno));
   if (!S_ISREG(found.st_mode))
     return fail("'{}' is no regular file; name a file that eidolon snapshot has written", path);
   reader.length_ = static_cast<uint64_t>(found.st_size);

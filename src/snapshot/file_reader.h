@@ -15,6 +15,8 @@ class FileReader {
  public:
   /// The frame is whole when this returns; sections are looked at when they are asked for.
   static Result<FileReader> open(const std::string& path);
+  /// The same of a file that is open; `name` is for sentences.
+  static Result<FileReader> adopt(FileDescriptor file, const std::string& name);
 
   /// The same file, for another thread, whatever its name stands for by now.
   [[nodiscard]] Result<FileReader> duplicate() const;

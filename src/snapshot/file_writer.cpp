@@ -1,6 +1,7 @@
 #include "snapshot/file_writer.h"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -27,6 +28,12 @@ Result<FileWriter> FileWriter::create(const std::string& path) {
     return fail("cannot write the snapshot '{}' ({}); name a file in a folder of yours", path,
                 strerror(errno));
   return FileWriter(path, std::move(unfinished), std::move(file));
+}
+
+Result<FileWriter> FileWriter::create_in_memory(const std::string& name) {
+  FileDescriptor file(memfd_create("eidolon-state", MFD_CLOEXEC));
+  if (!file.valid()) return fail("cannot make an anonymous file ({}); raise ulimit -n", strerror(errno));
+  return FileWriter(name, {}, std::move(file));
 }
 
 FileWriter::~FileWriter() {
@@ -68,10 +75,19 @@ Result<> FileWriter::add(std::string name, Bytes bytes) {
   return {};
 }
 
-Result<> FileWriter::finish() {
+Result<> FileWriter::write_frame() {
   const Frame frame = make_frame(sections_, end_);
   EIDOLON_TRY(write(end_, frame.table));
-  EIDOLON_TRY(write(0, frame.preamble));
+  return write(0, frame.preamble);
+}
+
+Result<FileDescriptor> FileWriter::finish_in_memory() {
+  EIDOLON_TRY(write_frame());
+  return std::move(file_);
+}
+
+Result<> FileWriter::finish() {
+  EIDOLON_TRY(write_frame());
   if (fsync(file_.get()) != 0) return failure(errno);
   if (rename(unfinished_.c_str(), path_.c_str()) != 0) return failure(errno);
   unfinished_.clear();

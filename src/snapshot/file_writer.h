@@ -14,6 +14,9 @@ namespace eidolon::snapshot {
 class FileWriter {
  public:
   static Result<FileWriter> create(const std::string& path);
+  /// One that is on no disk, to be sent elsewhere; finish_in_memory() is its last call. `name` is for
+  /// sentences.
+  static Result<FileWriter> create_in_memory(const std::string& name);
   FileWriter(FileWriter&&) = default;
   FileWriter& operator=(FileWriter&&) = delete;
   ~FileWriter();
@@ -27,11 +30,14 @@ class FileWriter {
 
   /// Everything is on the disk, under the file's name, when this returns. The last call.
   Result<> finish();
+  /// The file, complete.
+  Result<FileDescriptor> finish_in_memory();
 
  private:
   FileWriter(std::string path, std::string unfinished, FileDescriptor file)
       : path_(std::move(path)), unfinished_(std::move(unfinished)), file_(std::move(file)) {}
   [[nodiscard]] std::unexpected<Error> failure(int error) const;
+  Result<> write_frame();
 
   std::string path_;
   std::string unfinished_;  ///< the file's name for now; empty: there is none

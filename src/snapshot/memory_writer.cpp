@@ -2,12 +2,12 @@
 
 #include <zstd.h>
 
-#include <cstring>
 #include <memory>
 #include <vector>
 
 #include "base/try.h"
 #include "snapshot/memory_index.h"
+#include "snapshot/zero_page.h"
 
 namespace eidolon::snapshot {
 
@@ -15,11 +15,6 @@ namespace {
 
 /// At this level one thread packs faster than disks write.
 constexpr int kLevel = 1;
-
-bool is_zero(Bytes page) {
-  static constexpr uint8_t kZeros[kPageBytes] = {};
-  return std::memcmp(page.data(), kZeros, page.size()) == 0;
-}
 
 bool all_zero(Bytes chunk) {
   for (uint64_t at = 0; at < chunk.size(); at += kPageBytes)

@@ -269,5 +269,24 @@ TEST_F(ContextTest, MoreAddressSpacesThanAreKept) {
   EXPECT_FALSE(hits(false, View::kUser));
 }
 
+TEST_F(MmuTest, WithALogOfWritesAPageIsMarkedBeforeItsFirstStore) {
+  map(kLinear, kData | kP | kW | kA | kD);
+  ASSERT_TRUE(resolve(Access::kWrite));
+  memory_->log_writes(true);
+  mmu_->protect_all();
+  EXPECT_TRUE(hits(false));
+  EXPECT_FALSE(hits(true)) << "the page is to be asked for again";
+  ASSERT_TRUE(resolve(Access::kRead));
+  EXPECT_FALSE(hits(true)) << "reading brings no right to write";
+  std::vector<uint64_t> written;
+  const auto note = [&written](uint64_t page) { written.push_back(page); };
+  memory_->dirty_pages().take(note);
+  EXPECT_TRUE(written.empty());
+  ASSERT_TRUE(resolve(Access::kWrite));
+  EXPECT_TRUE(hits(true));
+  memory_->dirty_pages().take(note);
+  EXPECT_EQ(written, std::vector<uint64_t>{kData >> x86::kPageShift});
+}
+
 }  // namespace
 }  // namespace eidolon::mmu

@@ -31,6 +31,9 @@ class File {
   [[nodiscard]] virtual IoStatus discard(uint64_t offset, uint64_t length) = 0;
   /// Within the file.
   [[nodiscard]] virtual IoStatus write_zeroes(uint64_t offset, uint64_t length, bool may_unmap) = 0;
+  /// Others may open it, until take_back(), which says whether it is ours again.
+  virtual void let_go() {}
+  [[nodiscard]] virtual bool take_back() { return true; }
 };
 
 // One piece of memory.

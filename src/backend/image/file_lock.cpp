@@ -62,4 +62,12 @@ Result<> lock_image(int fd, const std::string& path, Access access) {
   return see_nobody(fd, path, kNeededAt, not_shared);
 }
 
+void unlock_image(int fd) {
+  for (const off_t base : {kNeededAt, kNotSharedAt}) {
+    struct flock range = byte_at(base, F_UNLCK);
+    range.l_len = kPermissions;
+    (void)fcntl(fd, F_OFD_SETLK, &range);
+  }
+}
+
 }  // namespace eidolon::backend::image

@@ -16,5 +16,7 @@ enum class Access : uint8_t {
 
 /// For as long as `fd` (or a duplicate) is open. `path` is for the message.
 Result<> lock_image(int fd, const std::string& path, Access access);
+/// Before it is closed.
+void unlock_image(int fd);
 
 }  // namespace eidolon::backend::image

@@ -121,4 +121,10 @@ File::IoStatus HostFile::write_zeroes(uint64_t offset, uint64_t length, bool may
   return IoStatus::kDone;
 }
 
+void HostFile::let_go() { unlock_image(file_.get()); }
+
+bool HostFile::take_back() {
+  return lock_image(file_.get(), path_, read_only_ ? Access::kRead : Access::kWrite).has_value();
+}
+
 }  // namespace eidolon::backend::image

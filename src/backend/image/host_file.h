@@ -41,6 +41,8 @@ class HostFile final : public File {
   [[nodiscard]] IoStatus grow(uint64_t size) override;
   [[nodiscard]] IoStatus discard(uint64_t offset, uint64_t length) override;
   [[nodiscard]] IoStatus write_zeroes(uint64_t offset, uint64_t length, bool may_unmap) override;
+  void let_go() override;
+  [[nodiscard]] bool take_back() override;
 
  private:
   HostFile(FileDescriptor file, std::string path, bool read_only)

@@ -37,6 +37,8 @@ class PatientMedium final : public device::storage::Medium {
     return patiently([&] { return medium_->write_zeroes(offset, length, may_unmap); });
   }
   [[nodiscard]] const Medium& inner() const { return *medium_; }
+  [[nodiscard]] IoStatus let_go() override { return medium_->let_go(); }
+  [[nodiscard]] bool take_back() override { return medium_->take_back(); }
   void stop_waiting() override;
   void retry_now() override;
 

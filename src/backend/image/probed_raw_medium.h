@@ -32,6 +32,8 @@ class ProbedRawMedium final : public device::storage::Medium {
   [[nodiscard]] IoStatus write_zeroes(uint64_t offset, uint64_t length, bool may_unmap) override {
     return raw_->write_zeroes(offset, length, may_unmap);
   }
+  [[nodiscard]] IoStatus let_go() override { return raw_->let_go(); }
+  [[nodiscard]] bool take_back() override { return raw_->take_back(); }
 
  private:
   const std::unique_ptr<Medium> raw_;

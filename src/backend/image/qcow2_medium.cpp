@@ -222,6 +222,23 @@ IoResult<> Qcow2Medium::sync_if_crowded() {
   return refcounts_.crowded() || mapping_.crowded() ? sync() : IoResult<>{};
 }
 
+Qcow2Medium::IoStatus Qcow2Medium::let_go() {
+  if (file_->read_only()) return IoStatus::kDone;
+  if (health_.corrupt()) return IoStatus::kFailed;
+  const auto lock = lock_.alone();
+  IoResult<> done = sync();
+  if (done) done = refcounts_.write_back();
+  if (!done) return status_of(done);
+  ours_ = false;
+  file_->let_go();
+  return IoStatus::kDone;
+}
+
+bool Qcow2Medium::take_back() {
+  ours_ = file_->take_back();
+  return ours_;
+}
+
 Qcow2Medium::IoStatus Qcow2Medium::discard(uint64_t offset, uint64_t length) {
   if (!may_write()) return IoStatus::kFailed;
   const uint64_t cluster = header_.cluster_bytes();

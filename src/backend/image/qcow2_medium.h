@@ -38,6 +38,8 @@ class Qcow2Medium final : public device::storage::Medium {
   [[nodiscard]] IoStatus flush() override;
   [[nodiscard]] IoStatus discard(uint64_t offset, uint64_t length) override;
   [[nodiscard]] IoStatus write_zeroes(uint64_t offset, uint64_t length, bool may_unmap) override;
+  [[nodiscard]] IoStatus let_go() override;
+  [[nodiscard]] bool take_back() override;
 
  private:
   Qcow2Medium(std::unique_ptr<File> file, const std::string& name, const qcow2::Header& header,
@@ -64,7 +66,7 @@ class Qcow2Medium final : public device::storage::Medium {
   [[nodiscard]] bool can_clear(Clearing how) const;
   IoResult<> clear_range(uint64_t offset, uint64_t length, Clearing how);
   IoResult<> write_zero_bytes(uint64_t offset, uint64_t length);
-  [[nodiscard]] bool may_write() const { return !file_->read_only() && !health_.corrupt(); }
+  [[nodiscard]] bool may_write() const { return ours_ && !file_->read_only() && !health_.corrupt(); }
 
   const std::unique_ptr<File> file_;
   const qcow2::Header header_;
@@ -75,6 +77,7 @@ class Qcow2Medium final : public device::storage::Medium {
   qcow2::Mapping mapping_;
   qcow2::Compressed compressed_;
   FairLock lock_;
+  bool ours_ = true;  ///< not between let_go() and take_back()
 };
 
 }  // namespace eidolon::backend::image

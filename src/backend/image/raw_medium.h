@@ -31,6 +31,12 @@ class RawMedium final : public device::storage::Medium {
   [[nodiscard]] IoStatus write_zeroes(uint64_t offset, uint64_t length, bool may_unmap) override {
     return file_->write_zeroes(offset, length, may_unmap);
   }
+  [[nodiscard]] IoStatus let_go() override {
+    const IoStatus status = read_only() ? IoStatus::kDone : flush();
+    if (status == IoStatus::kDone) file_->let_go();
+    return status;
+  }
+  [[nodiscard]] bool take_back() override { return file_->take_back(); }
 
  private:
   explicit RawMedium(std::unique_ptr<File> file) : file_(std::move(file)), size_(file_->size()) {}

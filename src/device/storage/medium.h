@@ -30,6 +30,12 @@ class Medium {
   [[nodiscard]] virtual IoStatus discard(uint64_t offset, uint64_t length) = 0;
   [[nodiscard]] virtual IoStatus write_zeroes(uint64_t offset, uint64_t length, bool may_unmap) = 0;
 
+  // For a machine that moves to another process. No request is under way, from the one to the other.
+  /// What was written is on the disk, and others may open the image.
+  [[nodiscard]] virtual IoStatus let_go() { return read_only() ? IoStatus::kDone : flush(); }
+  /// False: another has it, and nothing may be written any more.
+  [[nodiscard]] virtual bool take_back() { return true; }
+
   /// Requests that wait for the host (room on its disk, a server) fail now, and so does what comes later and
   /// would have to wait. The machine is to end.
   virtual void stop_waiting() {}

@@ -1,0 +1,26 @@
+// What `eidolon migrate` and `eidolon receive` are asked to do.
+#pragma once
+
+#include <string>
+
+#include "control/session_options.h"
+#include "migration/place.h"
+
+namespace eidolon::control {
+
+struct MigrateRequest {
+  enum class Action : uint8_t { kMove, kCancel, kShow } action = Action::kMove;
+  std::string name;  ///< of the machine; empty: the only one that runs
+  migration::Place to;
+  std::string tls;  ///< a folder, by its full name; empty: plain
+  unsigned down_time_ms = 300;
+  bool converge = true;
+};
+
+struct ReceiveRequest {
+  migration::Place at;
+  std::string tls;
+  SessionText session;  ///< whether it fits is known when the machine is
+};
+
+}  // namespace eidolon::control
