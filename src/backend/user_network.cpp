@@ -129,9 +129,12 @@ Result<> UserNetwork::publish(const PublishedPort& port) {
 }
 
 void UserNetwork::let_go() {
-  const std::lock_guard lock(slirp_mutex_);
+  std::unique_lock lock(slirp_mutex_);
   for (const PublishedPort& port : published_)
     slirp_remove_hostfwd(slirp_, port.udp ? 1 : 0, address(port.host_address.c_str()), port.host_port);
+  // A socket that is closed listens on until nobody waits for it any more.
+  wakeup_.raise();
+  polled_.wait(lock, [this, before = polls_done_] { return !polls_ || polls_done_ != before; });
 }
 
 bool UserNetwork::take_back() {
@@ -193,9 +196,13 @@ void UserNetwork::wait(std::unique_lock<std::mutex>& slirp) {
     const int64_t left = std::max<int64_t>(alarm.due_ms - now_ns() / kNsPerMs, 0);
     timeout = static_cast<uint32_t>(std::min<int64_t>(timeout, left));
   }
+  polls_ = true;
   slirp.unlock();
   const int ready = poll(watched_.data(), watched_.size(), static_cast<int>(timeout));
   slirp.lock();
+  polls_ = false;
+  ++polls_done_;
+  polled_.notify_all();
   if (watched_[0].revents != 0) wakeup_.drain();
   slirp_pollfds_poll(slirp_, ready < 0 ? 1 : 0, Callbacks::get_events, this);
 }

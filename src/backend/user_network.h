@@ -8,6 +8,7 @@
 #include <poll.h>
 
 #include <atomic>
+#include <condition_variable>
 #include <deque>
 #include <list>
 #include <memory>
@@ -71,6 +72,9 @@ class UserNetwork final : public device::net::Link, public Stateful {
   std::vector<PublishedPort> published_;
   mutable std::mutex slirp_mutex_;  ///< before card_mutex_; the thread lets go of it while it waits
   Slirp* slirp_ = nullptr;
+  bool polls_ = false;  ///< the thread waits, without the lock
+  uint64_t polls_done_ = 0;
+  std::condition_variable polled_;
   std::mutex card_mutex_;  ///< before the card's lock
   device::net::Card* card_ = nullptr;
   std::once_flag started_;

@@ -4,6 +4,7 @@
 
 #include "base/try.h"
 #include "control/socket_path.h"
+#include "machine/engine_choice.h"
 
 namespace eidolon::control {
 
@@ -86,7 +87,11 @@ Example:
 }
 
 Result<ReceiveRequest> ReceiveOptions::read() const {
+  // Whether they fit the machine is seen when it comes.
   if (!session_.name.empty()) EIDOLON_TRY(check_machine_name(session_.name));
+  EIDOLON_TRY(machine::parse_engine_choice(session_.engine));
+  EIDOLON_TRY(backend::parse_display_target(session_.display));
+  if (!session_.serial.empty()) EIDOLON_TRY(backend::parse_serial_target(session_.serial));
   return ReceiveRequest{
       .at = EIDOLON_TRY(safe_place(at_, tls_, insecure_)), .tls = full_name(tls_), .session = session_};
 }
