@@ -5,7 +5,7 @@ Its guest compiles, writes to a disk and reads that back, is pinged, and sends n
 second guest on the same switch, all without an end. Afterwards: was any result wrong, was a line lost, how late is its clock
 (a snapshot's guest is late by as long as it was away), and did its kernel complain? Status 1 if anything was wrong.
 Needs scripts/fetch_drivers.sh and scripts/fetch_stress.sh.
-Usage: bench/moves.py [EIDOLON] [--switches N] [--snapshots N] [--migrations N] [--keep]
+Usage: bench/moves.py [EIDOLON] [--switches N] [--snapshots N] [--migrations N]
 """
 import argparse
 import os
@@ -28,9 +28,12 @@ echo working$((1))
 """
 PEER = r"""
 ifconfig eth0 10.1.0.2 up
-nc -l -p 5000 | awk '{ if ($2 != ++n) { print "WRONG1 line", $2; n = $2 } if (n % 500 == 0) print "got", n }' &
+nc -l -p 5000 | awk '{ if ($2 != ++n) { print "WRO" "NG1 line", $2; n = $2 } if (n % 50 == 0) print "got", n }' &
 echo listening$((1))
 """
+
+
+ALL = []
 
 
 class Monitor:
@@ -38,6 +41,7 @@ class Monitor:
 
     def __init__(self, program, arguments, log):
         self.log = log
+        ALL.append(self)
         self.process = subprocess.Popen([program, *arguments], stdin=subprocess.PIPE, stdout=open(log, "ab"),
                                         stderr=open(log + ".errors", "ab"))
 
@@ -77,7 +81,7 @@ def main():
                     both.write(part.read())
         with open(folder + "/disk", "wb") as disk:
             disk.truncate(16 << 20)
-        switch = subprocess.Popen([options.eidolon, "switch", folder + "/lan"])
+        Monitor(options.eidolon, ["switch", folder + "/lan"], folder + "/switch.log")
         while not os.path.exists(folder + "/lan"):
             time.sleep(0.05)
 
@@ -150,9 +154,6 @@ def main():
         print(f"{moves} moves in {time.monotonic() - began:.0f} s; compiled {found.group(1)} times, wrote {found.group(2)} times, "
               f"complaints {found.group(3)}; {pings[-1] if pings else 'no pings'}; {lines[-1] if lines else 0} lines over one "
               f"connection, none lost; the guest's clock is {late:.0f} s late")
-        for process in (guest.process, peer.process, switch):
-            process.kill()
-            process.wait()
         if int(found.group(3)):
             raise SystemExit("the guest's kernel complained")
 
@@ -166,4 +167,8 @@ def guest_answers(program, name):
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    finally:
+        for monitor in ALL:
+            monitor.process.kill()
