@@ -20,7 +20,7 @@ namespace eidolon::migration {
 
 namespace {
 
-std::unexpected<Error> gone() { return fail("the other side has gone away"); }
+std::unexpected<Error> gone() { return fail("the other side has gone away; see what it says"); }
 
 Result<FileDescriptor> connect_unix(const std::string& path) {
   const sockaddr_un address = EIDOLON_TRY(backend::socket_address(path));
