@@ -1,13 +1,14 @@
 // A hostile driver: a PCI bus with virtio devices on it, driven by the input's bytes. Each operation is an
 // access to configuration space, to a BAR, a proper set-up of a queue, a change of the rings in memory, a
-// notification, a frame from the network, a request of the host's, or a snapshot that is loaded back, damaged
-// or not.
+// notification, a frame from the network, packets of sockets, a request of the host's, or a snapshot that is
+// loaded back, damaged or not.
 #include "device/virtio/balloon.h"
 #include "device/virtio/block.h"
 #include "device/virtio/console.h"
 #include "device/virtio/net.h"
 #include "device/virtio/pci_transport.h"
 #include "device/virtio/rng.h"
+#include "device/virtio/vsock.h"
 #include "pci_board.h"
 
 namespace {
@@ -39,10 +40,18 @@ class Wire final : public device::Channel {
   bool connected_ = true;
 };
 
+class Sockets final : public virtio::VsockWire {
+ public:
+  void plug(virtio::VsockGuest* guest) override { guest_ = guest; }
+  void wake() override {}
+  virtio::VsockGuest* guest_ = nullptr;
+};
+
 struct Machine : fuzz::Board {
   SmallMedium medium;
   Cable cable;
   std::array<Wire, 2> wires;
+  Sockets sockets;
   struct Slot {
     std::unique_ptr<virtio::PciTransport> transport;
     std::unique_ptr<virtio::Device> device;
@@ -58,6 +67,7 @@ struct Machine : fuzz::Board {
     balloon = static_cast<virtio::Balloon*>(slots.back().device.get());
     put(std::make_unique<virtio::Console>(
         "console", &wires[0], std::vector<virtio::Console::Named>{{.name = "port", .channel = &wires[1]}}));
+    put(std::make_unique<virtio::Vsock>("vsock", sockets, 3));
     place();
   }
   void put(std::unique_ptr<virtio::Device> device) {
@@ -173,6 +183,17 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         if (wire.port_->receive(frame) > frame.size()) std::abort();
         wire.connected_ = (input.take<uint8_t>() & 1) != 0;
         wire.port_->channel_changed();
+        break;
+      }
+      case 13: {
+        virtio::VsockPacket packet;
+        if (board->sockets.guest_->next_packet(packet) &&
+            packet.payload.size() > virtio::VsockGuest::kMostPayload)
+          std::abort();
+        frame.resize(input.take<uint16_t>());
+        const auto taken = board->sockets.guest_->receive(
+            packet.life + (input.take<uint8_t>() & 1), {.operation = virtio::VsockOperation::kData}, frame);
+        if (taken && *taken > frame.size()) std::abort();
         break;
       }
       case 6:

@@ -12,6 +12,9 @@ modules=(virtio_pci virtio_blk virtio-rng virtio_net e1000 virtio_console virtio
   xhci_pci usbhid hid_generic evdev)
 # Loaded only where the kernel's command line has drivers=screen: they take the console along.
 screen_modules=(bochs)
+# The same for drivers=vsock and drivers=share: nobody else waits for them.
+vsock_modules=(vmw_vsock_virtio_transport)
+share_modules=(virtiofs)
 # Not loaded by themselves: the first looks for a controller for seconds, the other is for tests/kvm/nested.sh.
 by_hand=(floppy kvm-amd)
 
@@ -54,6 +57,10 @@ add() {
 for module in "${modules[@]}"; do add "$module"; done
 order=$drivers/order.screen
 for module in "${screen_modules[@]}"; do add "$module"; done
+order=$drivers/order.vsock
+for module in "${vsock_modules[@]}"; do add "$module"; done
+order=$drivers/order.share
+for module in "${share_modules[@]}"; do add "$module"; done
 order=$drivers/by-hand
 for module in "${by_hand[@]}"; do add "$module"; done
 install -m 755 "$root/scripts/guest-drivers-init" "$drivers/init"

@@ -15,6 +15,7 @@
 #include "control/exit_status.h"
 #include "control/ports.h"
 #include "control/socket_path.h"
+#include "control/vsock_option.h"
 #include "engine/translate/perf_map.h"
 #include "machine/engine_choice.h"
 #include "machine/machine.h"
@@ -159,6 +160,8 @@ int run_command(const RunRequest& request) {
   };
   Result<OpenPorts> ports = OpenPorts::open(config.ports, user);
   if (!ports) return complain(ports.error(), kExitUsage);
+  const auto sockets = open_vsock(config.vsock);
+  if (!sockets) return complain(sockets.error(), kExitUsage);
 
   Result<backend::LogFile> log = backend::LogFile::open(request.firmware_log);
   if (!log) return complain(log.error(), kExitUsage);
@@ -191,6 +194,7 @@ int run_command(const RunRequest& request) {
       return say_error(taken.error(), kExitHostError);
   }
   ports->start();
+  if (*sockets) (*sockets)->start();
   for (;;) {
     const Served served = serve(**machine, user, *ports, onlookers);
     const bool disagreement = served.ending.kind == Ending::Kind::kDisagreement;

@@ -7,6 +7,7 @@
 #include "control/disk_option.h"
 #include "control/net_option.h"
 #include "control/ports.h"
+#include "control/vsock_option.h"
 
 namespace eidolon::control {
 
@@ -158,6 +159,12 @@ void RunOptions::describe(CLI::App& app) {
          "given several times")
       ->type_name("NAME=TARGET")
       ->allow_extra_args(false);
+  run.add_option(
+         "--vsock", text.vsock,
+         "sockets between host and guest (AF_VSOCK): a program that connects to this Unix socket and says "
+         "'CONNECT <port>' reaches that port of the guest; a guest that connects to port N of the host (CID 2) "
+         "reaches PATH_N. ,cid=N is the guest's address, if not 3")
+      ->type_name("PATH");
   run.add_option("--balloon", text.balloon,
                  "virtio: a memory balloon, by which the guest gives memory back; none")
       ->type_name("BALLOON")
@@ -189,6 +196,7 @@ Result<RunRequest> RunOptions::read() const {
     return fail("--balloon does not know '{}'; it takes virtio or none", text.balloon);
   request.machine.balloon = text.balloon == "virtio";
   request.machine.ports = EIDOLON_TRY(parse_ports(text.console, text.ports));
+  if (!text.vsock.empty()) request.machine.vsock = EIDOLON_TRY(parse_vsock(text.vsock));
   EIDOLON_TRY(read_session(text.session, request));
   for (const std::string& disk : text.disks) request.machine.disks.push_back(EIDOLON_TRY(parse_disk(disk)));
   for (const std::string& disc : text.cdroms) request.machine.disks.push_back(EIDOLON_TRY(parse_cdrom(disc)));
@@ -199,10 +207,11 @@ Result<RunRequest> RunOptions::read() const {
   // A recording cannot hold what devices write into memory while the processor runs.
   if (request.machine.engine == machine::EngineChoice::kLockstep &&
       (!request.machine.disks.empty() || text.usb != "none" || !request.machine.ports.empty() ||
+       !request.machine.vsock.path.empty() ||
        request.machine.network.kind != machine::NetworkConfig::Kind::kNone))
     return fail(
         "--engine lockstep works without devices that write to memory; leave out disks, --net, --usb, "
-        "--console and --port");
+        "--console, --port and --vsock");
   request.machine.firmware.text_on_serial = request.display.kind == backend::DisplayTarget::Kind::kNone;
   if (request.machine.engine == machine::EngineChoice::kLockstep && text.machine.kernel.empty())
     return fail(

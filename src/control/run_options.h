@@ -30,6 +30,7 @@ struct RunText {
   std::vector<std::string> published;
   std::string console;
   std::vector<std::string> ports;
+  std::string vsock;
   std::string usb = "none";
   std::string vga = "std";
   std::string balloon = "virtio";

@@ -20,6 +20,7 @@ Result<> make_clone(MachineConfig& config) {
   for (DiskConfig& disk : config.disks)
     if (is_written(disk)) disk.access = DiskConfig::Access::kSnapshot;
   config.network.published.clear();
+  config.vsock.listens = false;  // the original does; who listens for guests can serve them all
   return {};
 }
 

@@ -150,6 +150,7 @@ Result<> Devices::add(const MachineConfig& config, memory::IoBus& ports, const C
   usb_.add(config.usb, pci_, clock, input_);
   EIDOLON_TRY(virtio_.add_console(config, pci_));
   virtio_.add_balloon(config, pci_);
+  EIDOLON_TRY(virtio_.add_vsock(config, pci_));
   return {};
 }
 

@@ -13,6 +13,7 @@
 #include "boot/loader.h"
 #include "device/channel.h"
 #include "device/net/link.h"
+#include "device/virtio/vsock_link.h"
 #include "engine/translate/observer.h"
 #include "machine/firmware_config.h"
 #include "x86/topology.h"
@@ -58,6 +59,15 @@ struct PortConfig {
   std::shared_ptr<device::Channel> channel;
 };
 
+/// The guest's AF_VSOCK sockets, as Unix sockets of the host.
+struct VsockConfig {
+  std::string path;     ///< empty: there are none
+  uint32_t cid = 3;     ///< the guest's address
+  bool listens = true;  ///< at `path`, for programs of the host
+  /// The host's end, opened, to outlive a guest's reset.
+  std::shared_ptr<device::virtio::VsockWire> wire;
+};
+
 /// What is plugged into the USB controller. Without anything there is none.
 struct UsbConfig {
   bool tablet = false;
@@ -78,6 +88,7 @@ struct MachineConfig {
   std::vector<DiskConfig> disks;
   NetworkConfig network;
   std::vector<PortConfig> ports;  ///< at most one of them the console
+  VsockConfig vsock;
   UsbConfig usb;
   bool vga = true;      ///< a VGA adapter
   bool balloon = true;  ///< a virtio balloon, but not in lockstep

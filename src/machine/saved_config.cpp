@@ -13,6 +13,7 @@ using Json = nlohmann::json;
 using backend::image::Format;
 
 constexpr uint64_t kMostMemory = uint64_t{1} << 40;
+constexpr uint32_t kMostCid = 0xffff'fffe;
 
 /// Names of servers (nbd://...) stay as they are.
 std::string full_name(const std::string& path) {
@@ -136,6 +137,12 @@ PortConfig read_channel(JsonFields fields, JsonFields& whole) {
   return port;
 }
 
+void read_vsock(JsonFields fields, VsockConfig& vsock, JsonFields& whole) {
+  fields.get("path", vsock.path);
+  fields.get("cid", vsock.cid, kMostCid);
+  whole.include(fields);
+}
+
 Json firmware_json(const FirmwareConfig& firmware) {
   Json items = Json::array(), order = Json::array();
   for (const FwCfgItem& item : firmware.items)
@@ -195,6 +202,7 @@ Json to_json(const MachineConfig& config) {
           {"disks", disks},
           {"network", network_json(config.network)},
           {"ports", channels},
+          {"vsock", {{"path", full_name(config.vsock.path)}, {"cid", config.vsock.cid}}},
           {"usb_tablet", config.usb.tablet},
           {"usb_keyboard", config.usb.keyboard},
           {"vga", config.vga},
@@ -218,6 +226,7 @@ Result<MachineConfig> config_from_json(const Json& json) {
   read_network(JsonFields(fields.object("network")), config.network, fields);
   for (const Json& port : fields.list("ports"))
     config.ports.push_back(read_channel(JsonFields(port), fields));
+  read_vsock(JsonFields(fields.object("vsock")), config.vsock, fields);
   fields.get("usb_tablet", config.usb.tablet);
   fields.get("usb_keyboard", config.usb.keyboard);
   fields.get("vga", config.vga);

@@ -6,6 +6,7 @@
 #include "device/virtio/console.h"
 #include "device/virtio/net.h"
 #include "device/virtio/rng.h"
+#include "device/virtio/vsock.h"
 
 namespace eidolon::machine {
 
@@ -37,6 +38,14 @@ void VirtioDevices::add_balloon(const MachineConfig& config, device::pci::Root& 
   auto balloon = std::make_unique<device::virtio::Balloon>("virtio-balloon0");
   balloon_ = balloon.get();
   put(root, std::move(balloon));
+}
+
+Result<> VirtioDevices::add_vsock(const MachineConfig& config, device::pci::Root& root) {
+  if (config.vsock.path.empty()) return {};
+  if (!config.vsock.wire)
+    return fail("the machine has sockets (vsock), and this command leads them nowhere; use eidolon run");
+  put(root, std::make_unique<device::virtio::Vsock>("virtio-vsock0", *config.vsock.wire, config.vsock.cid));
+  return {};
 }
 
 void VirtioDevices::add_disk(device::pci::Root& root, size_t number, device::storage::Medium& medium,

@@ -19,7 +19,9 @@ class VirtioDevices {
   void add(const MachineConfig& config, device::pci::Root& root);
   /// The console, if the configuration has ports. Opens what they lead to.
   Result<> add_console(const MachineConfig& config, device::pci::Root& root);
-  /// After all other devices of the bus, whose places it leaves as they are.
+  /// Sockets, if the configuration has a path for them. After add_balloon(), as any that is newer.
+  Result<> add_vsock(const MachineConfig& config, device::pci::Root& root);
+  /// After all older devices of the bus, whose places it leaves as they are.
   void add_balloon(const MachineConfig& config, device::pci::Root& root);
   // What a device stands on outlives remove_all().
   void add_disk(device::pci::Root& root, size_t number, device::storage::Medium& medium, std::string serial);

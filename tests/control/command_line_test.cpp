@@ -336,6 +336,22 @@ TEST(CommandLine, RefusesPortsThatCannotBe) {
   EXPECT_NE(with({"--console", "pty", "--engine", "lockstep"}).find("lockstep"), std::string::npos);
 }
 
+TEST(CommandLine, SocketsOfTheGuestHaveAPathAndAnAddress) {
+  const auto vsock = [](const char* text) {
+    return std::get<RunRequest>(parse({"run", "--kernel", "k", "--vsock", text})).machine.vsock;
+  };
+  EXPECT_EQ(vsock("/a/b").path, "/a/b");
+  EXPECT_EQ(vsock("/a/b").cid, 3u);
+  EXPECT_EQ(vsock("/a,b,cid=4294967294").path, "/a,b");
+  EXPECT_EQ(vsock("/a,b,cid=4294967294").cid, 4294967294u);
+  for (const char* text : {"/a,cid=2", "/a,cid=4294967295", "/a,cid=", "/a,cid=x", "/a,cid=3,4", "/a,cid=-1"})
+    EXPECT_NE(refusal({"run", "--kernel", "k", "--vsock", text}).find("no address"), std::string::npos)
+        << text;
+  EXPECT_NE(refusal({"run", "--kernel", "k", "--vsock", ",cid=3"}).find("path"), std::string::npos);
+  EXPECT_NE(refusal({"run", "--kernel", "k", "--vsock", "/a", "--engine", "lockstep"}).find("lockstep"),
+            std::string::npos);
+}
+
 TEST(ExitStatus, IsAsTheManualSays) {
   using Kind = machine::Ending::Kind;
   EXPECT_EQ(exit_status({.kind = Kind::kPowerOff}), 0);

@@ -14,6 +14,7 @@ TEST(CloneConfig, WhatIsWrittenIsForgottenAndPortsAreNotPublishedTwice) {
   config.disks.push_back({.path = "disk", .access = Access::kReadWrite});
   config.network.kind = NetworkConfig::Kind::kUser;
   config.network.published.push_back({.host_port = 8080, .guest_port = 80});
+  config.vsock.path = "vsock";
   ASSERT_NE(written_disk(config), nullptr);
   EXPECT_EQ(written_disk(config)->path, "disk");
   ASSERT_TRUE(make_clone(config));
@@ -22,6 +23,8 @@ TEST(CloneConfig, WhatIsWrittenIsForgottenAndPortsAreNotPublishedTwice) {
   EXPECT_EQ(written_disk(config), nullptr);
   EXPECT_EQ(config.network.kind, NetworkConfig::Kind::kUser);
   EXPECT_TRUE(config.network.published.empty());
+  EXPECT_EQ(config.vsock.path, "vsock");
+  EXPECT_FALSE(config.vsock.listens) << "the original does";
 }
 
 TEST(CloneConfig, VariablesInAFileCannotBeShared) {

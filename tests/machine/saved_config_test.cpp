@@ -28,9 +28,12 @@ MachineConfig full_config() {
   config.network.address = {2, 0, 0, 0xab, 0, 1};
   config.network.published.push_back(
       {.host_address = "127.0.0.1", .host_port = 8080, .guest_port = 80, .udp = true});
-  config.ports.push_back({.name = "", .target = {.kind = backend::PortTarget::Kind::kStdio, .path = ""}, .channel = nullptr});
   config.ports.push_back(
-      {.name = "org.a", .target = {.kind = backend::PortTarget::Kind::kSocket, .path = "/a/s"}, .channel = nullptr});
+      {.name = "", .target = {.kind = backend::PortTarget::Kind::kStdio, .path = ""}, .channel = nullptr});
+  config.ports.push_back({.name = "org.a",
+                          .target = {.kind = backend::PortTarget::Kind::kSocket, .path = "/a/s"},
+                          .channel = nullptr});
+  config.vsock = {.path = "/a/v", .cid = 77, .wire = nullptr};
   config.usb.keyboard = true;
   config.vga = false;
   config.balloon = false;
@@ -54,6 +57,8 @@ TEST(SavedConfig, ComesBack) {
   EXPECT_EQ(back->network.card, NetworkConfig::Card::kE1000);
   EXPECT_EQ(back->network.address, full_config().network.address);
   EXPECT_EQ(back->ports[1].target.path, "/a/s");
+  EXPECT_EQ(back->vsock.path, "/a/v");
+  EXPECT_EQ(back->vsock.cid, 77u);
   EXPECT_EQ(back->firmware.items[0].bytes, (std::vector<uint8_t>{0, 0xff, 0x5a}));
 }
 
@@ -66,7 +71,7 @@ TEST(SavedConfig, FilesGetTheirFullNames) {
 TEST(SavedConfig, WhatCannotBeIsRefused) {
   const Json good = to_json(full_config());
   for (const char* name :
-       {"memory", "cpu", "cores", "present", "kernel", "disks", "network", "vga", "firmware"}) {
+       {"memory", "cpu", "cores", "present", "kernel", "disks", "network", "vsock", "vga", "firmware"}) {
     Json without = good;
     without.erase(name);
     EXPECT_FALSE(config_from_json(without)) << name;
