@@ -8,9 +8,11 @@
 #include <array>
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <vector>
 
 #include "base/file.h"
 #include "control/exit_status.h"
+#include "engine/kvm/system.h"
 #include "machine/engine_choice.h"
 
 namespace eidolon::control {
@@ -23,9 +25,7 @@ struct NamedFlag {
 };
 
 /// The processor's features that matter to a monitor.
-constexpr std::array kVirtualizationFlags = {
-    NamedFlag{"vmx", "Intel VT-x"}, NamedFlag{"ept", "Intel nested paging"}, NamedFlag{"svm", "AMD-V"},
-    NamedFlag{"npt", "AMD nested paging"}};
+constexpr std::array kVirtualizationFlags = {"vmx", "ept", "svm", "npt"};
 constexpr std::array kTranslatorFlags = {NamedFlag{"pku", "protection keys"},
                                          NamedFlag{"pcid", "tagged TLB"},
                                          NamedFlag{"bmi2", "BMI2"},
@@ -87,6 +87,40 @@ void add_flags(std::string& text, const machine::HostFacts& facts, std::span<con
   }
 }
 
+void add_virtualization(std::string& text, const machine::HostFacts& facts) {
+  for (const machine::VirtualizationFact& fact : virtualization_facts(facts)) {
+    const char* answer = !fact.usable ? "not known" : *fact.usable ? "yes" : "no";
+    add_line(text, fact.title, fmt::format("{}: {}", answer, fact.words));
+  }
+}
+
+nlohmann::ordered_json virtualization_json(const machine::HostFacts& facts) {
+  nlohmann::ordered_json list;
+  for (const machine::VirtualizationFact& fact : virtualization_facts(facts)) {
+    nlohmann::ordered_json usable;
+    if (fact.usable) usable = *fact.usable;
+    list[fact.key] = {{"usable", usable}, {"words", fact.words}};
+  }
+  return list;
+}
+
+/// What the KVM behind /dev/kvm does of what not every one does; nothing if there is none to ask.
+std::vector<engine::kvm::Ability> abilities(KvmAccess kvm) {
+  if (kvm != KvmAccess::kUsable) return {};
+  const auto system = engine::kvm::System::open();
+  return system ? system->abilities() : std::vector<engine::kvm::Ability>{};
+}
+
+void add_abilities(std::string& text, const std::vector<engine::kvm::Ability>& abilities) {
+  std::string has, lacks;
+  for (const engine::kvm::Ability& ability : abilities) {
+    std::string& list = ability.there ? has : lacks;
+    list += (list.empty() ? "" : ", ") + std::string(ability.name);
+  }
+  if (!has.empty()) add_line(text, "KVM has", has);
+  if (!lacks.empty()) add_line(text, "KVM lacks", lacks);
+}
+
 }  // namespace
 
 KvmAccess probe_kvm(const machine::HostFacts& facts) {
@@ -102,8 +136,9 @@ std::string describe_host(const machine::HostFacts& facts, KvmAccess kvm) {
   add_line(text, "processor",
            fmt::format("{} ({}), {} online", or_unknown(facts.processor), or_unknown(facts.vendor),
                        facts.processors));
-  add_flags(text, facts, kVirtualizationFlags);
+  add_virtualization(text, facts);
   add_line(text, "/dev/kvm", kvm_words(kvm));
+  add_abilities(text, abilities(kvm));
   add_line(text, "fsgsbase", facts.fsgsbase ? "yes (usable in user space)" : "no (not usable in user space)");
   add_flags(text, facts, kTranslatorFlags);
   add_line(text, "memfd", facts.memfd ? "yes" : "no: generated code cannot be kept on this host");
@@ -119,14 +154,18 @@ std::string describe_host(const machine::HostFacts& facts, KvmAccess kvm) {
 
 std::string describe_host_json(const machine::HostFacts& facts, KvmAccess kvm) {
   nlohmann::ordered_json flags;
-  for (const NamedFlag& flag : kVirtualizationFlags) flags[flag.flag] = facts.has(flag.flag);
+  for (const char* flag : kVirtualizationFlags) flags[flag] = facts.has(flag);
   for (const NamedFlag& flag : kTranslatorFlags) flags[flag.flag] = facts.has(flag.flag);
   flags["fsgsbase"] = facts.fsgsbase;
+  nlohmann::ordered_json kvm_abilities = nlohmann::ordered_json::object();
+  for (const engine::kvm::Ability& ability : abilities(kvm)) kvm_abilities[ability.key] = ability.there;
   const Decision decision = automatic();
   const nlohmann::ordered_json document = {
       {"processor", {{"vendor", facts.vendor}, {"name", facts.processor}, {"online", facts.processors}}},
       {"flags", flags},
+      {"virtualization", virtualization_json(facts)},
       {"kvm", kvm_key(kvm)},
+      {"kvm_abilities", kvm_abilities},
       {"memfd", facts.memfd},
       {"transparent_huge_pages", or_unknown(facts.transparent_huge_pages)},
       {"transparent_huge_pages_shmem", or_unknown(facts.transparent_huge_pages_shmem)},

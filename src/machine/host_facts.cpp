@@ -50,6 +50,7 @@ void parse_cpuinfo(std::string_view text, HostFacts& facts) {
     const std::string_view value = trim(std::string_view(line).substr(colon + 1));
     if (key == "vendor_id") facts.vendor = value;
     if (key == "model name") facts.processor = value;
+    if (key == "vmx flags") facts.vmx_flags_told = true;
     if (key == "flags" || key == "vmx flags") {
       std::istringstream words{std::string(value)};
       facts.flags.insert(std::istream_iterator<std::string>(words), {});
@@ -68,6 +69,7 @@ HostFacts read_host_facts() {
   facts.processors = static_cast<unsigned>(sysconf(_SC_NPROCESSORS_ONLN));
 
   facts.kvm_device = host_has_kvm_device();
+  facts.kvm_module = read_kvm_module("/sys/module");
   constexpr unsigned long kHwcap2Fsgsbase =
       1u << 1;  // asm/hwcap2.h; the flag alone does not say that Linux enabled it
   facts.fsgsbase = (getauxval(AT_HWCAP2) & kHwcap2Fsgsbase) != 0;

@@ -7,15 +7,19 @@
 #include <string>
 #include <string_view>
 
+#include "machine/virtualization.h"
+
 namespace eidolon::machine {
 
 struct HostFacts {
   std::string vendor;           ///< "GenuineIntel", "AuthenticAMD" ...
   std::string processor;        ///< the model's name
   std::set<std::string> flags;  ///< as /proc/cpuinfo names them, VMX's own ones ("ept") included
+  bool vmx_flags_told = false;  ///< those of VMX have a line of their own, from Linux 5.6 on
   unsigned processors = 0;      ///< online
 
   bool kvm_device = false;                   ///< /dev/kvm exists
+  KvmModule kvm_module;                      ///< also where it is part of the kernel
   bool fsgsbase = false;                     ///< user code may execute WRFSBASE and WRGSBASE
   bool memfd = false;                        ///< memfd_create() works
   std::string transparent_huge_pages;        ///< "always", "madvise", "never", or "" if unknown

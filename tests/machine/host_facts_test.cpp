@@ -16,6 +16,7 @@ TEST(HostFacts, ReadsTheFirstProcessorsParagraph) {
   EXPECT_EQ(facts.processor, "Some CPU @ 2.50GHz");
   EXPECT_TRUE(facts.has("vmx"));
   EXPECT_TRUE(facts.has("ept"));
+  EXPECT_TRUE(facts.vmx_flags_told);
   EXPECT_FALSE(facts.has("svm"));
   EXPECT_FALSE(facts.has("avx")) << "a flag is a whole word";
 }

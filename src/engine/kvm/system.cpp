@@ -32,6 +32,22 @@ constexpr Needed kNeeded[] = {
     {KVM_CAP_X86_MSR_FILTER, "filters of MSRs"},
 };
 
+struct Known {
+  int capability;
+  const char* key;
+  const char* name;
+};
+constexpr Known kAbilities[] = {
+    {KVM_CAP_SPLIT_IRQCHIP, "split_irqchip", "local APICs of its own"},
+    {KVM_CAP_SIGNAL_MSI, "msi", "MSIs"},
+    {KVM_CAP_IOEVENTFD, "ioeventfd", "ioeventfd"},
+    {KVM_CAP_IRQFD, "irqfd", "irqfd"},
+    {KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2, "partial_dirty_log", "dirty log by parts"},
+    {KVM_CAP_XSAVE2, "xsave2", "XSAVE2"},
+    {KVM_CAP_EXIT_ON_EMULATION_FAILURE, "emulation_exits", "exits for what it cannot emulate"},
+    {KVM_CAP_NESTED_STATE, "nested_state", "state of nested guests"},
+};
+
 /// What the monitor answers for by itself when KVM asks: MSRs that come to it, and the local APIC.
 cpu::FeatureWords own_features() {
   using namespace x86::cpuid;
@@ -64,6 +80,13 @@ Result<System> System::open() {
 }
 
 int System::extension(int capability) const { return ioctl(device_.get(), KVM_CHECK_EXTENSION, capability); }
+
+std::vector<Ability> System::abilities() const {
+  std::vector<Ability> list;
+  for (const Known& known : kAbilities)
+    list.push_back({.key = known.key, .name = known.name, .there = extension(known.capability) > 0});
+  return list;
+}
 
 Result<FileDescriptor> System::create_vm() const {
   for (;;) {

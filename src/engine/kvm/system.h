@@ -13,6 +13,13 @@
 
 namespace eidolon::engine::kvm {
 
+/// Something that not every KVM does, and that a machine runs without as well.
+struct Ability {
+  const char* key;   ///< for programs
+  const char* name;  ///< for a person
+  bool there;
+};
+
 class System {
  public:
   /// Fails with a sentence if there is none, if it may not be opened, or if it lacks what the engine stands
@@ -27,6 +34,7 @@ class System {
   [[nodiscard]] Result<cpu::FeatureWords> features() const;
   /// KVM_CHECK_EXTENSION: 0 if it is not there.
   [[nodiscard]] int extension(int capability) const;
+  [[nodiscard]] std::vector<Ability> abilities() const;
 
  private:
   explicit System(FileDescriptor device) : device_(std::move(device)) {}
