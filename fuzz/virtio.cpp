@@ -5,6 +5,7 @@
 #include "device/virtio/balloon.h"
 #include "device/virtio/block.h"
 #include "device/virtio/console.h"
+#include "device/virtio/fs.h"
 #include "device/virtio/net.h"
 #include "device/virtio/pci_transport.h"
 #include "device/virtio/rng.h"
@@ -47,11 +48,29 @@ class Sockets final : public virtio::VsockWire {
   virtio::VsockGuest* guest_ = nullptr;
 };
 
+/// Touches all that it is given.
+class Files final : public virtio::FileServer {
+ public:
+  uint32_t serve(virtio::FileMessage& message) override {
+    uint8_t sum = 0;
+    for (const uint8_t byte : message.copied()) sum ^= byte;
+    for (const iovec& part :
+         message.payload(sum, message.length() - std::min<uint64_t>(sum, message.length())))
+      for (size_t i = 0; i < part.iov_len; ++i) sum ^= static_cast<const uint8_t*>(part.iov_base)[i];
+    for (const iovec& part : message.places(sum, message.room() - std::min<uint64_t>(sum, message.room())))
+      std::memset(part.iov_base, sum, part.iov_len);
+    return message.write(0, std::span(&sum, 1)) ? 1 : 0;
+  }
+  void forget() override {}
+  [[nodiscard]] bool in_use() const override { return false; }
+};
+
 struct Machine : fuzz::Board {
   SmallMedium medium;
   Cable cable;
   std::array<Wire, 2> wires;
   Sockets sockets;
+  Files files;
   struct Slot {
     std::unique_ptr<virtio::PciTransport> transport;
     std::unique_ptr<virtio::Device> device;
@@ -68,6 +87,7 @@ struct Machine : fuzz::Board {
     put(std::make_unique<virtio::Console>(
         "console", &wires[0], std::vector<virtio::Console::Named>{{.name = "port", .channel = &wires[1]}}));
     put(std::make_unique<virtio::Vsock>("vsock", sockets, 3));
+    put(std::make_unique<virtio::Fs>("fs", files, "tag"));
     place();
   }
   void put(std::unique_ptr<virtio::Device> device) {

@@ -14,6 +14,7 @@
 #include "control/control_server.h"
 #include "control/exit_status.h"
 #include "control/ports.h"
+#include "control/share_option.h"
 #include "control/socket_path.h"
 #include "control/vsock_option.h"
 #include "engine/translate/perf_map.h"
@@ -162,6 +163,8 @@ int run_command(const RunRequest& request) {
   if (!ports) return complain(ports.error(), kExitUsage);
   const auto sockets = open_vsock(config.vsock);
   if (!sockets) return complain(sockets.error(), kExitUsage);
+  if (const Result<> opened = open_shares(config.shares); !opened)
+    return complain(opened.error(), kExitUsage);
 
   Result<backend::LogFile> log = backend::LogFile::open(request.firmware_log);
   if (!log) return complain(log.error(), kExitUsage);

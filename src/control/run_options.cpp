@@ -7,6 +7,7 @@
 #include "control/disk_option.h"
 #include "control/net_option.h"
 #include "control/ports.h"
+#include "control/share_option.h"
 #include "control/vsock_option.h"
 
 namespace eidolon::control {
@@ -165,6 +166,12 @@ void RunOptions::describe(CLI::App& app) {
          "'CONNECT <port>' reaches that port of the guest; a guest that connects to port N of the host (CID 2) "
          "reaches PATH_N. ,cid=N is the guest's address, if not 3")
       ->type_name("PATH");
+  run.add_option(
+         "--share", text.shares,
+         "a folder of the host for the guest, which mounts it by 'mount -t virtiofs share /mnt'; ,tag=NAME "
+         "calls it something else than share, with ,ro it cannot be changed. May be given several times")
+      ->type_name("DIR")
+      ->allow_extra_args(false);
   run.add_option("--balloon", text.balloon,
                  "virtio: a memory balloon, by which the guest gives memory back; none")
       ->type_name("BALLOON")
@@ -197,6 +204,7 @@ Result<RunRequest> RunOptions::read() const {
   request.machine.balloon = text.balloon == "virtio";
   request.machine.ports = EIDOLON_TRY(parse_ports(text.console, text.ports));
   if (!text.vsock.empty()) request.machine.vsock = EIDOLON_TRY(parse_vsock(text.vsock));
+  request.machine.shares = EIDOLON_TRY(parse_shares(text.shares));
   EIDOLON_TRY(read_session(text.session, request));
   for (const std::string& disk : text.disks) request.machine.disks.push_back(EIDOLON_TRY(parse_disk(disk)));
   for (const std::string& disc : text.cdroms) request.machine.disks.push_back(EIDOLON_TRY(parse_cdrom(disc)));
@@ -207,11 +215,11 @@ Result<RunRequest> RunOptions::read() const {
   // A recording cannot hold what devices write into memory while the processor runs.
   if (request.machine.engine == machine::EngineChoice::kLockstep &&
       (!request.machine.disks.empty() || text.usb != "none" || !request.machine.ports.empty() ||
-       !request.machine.vsock.path.empty() ||
+       !request.machine.vsock.path.empty() || !request.machine.shares.empty() ||
        request.machine.network.kind != machine::NetworkConfig::Kind::kNone))
     return fail(
         "--engine lockstep works without devices that write to memory; leave out disks, --net, --usb, "
-        "--console, --port and --vsock");
+        "--console, --port, --vsock and --share");
   request.machine.firmware.text_on_serial = request.display.kind == backend::DisplayTarget::Kind::kNone;
   if (request.machine.engine == machine::EngineChoice::kLockstep && text.machine.kernel.empty())
     return fail(

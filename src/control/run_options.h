@@ -31,6 +31,7 @@ struct RunText {
   std::string console;
   std::vector<std::string> ports;
   std::string vsock;
+  std::vector<std::string> shares;
   std::string usb = "none";
   std::string vga = "std";
   std::string balloon = "virtio";

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <string_view>
 
 namespace eidolon::device {
 
@@ -12,6 +13,9 @@ class Holdable {
   /// False, and nothing is held, if a request has not come to its end within `patience`.
   [[nodiscard]] virtual bool hold(std::chrono::milliseconds patience) = 0;
   virtual void release() = 0;
+  /// While it is held: what of it a snapshot could not hold, and what to do about that, as a sentence. Empty:
+  /// nothing.
+  [[nodiscard]] virtual std::string_view obstacle() const { return {}; }
 };
 
 }  // namespace eidolon::device

@@ -151,6 +151,7 @@ Result<> Devices::add(const MachineConfig& config, memory::IoBus& ports, const C
   EIDOLON_TRY(virtio_.add_console(config, pci_));
   virtio_.add_balloon(config, pci_);
   EIDOLON_TRY(virtio_.add_vsock(config, pci_));
+  EIDOLON_TRY(virtio_.add_shares(config, pci_));
   return {};
 }
 
@@ -189,6 +190,10 @@ Result<> Devices::hold() {
     if (device == nullptr) continue;
     if (device->hold(kPatience)) {
       held_.push_back(device);
+      if (const std::string_view obstacle = device->obstacle(); !obstacle.empty()) {
+        release();
+        return fail("{}", obstacle);
+      }
       continue;
     }
     release();

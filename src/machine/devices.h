@@ -84,7 +84,7 @@ class Devices {
   [[nodiscard]] std::vector<Stateful*> parts();
   [[nodiscard]] std::vector<SavedMedium> media();
   /// No thread of a device's touches memory or a disk until release(). Fails, and nothing is held, if a
-  /// request waits for the host.
+  /// request waits for the host, or a device has what a snapshot cannot hold.
   Result<> hold();
   void release();
   /// While all are held: another process may have what only one may, disks and published ports. Nothing has

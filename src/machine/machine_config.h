@@ -13,6 +13,7 @@
 #include "boot/loader.h"
 #include "device/channel.h"
 #include "device/net/link.h"
+#include "device/virtio/file_server.h"
 #include "device/virtio/vsock_link.h"
 #include "engine/translate/observer.h"
 #include "machine/firmware_config.h"
@@ -68,6 +69,15 @@ struct VsockConfig {
   std::shared_ptr<device::virtio::VsockWire> wire;
 };
 
+/// A folder of the host that the guest can mount.
+struct ShareConfig {
+  std::string path;
+  std::string tag;  ///< what the guest calls it
+  bool read_only = false;
+  /// What serves it, opened, to outlive a guest's reset.
+  std::shared_ptr<device::virtio::FileServer> server;
+};
+
 /// What is plugged into the USB controller. Without anything there is none.
 struct UsbConfig {
   bool tablet = false;
@@ -89,6 +99,7 @@ struct MachineConfig {
   NetworkConfig network;
   std::vector<PortConfig> ports;  ///< at most one of them the console
   VsockConfig vsock;
+  std::vector<ShareConfig> shares;
   UsbConfig usb;
   bool vga = true;      ///< a VGA adapter
   bool balloon = true;  ///< a virtio balloon, but not in lockstep

@@ -143,6 +143,19 @@ void read_vsock(JsonFields fields, VsockConfig& vsock, JsonFields& whole) {
   whole.include(fields);
 }
 
+Json share_json(const ShareConfig& share) {
+  return {{"path", full_name(share.path)}, {"tag", share.tag}, {"read_only", share.read_only}};
+}
+
+ShareConfig read_share(JsonFields fields, JsonFields& whole) {
+  ShareConfig share;
+  fields.get("path", share.path);
+  fields.get("tag", share.tag);
+  fields.get("read_only", share.read_only);
+  whole.include(fields);
+  return share;
+}
+
 Json firmware_json(const FirmwareConfig& firmware) {
   Json items = Json::array(), order = Json::array();
   for (const FwCfgItem& item : firmware.items)
@@ -188,7 +201,8 @@ void read_firmware(JsonFields fields, FirmwareConfig& firmware, JsonFields& whol
 }  // namespace
 
 Json to_json(const MachineConfig& config) {
-  Json disks = Json::array(), channels = Json::array();
+  Json disks = Json::array(), channels = Json::array(), shares = Json::array();
+  for (const ShareConfig& share : config.shares) shares.push_back(share_json(share));
   for (const PortConfig& port : config.ports) channels.push_back(channel_json(port));
   for (const DiskConfig& disk : config.disks) disks.push_back(disk_json(disk));
   return {{"memory", config.memory_bytes},
@@ -203,6 +217,7 @@ Json to_json(const MachineConfig& config) {
           {"network", network_json(config.network)},
           {"ports", channels},
           {"vsock", {{"path", full_name(config.vsock.path)}, {"cid", config.vsock.cid}}},
+          {"shares", shares},
           {"usb_tablet", config.usb.tablet},
           {"usb_keyboard", config.usb.keyboard},
           {"vga", config.vga},
@@ -227,6 +242,8 @@ Result<MachineConfig> config_from_json(const Json& json) {
   for (const Json& port : fields.list("ports"))
     config.ports.push_back(read_channel(JsonFields(port), fields));
   read_vsock(JsonFields(fields.object("vsock")), config.vsock, fields);
+  for (const Json& share : fields.list("shares"))
+    config.shares.push_back(read_share(JsonFields(share), fields));
   fields.get("usb_tablet", config.usb.tablet);
   fields.get("usb_keyboard", config.usb.keyboard);
   fields.get("vga", config.vga);

@@ -4,6 +4,7 @@
 
 #include "device/virtio/block.h"
 #include "device/virtio/console.h"
+#include "device/virtio/fs.h"
 #include "device/virtio/net.h"
 #include "device/virtio/rng.h"
 #include "device/virtio/vsock.h"
@@ -45,6 +46,17 @@ Result<> VirtioDevices::add_vsock(const MachineConfig& config, device::pci::Root
   if (!config.vsock.wire)
     return fail("the machine has sockets (vsock), and this command leads them nowhere; use eidolon run");
   put(root, std::make_unique<device::virtio::Vsock>("virtio-vsock0", *config.vsock.wire, config.vsock.cid));
+  return {};
+}
+
+Result<> VirtioDevices::add_shares(const MachineConfig& config, device::pci::Root& root) {
+  for (size_t number = 0; number < config.shares.size(); ++number) {
+    const ShareConfig& share = config.shares[number];
+    if (!share.server)
+      return fail("the machine has shared folders, and this command opens none; use eidolon run");
+    put(root,
+        std::make_unique<device::virtio::Fs>(fmt::format("virtio-fs{}", number), *share.server, share.tag));
+  }
   return {};
 }
 

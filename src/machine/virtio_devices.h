@@ -21,6 +21,8 @@ class VirtioDevices {
   Result<> add_console(const MachineConfig& config, device::pci::Root& root);
   /// Sockets, if the configuration has a path for them. After add_balloon(), as any that is newer.
   Result<> add_vsock(const MachineConfig& config, device::pci::Root& root);
+  /// One for each folder that is shared. After add_vsock().
+  Result<> add_shares(const MachineConfig& config, device::pci::Root& root);
   /// After all older devices of the bus, whose places it leaves as they are.
   void add_balloon(const MachineConfig& config, device::pci::Root& root);
   // What a device stands on outlives remove_all().

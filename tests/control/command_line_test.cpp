@@ -352,6 +352,32 @@ TEST(CommandLine, SocketsOfTheGuestHaveAPathAndAnAddress) {
             std::string::npos);
 }
 
+TEST(CommandLine, FoldersAreSharedByTheirTags) {
+  const Request request =
+      parse({"run", "--kernel", "k", "--share", "/a,b", "--share", "/c,ro,tag=d,e,tag=f,ro"});
+  const auto& shares = std::get<RunRequest>(request).machine.shares;
+  ASSERT_EQ(shares.size(), 2u);
+  EXPECT_EQ(shares[0].path, "/a,b");
+  EXPECT_EQ(shares[0].tag, "share");
+  EXPECT_FALSE(shares[0].read_only);
+  EXPECT_EQ(shares[1].path, "/c,ro,tag=d,e");
+  EXPECT_EQ(shares[1].tag, "f");
+  EXPECT_TRUE(shares[1].read_only);
+}
+
+TEST(CommandLine, RefusesSharesThatCannotBe) {
+  const auto with = [](std::vector<const char*> more) {
+    more.insert(more.begin(), {"run", "--kernel", "k"});
+    return refusal(more);
+  };
+  EXPECT_NE(with({"--share", "/a", "--share", "/b"}).find("two shared folders"), std::string::npos);
+  EXPECT_NE(with({"--share", "/a,tag="}).find("no tag"), std::string::npos);
+  EXPECT_NE(with({"--share", "/a,tag=1234567890123456789012345678901234567"}).find("no tag"),
+            std::string::npos);
+  EXPECT_NE(with({"--share", ",ro"}).find("folder"), std::string::npos);
+  EXPECT_NE(with({"--share", "/a", "--engine", "lockstep"}).find("lockstep"), std::string::npos);
+}
+
 TEST(ExitStatus, IsAsTheManualSays) {
   using Kind = machine::Ending::Kind;
   EXPECT_EQ(exit_status({.kind = Kind::kPowerOff}), 0);

@@ -34,6 +34,7 @@ MachineConfig full_config() {
                           .target = {.kind = backend::PortTarget::Kind::kSocket, .path = "/a/s"},
                           .channel = nullptr});
   config.vsock = {.path = "/a/v", .cid = 77, .wire = nullptr};
+  config.shares.push_back({.path = "/a/folder", .tag = "work", .read_only = true, .server = nullptr});
   config.usb.keyboard = true;
   config.vga = false;
   config.balloon = false;
@@ -59,6 +60,8 @@ TEST(SavedConfig, ComesBack) {
   EXPECT_EQ(back->ports[1].target.path, "/a/s");
   EXPECT_EQ(back->vsock.path, "/a/v");
   EXPECT_EQ(back->vsock.cid, 77u);
+  EXPECT_EQ(back->shares[0].tag, "work");
+  EXPECT_TRUE(back->shares[0].read_only);
   EXPECT_EQ(back->firmware.items[0].bytes, (std::vector<uint8_t>{0, 0xff, 0x5a}));
 }
 
@@ -71,7 +74,7 @@ TEST(SavedConfig, FilesGetTheirFullNames) {
 TEST(SavedConfig, WhatCannotBeIsRefused) {
   const Json good = to_json(full_config());
   for (const char* name :
-       {"memory", "cpu", "cores", "present", "kernel", "disks", "network", "vsock", "vga", "firmware"}) {
+       {"memory", "cpu", "cores", "present", "kernel", "disks", "network", "vsock", "shares", "vga", "firmware"}) {
     Json without = good;
     without.erase(name);
     EXPECT_FALSE(config_from_json(without)) << name;

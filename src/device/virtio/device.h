@@ -74,6 +74,7 @@ class Device {
   // As of device::Holdable.
   [[nodiscard]] virtual bool hold(std::chrono::milliseconds /*patience*/) { return true; }
   virtual void release() {}
+  [[nodiscard]] virtual std::string_view obstacle() const { return {}; }
 
  protected:
   using Lock = std::unique_lock<std::mutex>;

@@ -18,6 +18,7 @@ class PciTransport final : public pci::Function, public Holdable, private Signal
 
   [[nodiscard]] bool hold(std::chrono::milliseconds patience) override { return device_.hold(patience); }
   void release() override { device_.release(); }
+  [[nodiscard]] std::string_view obstacle() const override { return device_.obstacle(); }
 
  protected:
   void connected() override { device_.connect(dma(), *this); }
