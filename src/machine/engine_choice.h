@@ -41,6 +41,8 @@ class EngineMaker {
   /// All of them are of this kind.
   EngineMaker(EngineKind kind, const MachineConfig& config) : kind_(kind), config_(config) {}
   [[nodiscard]] Result<std::unique_ptr<engine::Engine>> make(cpu::Cpu& cpu);
+  /// What they have in common under KVM; null: nothing, or it is another engine.
+  [[nodiscard]] std::shared_ptr<engine::kvm::VirtualMachine> virtual_machine() const { return kvm_; }
 
  private:
   const EngineKind kind_;

@@ -46,6 +46,7 @@ bool Machine::while_all_stand(std::function<void()> task) {
 
 void Machine::log_writes(bool on) {
   memory_->log_writes(on);
+  processors_.log_writes(on);
   if (on) log_writes_again();
 }
 

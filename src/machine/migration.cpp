@@ -188,6 +188,7 @@ Result<> Migration::take_written(Pages& pages) {
 /// While all processors stand, so that no page is written between its mark and its protection.
 void Migration::collect_written(Pages& pages) {
   pages.clear();
+  machine_.processors_.collect_writes();
   machine_.memory_->dirty_pages().take([this, &pages](uint64_t page) {
     if (layout_.has_page(page)) pages.push_back(page);
   });

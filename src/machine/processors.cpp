@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "base/try.h"
+#include "engine/kvm/virtual_machine.h"
 
 namespace eidolon::machine {
 
@@ -58,7 +59,27 @@ Result<> Processors::make_engines(EngineKind kind, const MachineConfig& config) 
   std::vector<std::unique_ptr<engine::Engine>> engines;
   for (const auto& processor : processors_) engines.push_back(EIDOLON_TRY(maker.make(processor->cpu)));
   for (size_t number = 0; number < size(); ++number) processors_[number]->engine = std::move(engines[number]);
+  kvm_machine_ = maker.virtual_machine();
+  kvm_logs_writes_ = false;
   return {};
+}
+
+void Processors::log_writes(bool on) {
+  if (kvm_machine_ != nullptr) kvm_logs_writes_ = kvm_machine_->log_dirty(on).has_value() && on;
+}
+
+/// Where KVM does not tell, all may have been written.
+void Processors::collect_writes() {
+  if (kvm_machine_ == nullptr) return;
+  const std::span<uint8_t> bytes = shared_.memory.bytes();
+  const auto mark = [&](const uint8_t* from, uint64_t length) {
+    const auto first = static_cast<uint64_t>(from - bytes.data()) >> x86::kPageShift;
+    for (uint64_t i = 0; i < length >> x86::kPageShift; ++i) shared_.memory.dirty_pages().mark(first + i);
+  };
+  const bool told = kvm_logs_writes_ && kvm_machine_->collect_dirty([&](const engine::kvm::DirtyRun& run) {
+    mark(run.host, run.length);
+  });
+  if (!told) mark(bytes.data(), bytes.size());
 }
 
 void Processors::reset_apic(size_t number) {

@@ -59,6 +59,11 @@ class Processors {
   void reset_apic(size_t number);
   /// It waits for a SIPI, soon, as if INIT had come. From any thread, while nothing reaches its APIC.
   void shut_off(size_t number);
+  // Which pages are written (GuestMemory::log_writes), where an engine knows that by its own means. While all
+  // stand.
+  void log_writes(bool on);
+  /// Marks those in GuestMemory::dirty_pages().
+  void collect_writes();
   /// What the engines counted. While all stand.
   [[nodiscard]] std::string report() const;
 
@@ -88,6 +93,8 @@ class Processors {
   const Shared shared_;
   cpu::Peers peers_;
   std::vector<std::unique_ptr<Processor>> processors_;
+  std::shared_ptr<engine::kvm::VirtualMachine> kvm_machine_;  ///< of the engines; null: they are not KVM's
+  bool kvm_logs_writes_ = false;
   Observer observer_;
 
   std::mutex mutex_;  ///< of what follows; device locks may be held
