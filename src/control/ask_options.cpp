@@ -107,6 +107,14 @@ AskOptions::AskOptions(CLI::App& app) {
   snapshot->add_flag("--compress", compress_, "a smaller file, from which a restore takes longer");
   snapshot->add_flag("--stop", stop_,
                      "the machine ends there, so that its disks stay as the snapshot knows them");
+  snapshot->add_flag(
+      "--track", track_,
+      "from then on what the guest writes is known, so that the next one can be --since this one");
+  snapshot
+      ->add_option(
+          "--since", since_,
+          "write only what changed since the machine's last snapshot, which is in this file and stays needed")
+      ->type_name("FILE");
   CLI::App* processors = add(app, "processors", "Say which processors a machine has, or add or remove one");
   processors->add_option("ACTION", action_, "add, or remove: the guest is asked to give one back");
   CLI::App* balloon = add(app, "balloon", "Say how much memory a guest keeps, or ask it to keep so much");
@@ -138,6 +146,8 @@ std::optional<Result<AskRequest>> AskOptions::read() const {
       line["file"] = std::filesystem::absolute(file_).lexically_normal().string();
       line["compress"] = compress_;
       line["stop"] = stop_;
+      line["track"] = track_;
+      if (!since_.empty()) line["since"] = std::filesystem::absolute(since_).lexically_normal().string();
     }
     if (!action_.empty()) line["action"] = action_;
     if (!size_.empty()) {

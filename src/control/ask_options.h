@@ -24,7 +24,8 @@ class AskOptions {
 
   std::string name_;
   std::string file_;
-  bool compress_ = false, stop_ = false;  ///< of snapshot
+  bool compress_ = false, stop_ = false, track_ = false;  ///< of snapshot
+  std::string since_;
   std::vector<std::string> keys_;
   std::string text_;
   std::vector<std::string> mouse_;

@@ -90,9 +90,20 @@ Answer snapshot(const Json& request, const Commanded& on) {
     const auto found = request.find(name);
     return found != request.end() && found->is_boolean() && found->get<bool>();
   };
-  const auto packing = flag("compress") ? snapshot::Packing::kPacked : snapshot::Packing::kPlain;
-  const auto then = flag("stop") ? machine::Machine::AfterSave::kStop : machine::Machine::AfterSave::kGoOn;
-  EIDOLON_TRY(on.machine.save(file->get<std::string>(), packing, then));
+  machine::Machine::SaveRequest wanted;
+  wanted.path = file->get<std::string>();
+  if (flag("compress")) wanted.packing = snapshot::Packing::kPacked;
+  if (flag("stop")) wanted.then = machine::Machine::AfterSave::kStop;
+  wanted.track = flag("track");
+  if (const auto since = request.find("since"); since != request.end()) {
+    if (!since->is_string() || !since->get<std::string>().starts_with('/'))
+      return fail("\"since\" is a snapshot's full name");
+    wanted.since = since->get<std::string>();
+    wanted.track = true;
+  }
+  if (wanted.since == wanted.path)
+    return fail("a snapshot cannot replace the one that it stands on; name another file");
+  EIDOLON_TRY(on.machine.save(wanted));
   return Json::object();
 }
 

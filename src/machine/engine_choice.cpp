@@ -13,14 +13,6 @@
 
 namespace eidolon::machine {
 
-namespace {
-/// Each processor has a code cache of its own: several make do with less, so that many fit into the host.
-size_t cache_bytes(unsigned processors) {
-  constexpr size_t kLeast = size_t{16} << 20, kAll = size_t{256} << 20;
-  return std::clamp(kAll / processors, kLeast, engine::TranslateEngine::Options{}.cache_bytes);
-}
-}  // namespace
-
 Result<EngineChoice> parse_engine_choice(std::string_view text) {
   if (text == "auto") return EngineChoice::kAuto;
   if (text == "translate") return EngineChoice::kTranslate;
@@ -83,10 +75,8 @@ Result<std::unique_ptr<engine::Engine>> EngineMaker::make(cpu::Cpu& cpu) {
     case EngineKind::kTranslate:
       break;
   }
-  return EIDOLON_TRY(
-      engine::TranslateEngine::create(cpu, {.cache_bytes = cache_bytes(config_.topology.processors()),
-                                            .observer = config_.block_observer,
-                                            .sample_time = config_.sample_time}));
+  return EIDOLON_TRY(engine::TranslateEngine::create(
+      cpu, {.observer = config_.block_observer, .sample_time = config_.sample_time}));
 }
 
 }  // namespace eidolon::machine

@@ -29,6 +29,7 @@
 #include "memory/guest_memory.h"
 #include "memory/io_bus.h"
 #include "migration/memory_layout.h"
+#include "snapshot/memory_changes.h"
 #include "snapshot/memory_writer.h"
 
 namespace eidolon::snapshot {
@@ -78,7 +79,16 @@ class Machine final : private device::MachineControl {
   [[nodiscard]] bool paused();
   /// Writes a snapshot; the machine stands meanwhile. On failure there is no file, and the machine goes on.
   enum class AfterSave : uint8_t { kGoOn, kStop };
-  Result<> save(const std::string& path, snapshot::Packing packing, AfterSave then = AfterSave::kGoOn);
+  struct SaveRequest {
+    std::string path;
+    snapshot::Packing packing = snapshot::Packing::kPlain;
+    AfterSave then = AfterSave::kGoOn;
+    /// What the guest writes from then on is known, for the next one to be `since` this one.
+    bool track = false;
+    /// Only what was written since the machine's last snapshot, which is in this file; empty: all memory.
+    std::string since;
+  };
+  Result<> save(const SaveRequest& request);
   /// Begins to move to another process, and goes on meanwhile. run() ends with kMoved when it is there.
   Result<> migrate(const MigrationRequest& request);
   void cancel_migration();
@@ -141,17 +151,21 @@ class Machine final : private device::MachineControl {
   friend class Migration;
   /// Calls `task` on the thread of run() while all processors stand. False: the machine has ended.
   [[nodiscard]] bool while_all_stand(std::function<void()> task);
-  /// Which pages are written is known from now on (GuestMemory::log_writes), or no more. While all stand.
+  // Which pages are written (GuestMemory::log_writes). While all stand.
+  /// From now on, or no more.
   void log_writes(bool on);
-  /// After what was known has been taken. While all stand.
-  void log_writes_again();
+  /// Calls visit(page) for those that were written since it was asked last.
+  void collect_written(const std::function<void(uint64_t page)>& visit);
+  void protect_memory();
   [[nodiscard]] migration::MemoryLayout memory_layout();
   Result<> take_moved_memory(migration::PageReceiver& memory);
 
   // machine_snapshot.cpp
   class StandStill;
   Result<> write_state(snapshot::FileWriter& to);
-  Result<> write_memory(snapshot::FileWriter& to, snapshot::Packing packing);
+  Result<> write_memory(snapshot::FileWriter& to, const SaveRequest& request);
+  Result<> check_base(const SaveRequest& request);
+  [[nodiscard]] std::vector<snapshot::PagePlace> take_changes();
   Result<> read_state(const SavedMachine& saved);
   Result<> read_processors(const snapshot::FileReader& from);
   [[nodiscard]] std::vector<Stateful*> parts();
@@ -177,7 +191,14 @@ class Machine final : private device::MachineControl {
   std::optional<uint64_t> stopped_tsc_;
   std::unique_ptr<snapshot::MemoryChecker> memory_checker_;  ///< of a machine that came from a snapshot
 
-  std::mutex still_mutex_;  ///< held by the one StandStill; before any other
+  std::mutex still_mutex_;   ///< held by the one StandStill; before any other
+  uint64_t log_number_ = 0;  ///< how often a log of writes has begun; while all stand
+  /// Since which snapshot it is known what the guest has written, as long as the log is that one. Of save().
+  struct Tracked {
+    snapshot::Base since;
+    uint64_t log;
+  };
+  std::optional<Tracked> tracked_;
   std::mutex migration_mutex_;
   std::unique_ptr<Migration> migration_;  ///< the last one
 

@@ -28,6 +28,7 @@ std::optional<MigrationProgress> Machine::migration() {
 
 bool Machine::while_all_stand(std::function<void()> task) {
   using namespace std::chrono_literals;
+  const std::lock_guard alone(still_mutex_);
   const auto done = std::make_shared<std::promise<void>>();
   std::future<void> result = done->get_future();
   add_errand([task = std::move(task), done] {
@@ -47,10 +48,19 @@ bool Machine::while_all_stand(std::function<void()> task) {
 void Machine::log_writes(bool on) {
   memory_->log_writes(on);
   processors_.log_writes(on);
-  if (on) log_writes_again();
+  if (!on) return;
+  ++log_number_;
+  protect_memory();
 }
 
-void Machine::log_writes_again() {
+void Machine::collect_written(const std::function<void(uint64_t page)>& visit) {
+  processors_.collect_writes();
+  memory_->dirty_pages().take(visit);
+  protect_memory();
+}
+
+/// No virtual TLB lets a page be written that is not marked.
+void Machine::protect_memory() {
   for (size_t number = 0; number < processors_.size(); ++number) processors_[number].mmu.protect_all();
 }
 

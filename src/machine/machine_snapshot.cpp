@@ -1,5 +1,7 @@
 // Machine::save and Machine::restore (docs/snapshots.md). The machine stands, and nothing of its devices
 // moves, while what it is made of is written down; time stands with it, so that its guest sees no gap.
+#include <utility>
+
 #include "backend/terminal.h"
 #include "base/try.h"
 #include "cpu/saved_model.h"
@@ -27,27 +29,69 @@ std::string section_of(const cpu::Cpu& cpu) { return fmt::format("cpu{}", cpu.in
 
 }  // namespace
 
-Result<> Machine::save(const std::string& path, snapshot::Packing packing, AfterSave then) {
+Result<> Machine::save(const SaveRequest& request) {
   if (decision_.kind == EngineKind::kLockstep)
     return fail(
         "--engine lockstep runs two processors beside each other, and a snapshot is of one; use another");
-  snapshot::FileWriter file = EIDOLON_TRY(snapshot::FileWriter::create(path));
+  snapshot::FileWriter file = EIDOLON_TRY(snapshot::FileWriter::create(request.path));
   std::optional<StandStill> still(std::in_place, *this);
   EIDOLON_TRY(still->hold_devices());
+  EIDOLON_TRY(check_base(request));
   EIDOLON_TRY(write_state(file));
-  EIDOLON_TRY(write_memory(file, packing));
-  if (then == AfterSave::kGoOn) still.reset();  // what follows takes as long as the disk does
+  EIDOLON_TRY(write_memory(file, request));
+  if (!request.track) {
+    log_writes(false);
+  } else if (!memory_->logs_writes()) {
+    log_writes(true);
+  }
+  const uint64_t log = log_number_;
+  if (request.then == AfterSave::kGoOn) still.reset();  // what follows takes as long as the disk does
   EIDOLON_TRY(file.finish());
-  if (then == AfterSave::kStop) {
+  if (request.then == AfterSave::kStop) {
     still->leave_devices_held();
     stop();
   }
+  if (request.track) tracked_ = {.since = {.path = request.path, .identity = file.identity()}, .log = log};
   return {};
 }
 
-Result<> Machine::write_memory(snapshot::FileWriter& to, snapshot::Packing packing) {
-  const auto pieces = own_memory();
-  return snapshot::write_memory(to, std::vector<snapshot::Bytes>(pieces.begin(), pieces.end()), packing);
+/// Whether what is known of the guest's writes begins with the snapshot that is named.
+Result<> Machine::check_base(const SaveRequest& request) {
+  if (request.since.empty()) return {};
+  if (!tracked_ || tracked_->log != log_number_ || !memory_->logs_writes())
+    return fail(
+        "it is not known what the guest has written since '{}'; take one with all its memory, and --track",
+        request.since);
+  const snapshot::FileReader base = EIDOLON_TRY(snapshot::FileReader::open(request.since));
+  if (base.identity() == tracked_->since.identity) return {};
+  return fail("what the guest has written is known since '{}', which '{}' is not; name that one",
+              tracked_->since.path, request.since);
+}
+
+Result<> Machine::write_memory(snapshot::FileWriter& to, const SaveRequest& request) {
+  // What is taken from the log is known no more, if there will be no file.
+  const std::optional<Tracked> tracked = std::exchange(tracked_, std::nullopt);
+  const auto own = own_memory();
+  const std::vector<snapshot::Bytes> pieces(own.begin(), own.end());
+  if (request.since.empty()) {
+    if (request.track && memory_->logs_writes()) (void)take_changes();  // they are in this one
+    return snapshot::write_memory(to, pieces, request.packing);
+  }
+  const snapshot::Base base = {.path = request.since, .identity = tracked->since.identity};
+  return snapshot::write_changes(to, base, pieces, take_changes(), request.packing);
+}
+
+std::vector<snapshot::PagePlace> Machine::take_changes() {
+  std::vector<snapshot::PagePlace> pages;
+  const migration::MemoryLayout layout = memory_layout();
+  collect_written([&](uint64_t page) {
+    for (uint32_t piece = 0; piece < layout.pieces.size(); ++piece) {
+      const uint64_t first = layout.pieces[piece].offset / snapshot::kPageBytes;
+      if (page - first < layout.pieces[piece].length / snapshot::kPageBytes)
+        pages.push_back({.piece = piece, .number = static_cast<uint32_t>(page - first)});
+    }
+  });
+  return pages;
 }
 
 /// All but the memory.
@@ -71,9 +115,11 @@ Result<std::unique_ptr<Machine>> Machine::restore(const SavedMachine& saved, con
                                                   SerialSink serial) {
   if (config.engine == EngineChoice::kLockstep)
     return fail("--engine lockstep has to see a guest from its start; use auto, translate or step");
-  // Memory that came by a migration is checked.
+  const std::vector<snapshot::FileReader> bases = EIDOLON_TRY(snapshot::open_bases(saved.file));
+  // Memory that came by a migration is checked, and so is what was written since another snapshot.
   std::unique_ptr<snapshot::MemoryChecker> checker =
-      saved.memory == nullptr ? EIDOLON_TRY(make_checker(saved.file)) : nullptr;
+      saved.memory == nullptr ? EIDOLON_TRY(make_checker(bases.empty() ? saved.file : bases.back()))
+                              : nullptr;
   std::unique_ptr<Machine> machine = EIDOLON_TRY(make(config, std::move(serial)));
   EIDOLON_TRY(machine->read_state(saved));
   EIDOLON_TRY(machine->processors_.make_engines(machine->decision_.kind, config));
@@ -168,9 +214,8 @@ std::vector<std::span<uint8_t>> Machine::own_memory() {
 
 Result<> Machine::read_memory(const SavedMachine& saved) {
   if (saved.memory != nullptr) return take_moved_memory(*saved.memory);
-  const snapshot::FileReader& from = saved.file;
-  const snapshot::MemoryIndex index = EIDOLON_TRY(snapshot::read_memory_index(from));
-  return snapshot::read_memory(from, index, own_memory());
+  const std::vector<snapshot::FileReader> bases = EIDOLON_TRY(snapshot::open_bases(saved.file));
+  return snapshot::read_memory_and_changes(saved.file, bases, own_memory());
 }
 
 }  // namespace eidolon::machine

@@ -127,10 +127,7 @@ Result<> Migration::greet() {
 /// Until what is left can be sent while the guest stands.
 Result<> Migration::copy_while_running() {
   if (!machine_.while_all_stand([this] { machine_.log_writes(true); })) return fail("the machine has ended");
-  Pages pages;
-  for (const migration::Piece& piece : layout_.pieces)
-    for (uint64_t page = piece.offset / kPageBytes; page < (piece.offset + piece.length) / kPageBytes; ++page)
-      pages.push_back(page);
+  Pages pages = all_pages();
   EIDOLON_TRY(send(pages, PageSender::Zeros::kLeaveOut));
   unsigned in_vain = 0;
   for (;;) {
@@ -147,6 +144,14 @@ Result<> Migration::copy_while_running() {
     }
     EIDOLON_TRY(send(pages, PageSender::Zeros::kTell));
   }
+}
+
+Migration::Pages Migration::all_pages() const {
+  Pages pages;
+  for (const migration::Piece& piece : layout_.pieces)
+    for (uint64_t page = piece.offset / kPageBytes; page < (piece.offset + piece.length) / kPageBytes; ++page)
+      pages.push_back(page);
+  return pages;
 }
 
 Result<> Migration::send(const Pages& pages, PageSender::Zeros zeros) {
@@ -188,11 +193,9 @@ Result<> Migration::take_written(Pages& pages) {
 /// While all processors stand, so that no page is written between its mark and its protection.
 void Migration::collect_written(Pages& pages) {
   pages.clear();
-  machine_.processors_.collect_writes();
-  machine_.memory_->dirty_pages().take([this, &pages](uint64_t page) {
+  machine_.collect_written([this, &pages](uint64_t page) {
     if (layout_.has_page(page)) pages.push_back(page);
   });
-  machine_.log_writes_again();
 }
 
 /// The processors stand for their part of each period, and time goes on.
@@ -246,9 +249,9 @@ Result<> Migration::hand_over() {
 }
 
 Result<> Migration::send_rest() {
+  slowed_percent_ = 0;
   Pages pages;
   collect_written(pages);
-  slowed_percent_ = 0;
   return send(pages, PageSender::Zeros::kTell);
 }
 

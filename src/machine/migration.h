@@ -43,6 +43,7 @@ class Migration {
   Result<> move();
   Result<> greet();
   Result<> copy_while_running();
+  [[nodiscard]] Pages all_pages() const;
   Result<> send(const Pages& pages, migration::PageSender::Zeros zeros);
   Result<> take_written(Pages& pages);
   void collect_written(Pages& pages);

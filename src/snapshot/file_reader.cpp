@@ -39,6 +39,7 @@ Result<FileReader> FileReader::adopt(FileDescriptor file, const std::string& pat
   std::vector<uint8_t> table(place.length);
   EIDOLON_TRY(reader.read(place.offset, table));
   reader.sections_ = EIDOLON_TRY(read_table(table, place, path));
+  reader.identity_ = place.checksum;
   return reader;
 }
 
@@ -47,6 +48,7 @@ Result<FileReader> FileReader::duplicate() const {
   if (!reader.file_.valid())
     return fail("cannot read the snapshot '{}' by a thread ({}); raise ulimit -n", path_, strerror(errno));
   reader.length_ = length_;
+  reader.identity_ = identity_;
   reader.sections_ = sections_;
   return reader;
 }

@@ -24,6 +24,8 @@ class FileReader {
   [[nodiscard]] const std::string& path() const { return path_; }
   [[nodiscard]] int file() const { return file_.get(); }
   [[nodiscard]] uint64_t length() const { return length_; }
+  /// Of its contents: another snapshot has another one. (By the checksums of its sections.)
+  [[nodiscard]] uint64_t identity() const { return identity_; }
 
   [[nodiscard]] bool has(std::string_view name) const { return find(name) != nullptr; }
   [[nodiscard]] Result<std::vector<uint8_t>> section(std::string_view name) const;
@@ -37,6 +39,7 @@ class FileReader {
   std::string path_;
   FileDescriptor file_;
   uint64_t length_ = 0;
+  uint64_t identity_ = 0;
   std::vector<Section> sections_;
 };
 

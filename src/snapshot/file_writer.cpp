@@ -77,6 +77,7 @@ Result<> FileWriter::add(std::string name, Bytes bytes) {
 
 Result<> FileWriter::write_frame() {
   const Frame frame = make_frame(sections_, end_);
+  identity_ = checksum(frame.table);
   EIDOLON_TRY(write(end_, frame.table));
   return write(0, frame.preamble);
 }

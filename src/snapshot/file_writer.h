@@ -30,6 +30,8 @@ class FileWriter {
 
   /// Everything is on the disk, under the file's name, when this returns. The last call.
   Result<> finish();
+  /// What FileReader::identity() will be of it. After finish().
+  [[nodiscard]] uint64_t identity() const { return identity_; }
   /// The file, complete.
   Result<FileDescriptor> finish_in_memory();
 
@@ -43,6 +45,7 @@ class FileWriter {
   std::string unfinished_;  ///< the file's name for now; empty: there is none
   FileDescriptor file_;
   uint64_t end_ = kPreambleBytes;
+  uint64_t identity_ = 0;
   std::vector<Section> sections_;
 };
 

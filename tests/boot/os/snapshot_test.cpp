@@ -88,6 +88,35 @@ TEST_F(DebianSnapshot, ALoadedGuestGoesOnAndSoDoItsSnapshots) {
   power_off(guest);
 }
 
+TEST_F(DebianSnapshot, OnlyWhatChangedIsInADifferentialOne) {
+  const std::string second = directory + "/second.snap", third = directory + "/third.snap";
+  {
+    GuestProcess guest(start("initrd", {"--append", "console=ttyS0 quiet", "--cpus", "2"}));
+    ASSERT_TRUE(guest.wait_for(kPrompt, kBootLimit)) << guest.tail();
+    expect_answer(guest,
+                  "head -c 60000000 /dev/urandom > before; sha256sum < before > right; echo done$((1))",
+                  "done1");
+    EXPECT_EQ(ask("snapshot --name state --since " + file + " " + second), 1) << "there is none yet";
+    ASSERT_EQ(take("--track"), 0);
+    expect_answer(guest, "head -c 3000000 /dev/urandom > after; sha256sum < after >> right; echo done$((2))",
+                  "done2");
+    ASSERT_EQ(ask("snapshot --name state --since " + file + " " + second), 0);
+    EXPECT_EQ(ask("snapshot --name state --since " + file + " " + third), 1) << "not the last";
+    expect_answer(guest, "echo la''ter > note; echo done$((3))", "done3");
+    ASSERT_EQ(ask("snapshot --name state --compress --stop --since " + second + " " + third), 0);
+    EXPECT_EQ(guest.wait_for_end(kEndLimit), 0);
+  }
+  EXPECT_GT(std::filesystem::file_size(file), 70u << 20);
+  EXPECT_LT(std::filesystem::file_size(second), 40u << 20);
+  GuestProcess restored({"restore", third, "--name", "state"});
+  expect_answer(restored, "(sha256sum < before; sha256sum < after) | cmp - right && cat note", "later");
+  power_off(restored);
+  std::filesystem::remove(file);
+  GuestProcess alone({"restore", third});
+  EXPECT_EQ(alone.wait_for_end(kEndLimit), 2);
+  EXPECT_NE(alone.errors().find(file), std::string::npos) << alone.errors();
+}
+
 TEST_F(DebianSnapshot, AnotherEngineGoesOnAndBack) {
   {
     GuestProcess guest(start("initrd", {"--append", "console=ttyS0 quiet", "--engine", "translate"}));
