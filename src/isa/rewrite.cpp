@@ -98,7 +98,7 @@ class Writer {
     // A SIB byte is also the only way to rsp and r12.
     const bool sib = low == 4 || operand.index != HostOperand::kNone;
     byte(modrm | (sib ? 4 : low) | (absent ? 0 : narrow ? 0x40 : 0x80));
-    if (sib) byte((operand.index & 7) << 3 | low);
+    if (sib) byte(operand.scale_log2 << 6 | (operand.index & 7) << 3 | low);
     if (absent) return;
     const auto bits = static_cast<uint32_t>(displacement);
     for (unsigned i = 0; i < (narrow ? 1u : 4u); ++i) byte(bits >> 8 * i);

@@ -41,11 +41,12 @@ struct HostBytes {
 [[nodiscard]] bool rewrite_base(const Instruction& instruction, std::span<const uint8_t> guest_bytes,
                                 unsigned base, HostBytes& out);
 
-/// [base + index + displacement]: rsp as the index is none.
+/// [base + (index << scale_log2) + displacement]: rsp as the index is none.
 struct HostOperand {
   unsigned base = 0;
   unsigned index = kNone;
   int32_t displacement = 0;
+  unsigned scale_log2 = 0;  ///< 0 to 3
   static constexpr unsigned kNone = 4;
 };
 

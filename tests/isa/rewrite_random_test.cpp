@@ -54,7 +54,8 @@ class RewriteRandom : public testing::TestWithParam<CodeSize> {
     constexpr int kDisplacements[] = {0, 0x7f, -0x80, 0x80, 0xff0};
     for (int i = 0; i < 3; ++i) {
       const auto turn = static_cast<unsigned>(compared_);
-      const HostOperand operand{turn % 16, kIndices[turn / 16 % 4], kDisplacements[turn % 5]};
+      HostOperand operand{turn % 16, kIndices[turn / 16 % 4], kDisplacements[turn % 5]};
+      if (operand.index != HostOperand::kNone) operand.scale_log2 = turn / 64 % 4;
       if (rewrite_operand(guest, bytes, operand, host))
         expect_same(guest, bytes, host, static_cast<int>(operand.base), operand);
     }

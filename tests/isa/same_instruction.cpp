@@ -14,7 +14,7 @@ std::string compare_memory(const ZydisDecodedOperand& guest, const ZydisDecodedO
   const bool indexed = rest.index != HostOperand::kNone;
   if (host.mem.index != (indexed ? ZYDIS_REGISTER_RAX + static_cast<int>(rest.index) : ZYDIS_REGISTER_NONE))
     return "index";
-  if (indexed && host.mem.scale != 1) return "scale";
+  if (indexed && host.mem.scale != 1u << rest.scale_log2) return "scale";
   if (host.mem.disp.value != rest.displacement) return "displacement";
   const bool same_base =
       base == kRip ? host.mem.base == ZYDIS_REGISTER_RIP : host.mem.base == ZYDIS_REGISTER_RAX + base;

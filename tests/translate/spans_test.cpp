@@ -2,21 +2,12 @@
 // shares the checks of such groups: pages that are missing or read only, spans that lie in two pages, faults
 // in the middle, the stack over a page boundary; in loops, so that what a block has learnt is used again.
 // Registers, flags, vector state, memory and page tables (accessed and dirty bits) must agree.
-#include <cstring>
-#include <random>
-
-#include "engine/translate/analysis.h"
 #include "engine/translate/spans.h"
-#include "translate/bare_machine.h"
+#include "engine/translate/analysis.h"
+#include "translate/paged_window.h"
 
 namespace eidolon::engine {
 namespace {
-
-constexpr uint64_t kPageTable = BareMachine::kTables + 0x3000;  // maps 2 MiB from 0x200000 in pages of 4 KiB
-constexpr uint64_t kMapped = 0x200000;
-constexpr uint64_t kWindow = 0x300000;
-constexpr uint64_t kWindowPages = 32;
-constexpr uint64_t kWindowSize = kWindowPages * x86::kPageSize;
 
 /// Appends instructions that are the same in 32- and in 64-bit code, but for REX prefixes.
 class Program {
@@ -138,84 +129,16 @@ class Program {
   std::vector<uint8_t> code_;
 };
 
-void prepare(BareMachine& machine, uint64_t seed, bool wide) {
-  std::mt19937_64 random(seed * 31 + 7);
-  const auto put = [&](uint64_t at, uint64_t value) {
-    ASSERT_TRUE(machine.memory().write(at, &value, sizeof value));
-  };
-  put(BareMachine::kTables + 0x2008, kPageTable | 7);
-  for (uint64_t i = 0; i < 512; ++i) {
-    const uint64_t page = kMapped + i * x86::kPageSize;
-    uint64_t attributes = 3;
-    if (page > kWindow && page < kWindow + kWindowSize) {
-      const uint64_t kind = random() % 10;
-      attributes = kind == 0 ? 0 : kind == 1 ? 1 : kind < 5 ? 0x63 : 3;  // missing, read only, dirty, clean
-    }
-    put(kPageTable + i * 8, page | attributes);
-  }
-  machine.cpu().mmu.invalidate_all();
-
-  cpu::State& s = machine.state();
-  if (!wide)
-    s.segment[x86::kCs].attributes =
-        (s.segment[x86::kCs].attributes & ~uint32_t{x86::kAttrLong}) | x86::kAttrBig;
-  for (uint64_t& reg : s.gpr) {
-    const uint64_t page = 8 + random() % 12;
-    uint64_t offset = random() % x86::kPageSize;
-    if (random() % 3 == 0) offset = (x86::kPageSize - random() % 64 * 8) % x86::kPageSize;
-    reg = kWindow + page * x86::kPageSize + (random() % 4 ? offset & ~uint64_t{7} : offset);
-  }
-  s.gpr[x86::kRdi] = random() % 64;
-  if (!wide)
-    for (unsigned reg = 8; reg < 16; ++reg) s.gpr[reg] = 0;
-  s.rflags = x86::kFlagFixed | (random() & x86::kFlagsArithmetic);
-  std::vector<uint64_t> data(kWindowSize / 8);
-  for (auto& word : data) word = random();
-  ASSERT_TRUE(machine.memory().write(kWindow, data.data(), kWindowSize));
-  for (unsigned i = 160; i < 416; ++i) s.fpu.bytes[i] = static_cast<uint8_t>(random());
-  s.fpu.bytes[512] |= 3;
+void compare(bool wide) {
+  PagedWindow window{.wide = wide, .kinds = 10};
+  window.compare(
+      3000, [wide](uint64_t seed) { return Program(seed, wide).make(1 + static_cast<unsigned>(seed % 16)); });
+  EXPECT_GT(window.shutdowns, 300u);
+  EXPECT_LT(window.shutdowns, 2500u);
 }
 
-void compare_engines(bool wide) {
-  BareMachine stepped(false);
-  BareMachine translated(true);
-  const cpu::State initial = stepped.state();
-  unsigned shutdowns = 0;
-  for (uint64_t seed = 1; seed <= 3000; ++seed) {
-    const auto program = Program(seed, wide).make(1 + static_cast<unsigned>(seed % 16));
-    Stop stops[2];
-    unsigned i = 0;
-    for (BareMachine* machine : {&stepped, &translated}) {
-      machine->state() = initial;
-      prepare(*machine, seed, wide);
-      stops[i++] = machine->run(program);
-    }
-    std::string text;
-    for (const uint8_t byte : program) text += fmt::format("{:02x}", byte);
-    SCOPED_TRACE(testing::Message() << "seed " << seed << " code " << text);
-    ASSERT_EQ(stops[0], stops[1]);
-    const cpu::State& a = stepped.state();
-    const cpu::State& b = translated.state();
-    ASSERT_EQ(a.gpr, b.gpr);
-    ASSERT_EQ(a.rip, b.rip);
-    if (stops[0] == Stop::kRequested) {
-      ASSERT_EQ(a.rflags, b.rflags);
-    }
-    if (stops[0] == Stop::kShutdown) ++shutdowns;
-    ASSERT_EQ(std::memcmp(a.fpu.bytes.data() + 32, b.fpu.bytes.data() + 32, 384), 0);
-    const auto same = [&](uint64_t at, uint64_t length) {
-      return std::memcmp(stepped.memory().host(at, length), translated.memory().host(at, length), length) ==
-             0;
-    };
-    ASSERT_TRUE(same(kWindow, kWindowSize));
-    ASSERT_TRUE(same(kPageTable, x86::kPageSize));
-  }
-  EXPECT_GT(shutdowns, 300u);
-  EXPECT_LT(shutdowns, 2500u);
-}
-
-TEST(TranslateSpans, AgreeWithStepIn64BitCode) { compare_engines(true); }
-TEST(TranslateSpans, AgreeWithStepIn32BitCode) { compare_engines(false); }
+TEST(TranslateSpans, AgreeWithStepIn64BitCode) { compare(true); }
+TEST(TranslateSpans, AgreeWithStepIn32BitCode) { compare(false); }
 
 /// The spans of `code`, as (span, offset) of operands and stack accesses in turn.
 class SpansOf {

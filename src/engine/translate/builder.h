@@ -79,18 +79,24 @@ class Builder {
     bool write_tag = false;   ///< kRegister
     bool rcx_in_r11 = false;  ///< head checks: rcx has to be put back first
   };
-  /// Where an operand is: [base + index + displacement].
+  /// Where an operand is: [base + (index << scale_log2) + displacement].
   struct HostAddress {
-    unsigned base;  ///< of the guest's, if there is an index
+    unsigned base;
     int32_t displacement;
     unsigned index = isa::HostOperand::kNone;
+    unsigned scale_log2 = 0;
+    bool guest_index =
+        false;  ///< if there is an index: it is the guest's, and the base is ours; else vice versa
     /// The register of ours in it.
-    [[nodiscard]] unsigned ours() const { return index == isa::HostOperand::kNone ? base : index; }
+    [[nodiscard]] unsigned ours() const {
+      return index == isa::HostOperand::kNone || guest_index ? base : index;
+    }
+    [[nodiscard]] isa::HostOperand operand() const { return {base, index, displacement, scale_log2}; }
   };
   [[nodiscard]] static Xbyak::RegExp at(const HostAddress& address) {
     const Xbyak::RegExp base = Xbyak::Reg64(static_cast<int>(address.base)) + address.displacement;
-    return address.index == isa::HostOperand::kNone ? base
-                                                    : base + Xbyak::Reg64(static_cast<int>(address.index));
+    if (address.index == isa::HostOperand::kNone) return base;
+    return base + Xbyak::Reg64(static_cast<int>(address.index)) * (1 << address.scale_log2);
   }
   /// What an instruction computes a linear address from.
   struct Source {
@@ -106,23 +112,20 @@ class Builder {
     bool shared;
     uint16_t access_offset = 0;  ///< of the access, from the lowest byte of its span
   };
-  /// A span of a block that jumps to itself, whose page is kept from one execution to the next.
+  /// A span of a block that jumps to itself, whose page is known for some executions to come.
   struct LoopSpan {
+    /// What the register holds: the host address of the span's lowest byte, which does not move; what is to
+    /// be added to linear addresses; or that with the base or the index (scaled) of all its accesses, which
+    /// the block does not change, added to it.
+    enum class Holds : uint8_t { kAddress, kDelta, kDeltaAndBase, kDeltaAndIndex };
     uint16_t span;
-    bool fixed;    ///< it does not move: `page` holds its host address, 0 at first
-    uint8_t page;  ///< register with the linear page, one that cannot match at first
-    uint8_t host;  ///< register with the page's host address
+    Holds holds;
+    uint8_t reg;
   };
-  /// Where such a span's page is found, behind the block.
+  /// Where the virtual TLB does not know the page of such a span, or there are two: behind the block.
   struct LoopMiss {
-    uint32_t patch, resume, site;
-    LoopSpan span;
-    Check check;
-    const DecodedInstruction* d;
-    Source source;
-    int32_t offset;
-    uint8_t address, index;
-    bool borrowed;  ///< a value of the guest's is in `index`
+    uint32_t patch, site;
+    bool write_tag;
     uint16_t slot_valid;
   };
   /// Where a span is in the host's memory, in a register whose guest value is in the slot.
@@ -180,6 +183,8 @@ class Builder {
   unsigned scratch(uint16_t avoid);
   void free_register(unsigned reg);
   [[nodiscard]] unsigned distance_to_use(unsigned reg, bool& read) const;
+  [[nodiscard]] unsigned used_latest(uint16_t registers) const;
+  [[nodiscard]] unsigned missed_latest(uint16_t registers) const;
   void make_room(uint16_t registers);
   void hold(const Held& held);
   void release_held();
@@ -229,6 +234,7 @@ class Builder {
   void emit_effective_address(unsigned to, const DecodedInstruction& d, const ZydisDecodedOperand& operand,
                               int32_t offset = 0);
   void add_segment_base(unsigned address, const ZydisDecodedOperand& operand);
+  void add_segment_base(unsigned address, x86::Segment segment);
   void emit_memory(const DecodedInstruction& d);
   void emit_lea(const DecodedInstruction& d);
 
@@ -278,13 +284,18 @@ class Builder {
 
   // builder_loop.cpp: blocks that jump to themselves.
   void prepare_loop();
+  [[nodiscard]] bool can_be_known(uint16_t span) const;
+  [[nodiscard]] LoopSpan::Holds what_to_hold(uint16_t span, uint16_t written) const;
   void emit_loop_head();
-  void emit_unknown_page(const LoopSpan& span);
+  void emit_executions_ahead();
+  void emit_known_page(const LoopSpan& span);
+  void emit_executions_in_page(const Span& span);
+  void emit_lowest_address(unsigned to, uint16_t span);
   [[nodiscard]] bool is_loop_jump(const DecodedInstruction& d, uint64_t target) const;
   void emit_loop_jump(const DecodedInstruction& d);
   [[nodiscard]] const LoopSpan* loop_span(uint16_t span) const;
   HostAddress locate_in_loop(const LoopSpan& span, const DecodedInstruction& d, const Source& source,
-                             SpanMember member, const Check& check, uint16_t avoid);
+                             SpanMember member, uint16_t avoid);
   void emit_loop_miss(const LoopMiss& miss);
 
   // builder_control.cpp: stack and branches.
@@ -356,9 +367,11 @@ class Builder {
   std::vector<Held> held_;
   std::vector<LoopSpan> loop_spans_;  ///< empty: the block is no loop, or gains nothing by it
   std::vector<LoopMiss> loop_misses_;
-  uint16_t loop_in_slot_ = 0;  ///< what in_slot_ is where the block jumps to itself
-  uint16_t pinned_ = 0;        ///< registers of loop_spans_
-  uint16_t busy_ = 0;          ///< registers that the instruction being emitted works with
+  uint16_t loop_in_slot_ = 0;               ///< what in_slot_ is where the block jumps to itself
+  uint8_t loop_count_ = 0;                  ///< register with the executions for which the pages are known
+  uint8_t loop_work_ = 0, loop_index_ = 0;  ///< registers to find the pages with
+  uint16_t pinned_ = 0;                     ///< registers of loop_spans_, and loop_count_
+  uint16_t busy_ = 0;                       ///< registers that the instruction being emitted works with
 };
 
 inline constexpr uint16_t register_bit(unsigned reg) { return static_cast<uint16_t>(1u << reg); }

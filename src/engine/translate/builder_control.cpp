@@ -29,11 +29,10 @@ void Builder::emit_push(const DecodedInstruction& d) {
   need(sources | kRspBit);
   const HostAddress to = host_address_of_stack(d, x86::kRsp, -width, stack_width(), true, sources);
   need(sources);
-  const auto value = static_cast<uint64_t>(d.immediate);
-  if (width == 8)
-    immediate ? e_.mov(qword[at(to)], value) : e_.mov(qword[at(to)], reg64(source));
+  if (immediate)
+    e_.store_constant(width == 8, to.operand(), static_cast<uint32_t>(d.immediate));
   else
-    immediate ? e_.mov(dword[at(to)], value & 0xffffffff) : e_.mov(dword[at(to)], reg32(source));
+    e_.with_operand(Emitter::kStore, width == 8, source, to.operand());
   emit_stack_change(-width);
   changed(kRspBit);
 }
@@ -43,10 +42,7 @@ void Builder::emit_pop(const DecodedInstruction& d) {
   const auto to = static_cast<unsigned>(isa::gpr_index(d.instruction->operands[0].reg.value));
   need(kRspBit);
   const HostAddress from = host_address_of_stack(d, x86::kRsp, 0, stack_width(), false, register_bit(to));
-  if (width == 8)
-    e_.mov(reg64(to), qword[at(from)]);
-  else
-    e_.mov(reg32(to), dword[at(from)]);
+  e_.with_operand(Emitter::kLoad, width == 8, to, from.operand());
   replaced(register_bit(to));
   if (to == x86::kRsp) return;
   emit_stack_change(width);
@@ -57,13 +53,9 @@ void Builder::emit_leave(const DecodedInstruction& d) {
   const auto width = static_cast<int>(stack_width());
   need(register_bit(x86::kRbp) | kRspBit);
   const HostAddress from = host_address_of_stack(d, x86::kRbp, 0, stack_width(), false, kRspBit);
-  if (width == 8) {
-    e_.lea(rsp, ptr[rbp + width]);
-    e_.mov(rbp, qword[at(from)]);  // which may be [rbp + ...], not yet changed
-  } else {
-    e_.lea(esp, ptr[rbp + width]);
-    e_.mov(ebp, dword[at(from)]);
-  }
+  e_.with_operand(Emitter::kLea, width == 8, x86::kRsp, {.base = x86::kRbp, .displacement = width});
+  e_.with_operand(Emitter::kLoad, width == 8, x86::kRbp,
+                  from.operand());  // maybe [rbp + ...], not yet changed
   replaced(register_bit(x86::kRbp) | kRspBit);
 }
 
@@ -74,10 +66,8 @@ uint32_t Builder::jump_site(const DecodedInstruction* d, uint64_t target) {
 }
 
 void Builder::emit_stack_change(int change) {
-  if (block_->mode.long_code())
-    e_.lea(rsp, ptr[rsp + change]);
-  else
-    e_.lea(esp, ptr[rsp + change]);
+  e_.with_operand(Emitter::kLea, block_->mode.long_code(), x86::kRsp,
+                  {.base = x86::kRsp, .displacement = change});
 }
 
 /// All registers must be settled; flags may be put aside.
@@ -129,14 +119,12 @@ void Builder::emit_push_return(const DecodedInstruction& d) {
   const uint64_t value = rip_after(d);
   need(kRspBit);
   const HostAddress to = host_address_of_stack(d, x86::kRsp, -width, stack_width(), true, 0);
-  if (width == 4) {
-    e_.mov(dword[at(to)], static_cast<uint32_t>(value));
-  } else if (is_sign_extended_32(value)) {
-    e_.mov(qword[at(to)], value);
+  if (width == 4 || is_sign_extended_32(value)) {
+    e_.store_constant(width == 8, to.operand(), static_cast<uint32_t>(value));
   } else {
     const unsigned constant = scratch(register_bit(to.ours()));
     e_.load_constant(constant, value);
-    e_.mov(qword[at(to)], reg64(constant));
+    e_.with_operand(Emitter::kStore, true, constant, to.operand());
   }
 }
 
@@ -144,10 +132,7 @@ void Builder::emit_push_return(const DecodedInstruction& d) {
 unsigned Builder::load_word(const HostAddress& from) {
   const bool kept = ((held_registers() | pinned_) & register_bit(from.ours())) != 0;
   const unsigned to = kept ? scratch(register_bit(x86::kRax) | register_bit(from.base)) : from.ours();
-  if (stack_width() == 8)
-    e_.mov(reg64(to), qword[at(from)]);
-  else
-    e_.mov(reg32(to), dword[at(from)]);
+  e_.with_operand(Emitter::kLoad, stack_width() == 8, to, from.operand());
   return to;
 }
 
@@ -201,8 +186,7 @@ void Builder::emit_branch(const DecodedInstruction& d) {
     save_flags_if_live(d);
     need(register_bit(source));
     target = scratch(register_bit(source) | register_bit(x86::kRax));
-    e_.mov(reg64(target), reg64(source));
-    if (width == 4) e_.mov(reg32(target), reg32(target));
+    e_.move(width == 8, target, source);
   }
   if (call) {
     // The push may leave and come back: the target waits in memory.

@@ -1,15 +1,23 @@
-// Blocks that jump to themselves. Between two executions, registers that the block does not touch keep the
-// pages of the spans (spans.h) that stand still or move by a constant, so that neither the virtual TLB is
-// asked nor these registers are put back and forth.
+// Blocks that jump to themselves. Registers that the block does not touch keep the pages of those spans
+// (spans.h) that stand still or move by a constant, and one counts the executions for which all of them stay
+// in these pages. So an execution asks neither the virtual TLB nor for events; all it does is to count:
+//
+//     ahead:       look for events; find the pages of all spans, and for how many executions they are good
+//     entry_loop:  sub count, 1 ; jb ahead
+//                  the block, whose accesses are at [the guest's registers + what is to be added]
+//                  jcc entry_loop
 //
 // The block's own jump goes to entry_loop, where the state is not that between blocks: `loop_in_slot_` are in
-// their slots. A span that moves has two registers, its linear page and the page's host address, and
-//     xor A, page ; cmp A, 4096 - size ; ja miss ; add A, host
-// takes the linear address in A to the host address. A span that stands still has its host address in one
-// register, 0 until it is known. Misses are answered behind the block from the virtual TLB; they are sites
-// like any other if it does not know. That a page stays known is no more than processors do: nothing takes a
-// page from the virtual TLB while generated code runs, and whatever leaves it comes back by another entry.
+// their slots. What the virtual TLB does not know is asked of the monitor, as reads: that sets no dirty bit
+// and raises nothing. If that does not help (the page is missing, no memory, or not to be written yet), or if
+// a span lies in two pages, a block that shares nothing makes one execution, with whatever it meets in its
+// order.
+//
+// That a page stays known is no more than processors do: nothing takes a page from the virtual TLB while
+// generated code runs, and whatever leaves it comes back by another entry. Who wants to take one waits for an
+// event to be seen, and therefore the executions between two questions are bounded.
 #include <algorithm>
+#include <bit>
 
 #include "engine/translate/builder.h"
 
@@ -20,6 +28,8 @@ using namespace Xbyak::util;
 namespace {
 constexpr int64_t kMaxStride = 512;  // with more, the page is another too often
 constexpr uint16_t kNeverKept = 1u << x86::kRsp | 1u << x86::kRax;  // rax: flags that are put aside
+/// Between two questions for events: instructions, about, and executions.
+constexpr size_t kInstructionsAhead = 2048, kLeastAhead = 16, kMostAhead = 256;
 
 /// The target of a direct jump that is no call, as far as the instruction knows.
 bool is_direct_jump(const isa::Instruction& in) {
@@ -36,28 +46,59 @@ void Builder::prepare_loop() {
   const auto distance = static_cast<uint64_t>(last.immediate);
   if (truncate(rip_after(last) + distance) != block_->rip) return;
 
-  uint16_t touched = kNeverKept;
-  for (const DecodedInstruction& d : instructions) touched |= d.use.gpr_read | d.use.gpr_written;
+  uint16_t read = kNeverKept, written = 0;
+  for (const DecodedInstruction& d : instructions) {
+    read |= d.use.gpr_read;
+    written |= d.use.gpr_written;
+  }
+  const auto touched = static_cast<uint16_t>(read | written);
   std::array<uint8_t, 16> idle{};
   size_t count = 0;
   for (const unsigned pool : {homeless() & ~touched, ~homeless() & ~touched & 0xffff})
     for (unsigned left = pool; left != 0; left &= left - 1)
       idle[count++] = static_cast<uint8_t>(__builtin_ctz(left));
 
-  loop_in_slot_ = static_cast<uint16_t>(homeless() & ~touched);
-  size_t used = 2;  // to work with
-  for (uint16_t i = 0; i < spans_.count(); ++i) {
-    const auto stride = spans_.at(i).stride;
-    if (!stride || *stride > kMaxStride || *stride < -kMaxStride) continue;
-    const bool fixed = *stride == 0;
-    const int64_t low = spans_.at(i).low;
-    if (!fixed && (spans_.key(i).segment != 0 || low != static_cast<int32_t>(low))) continue;
-    if (used + (fixed ? 1 : 2) > count) break;
-    const uint8_t page = idle[used++];
-    loop_spans_.push_back({i, fixed, page, fixed ? page : idle[used++]});
-  }
+  size_t used = 3;
+  for (uint16_t i = 0; i < spans_.count() && used < count; ++i)
+    if (can_be_known(i)) loop_spans_.push_back({i, what_to_hold(i, written), idle[used++]});
   if (loop_spans_.empty()) return;
+  loop_work_ = idle[0];
+  loop_index_ = idle[1];
+  loop_count_ = idle[2];
+  loop_in_slot_ = static_cast<uint16_t>(homeless() & ~touched);
   for (size_t i = 0; i < used; ++i) loop_in_slot_ |= register_bit(idle[i]);
+}
+
+/// Where the span will be in the next execution is known, and likely in the same page.
+bool Builder::can_be_known(uint16_t span) const {
+  const Spans::Key& key = spans_.key(span);
+  const auto& [low, high, last, members, writes, stride] = spans_.at(span);
+  if (!stride || *stride > kMaxStride || *stride < -kMaxStride) return false;
+  if (*stride != 0 && key.segment != 0) return false;
+  const bool constant = key.base == Spans::kNoValue && key.index == Spans::kNoValue;
+  return (constant && key.segment == 0) || low == static_cast<int32_t>(low);
+}
+
+/// `written`: registers that the block changes.
+Builder::LoopSpan::Holds Builder::what_to_hold(uint16_t span, uint16_t written) const {
+  using Holds = LoopSpan::Holds;
+  const Spans::Key& key = spans_.key(span);
+  if (*spans_.at(span).stride == 0) return Holds::kAddress;
+  if (!block_->mode.long_code() || key.base == Spans::kNoValue || key.index == Spans::kNoValue)
+    return Holds::kDelta;
+  const auto instructions = analysis_->instructions();
+  const auto all_have = [&](ZydisRegister ZydisDecodedOperandMem::*part, unsigned reg) {
+    if (written & register_bit(reg)) return false;
+    for (size_t i = 0; i < instructions.size(); ++i) {
+      if (spans_.operand(i).span != span) continue;
+      const auto& operand = isa::memory_operand(*instructions[i].instruction)->mem;
+      if (isa::gpr_index(operand.*part) != static_cast<int>(reg)) return false;
+    }
+    return true;
+  };
+  if (all_have(&ZydisDecodedOperandMem::base, key.base)) return Holds::kDeltaAndBase;
+  if (all_have(&ZydisDecodedOperandMem::index, key.index)) return Holds::kDeltaAndIndex;
+  return Holds::kDelta;
 }
 
 /// From the state at the entry of any block to that of the loop.
@@ -66,31 +107,89 @@ void Builder::emit_loop_head() {
     free_register(static_cast<unsigned>(__builtin_ctz(left)));
   need(static_cast<uint16_t>(~loop_in_slot_));
   slot_valid_ = loop_in_slot_;
-  for (const LoopSpan& span : loop_spans_) {
-    pinned_ |= register_bit(span.page) | register_bit(span.host);
-    emit_unknown_page(span);
-  }
+  pinned_ |= register_bit(loop_count_);
+  for (const LoopSpan& span : loop_spans_) pinned_ |= register_bit(span.reg);
+  const uint32_t ahead = e_.at();
+  emit_executions_ahead();
   block_->entry_loop = e_.at();
+  (void)e_.compare_and_jump([&] { e_.sub(reg32(loop_count_), 1); }, kConditionB, ahead);
+}
+
+/// Finds the pages, and counts the executions for which they are good.
+void Builder::emit_executions_ahead() {
   e_.compare32(layout_.events(), 0);
   const uint32_t patch = e_.jump_if(kConditionNe);
   const uint32_t site = add_site(SiteKind::kEvent, nullptr);
   sites_[site].resume = e_.at();
   stubs_.push_back({.patch = patch, .site = site});
+
+  const size_t most =
+      std::clamp(kInstructionsAhead / analysis_->instructions().size(), kLeastAhead, kMostAhead);
+  e_.mov(reg32(loop_count_), static_cast<uint32_t>(most - 1));  // behind the next one
+  for (const LoopSpan& span : loop_spans_) emit_known_page(span);
+  e_.add(reg32(loop_count_), 1);
 }
 
-/// Before the first access: no page, or the complement of that access's address, which no comparison with it
-/// can take for its page.
-void Builder::emit_unknown_page(const LoopSpan& span) {
-  if (span.fixed) return e_.load_constant(span.page, 0);
-  const Spans::Key& key = spans_.key(span.span);
-  Xbyak::RegExp address(static_cast<size_t>(spans_.at(span.span).low));
-  if (key.base != Spans::kNoValue) address = address + reg64(key.base);
-  if (key.index != Spans::kNoValue) address = address + reg64(key.index) * key.scale;
-  if (block_->mode.long_code())
-    e_.lea(reg64(span.page), ptr[address]);
-  else
-    e_.lea(reg32(span.page), ptr[address]);
-  e_.not_(reg64(span.page));
+void Builder::emit_known_page(const LoopSpan& known) {
+  const Span& span = spans_.at(known.span);
+  const Spans::Key& key = spans_.key(known.span);
+  const uint32_t restart = e_.at();
+  emit_lowest_address(loop_work_, known.span);
+  probe(loop_work_, loop_index_, span.writes);
+  const uint32_t patch = jump_if_outside(loop_work_, span.size());
+  const uint32_t site = memory_site(analysis_->instructions()[0],
+                                    {span.size(), false, span.writes, span.members > 1, 0}, restart);
+  sites_[site].hoisted = true;
+  loop_misses_.push_back({patch, site, span.writes, slot_valid_});
+
+  const Xbyak::Reg64 to = reg64(known.reg);
+  if (known.holds == LoopSpan::Holds::kAddress) {
+    load_host(known.reg, loop_index_, span.writes);
+    e_.add(to, reg64(loop_work_));
+    return;
+  }
+  load_delta(known.reg, loop_index_);
+  if (known.holds == LoopSpan::Holds::kDeltaAndBase) e_.add(to, reg64(key.base));
+  if (known.holds == LoopSpan::Holds::kDeltaAndIndex) e_.lea(to, ptr[to + reg64(key.index) * key.scale]);
+  emit_executions_in_page(span);
+}
+
+/// Lowers the count to how often the span can move on in its page, where loop_work_ has its offset.
+void Builder::emit_executions_in_page(const Span& span) {
+  const Xbyak::Reg64 room = reg64(loop_work_);
+  if (*span.stride > 0) {
+    e_.neg(room);
+    e_.add(room, static_cast<uint32_t>(x86::kPageSize) - span.size());
+  }
+  // room / distance: exact, as room is less than 2^12 and distance at most 2^9.
+  const auto distance = static_cast<uint32_t>(std::abs(*span.stride));
+  static_assert(kMaxStride <= 1 << 9);
+  if (std::has_single_bit(distance)) {
+    if (distance != 1) e_.shr(room, std::countr_zero(distance));
+  } else {
+    constexpr int kShift = 24;
+    e_.imul(room, room, static_cast<int>(((1u << kShift) + distance - 1) / distance));
+    e_.shr(room, kShift);
+  }
+  e_.cmp(reg32(loop_work_), reg32(loop_count_));
+  e_.cmovb(reg32(loop_count_), reg32(loop_work_));
+}
+
+/// Linear, of the span's lowest byte in the coming execution.
+void Builder::emit_lowest_address(unsigned to, uint16_t span) {
+  const Spans::Key& key = spans_.key(span);
+  const bool wide = block_->mode.long_code();
+  const auto low = static_cast<uint64_t>(spans_.at(span).low);
+  if (key.base == Spans::kNoValue && key.index == Spans::kNoValue) {
+    e_.load_constant(to, wide ? low : low & 0xffffffff);
+  } else {
+    Xbyak::RegExp address;
+    if (key.base != Spans::kNoValue) address = address + reg64(key.base);
+    if (key.index != Spans::kNoValue) address = address + reg64(key.index) * key.scale;
+    address = address + static_cast<size_t>(low);
+    wide ? e_.lea(reg64(to), ptr[address]) : e_.lea(reg32(to), ptr[address]);
+  }
+  if (key.segment != 0) add_segment_base(to, static_cast<x86::Segment>(key.segment - 1));
 }
 
 bool Builder::is_loop_jump(const DecodedInstruction& d, uint64_t target) const {
@@ -122,83 +221,46 @@ const Builder::LoopSpan* Builder::loop_span(uint16_t span) const {
   return found == loop_spans_.end() ? nullptr : &*found;
 }
 
-/// The host address of an access in a span whose page is kept.
+/// The host address of an access in a span whose page is known.
 Builder::HostAddress Builder::locate_in_loop(const LoopSpan& span, const DecodedInstruction& d,
-                                             const Source& source, SpanMember member, const Check& check,
-                                             uint16_t avoid) {
-  const unsigned address = span.fixed ? span.page : scratch(avoid);
-  // Only a miss works with a second register: it can put a value of the guest's aside for that long.
-  constexpr uint16_t kRspBit = 1u << x86::kRsp;
-  const auto taken =
-      static_cast<uint16_t>(avoid | busy_ | pinned_ | held_registers() | kRspBit | register_bit(address));
-  const std::optional<unsigned> idle = idle_register(taken);
-  const unsigned index = idle ? *idle : static_cast<unsigned>(__builtin_ctz(~unsigned{taken}));
-  const uint32_t restart = e_.at();
-  uint32_t patch = 0;
-  if (span.fixed) {
-    patch = e_.compare_and_jump([&] { e_.test(reg64(address), reg64(address)); }, kConditionE);
+                                             const Source& source, SpanMember member, uint16_t avoid) {
+  const auto displacement = static_cast<int32_t>(d.displacement);
+  HostAddress at{span.reg, member.offset};
+  if (span.holds == LoopSpan::Holds::kAddress) {
+    // Nothing to add.
+  } else if (source.operand == nullptr) {
+    need(register_bit(source.base));
+    at = {source.base, source.displacement, span.reg};
   } else {
-    emit_linear(address, d, source, member.offset);
-    e_.xor_(reg64(address), reg64(span.page));
-    patch = jump_if_outside(address, check.size);
+    const ZydisDecodedOperand& operand = *source.operand;
+    const int base = isa::gpr_index(operand.mem.base), index = isa::gpr_index(operand.mem.index);
+    const bool one = base < 0 || index < 0;
+    need(address_registers(operand));
+    if (!block_->mode.long_code() || (!one && span.holds == LoopSpan::Holds::kDelta)) {
+      const unsigned address = scratch(avoid);
+      emit_effective_address(address, d, operand);
+      at = {address, 0, span.reg};
+    } else if (index < 0 || span.holds == LoopSpan::Holds::kDeltaAndIndex) {
+      at = {static_cast<unsigned>(base), displacement, span.reg};
+    } else {
+      at = {span.reg, displacement, static_cast<unsigned>(index),
+            static_cast<unsigned>(std::countr_zero(unsigned{operand.mem.scale})), true};
+    }
   }
-  loop_misses_.push_back({.patch = patch,
-                          .resume = e_.at(),
-                          .site = memory_site(d, check, restart),
-                          .span = span,
-                          .check = check,
-                          .d = &d,
-                          .source = source,
-                          .offset = member.offset,
-                          .address = static_cast<uint8_t>(address),
-                          .index = static_cast<uint8_t>(index),
-                          .borrowed = !idle,
-                          .slot_valid = slot_valid_});
-  if (!span.fixed && !check.shared && !d.use.uses_high_byte) return {address, 0, span.host};
-  if (!span.fixed) e_.add(reg64(address), reg64(span.host));
-  if (check.shared) hold({member.span, static_cast<uint16_t>(address), 0, false});
-  return {address, member.offset};
+  if (!d.use.uses_high_byte) return at;
+  const unsigned address = scratch(avoid);
+  e_.lea(reg64(address), ptr[Builder::at(at)]);
+  return {address, 0};
 }
 
-/// Asks the virtual TLB for the page, and goes on.
+/// Asks the monitor for the page, or leaves this execution to a block that shares nothing.
 void Builder::emit_loop_miss(const LoopMiss& miss) {
-  const auto page = reg64(miss.span.page), address = reg64(miss.address);
-  const auto give_back = [&] {
-    if (miss.borrowed) e_.load(miss.index, layout_.jump_target());
-  };
   e_.patch_here(miss.patch);
-  if (miss.borrowed) e_.store(layout_.jump_target(), miss.index);
-  if (miss.span.fixed) {
-    emit_linear(miss.address, *miss.d, miss.source, miss.offset);
-  } else {
-    e_.xor_(address, page);
-    e_.mov(page, address);
-  }
-  probe(miss.address, miss.index, miss.check.write_tag);
-  const uint32_t absent = jump_if_outside(miss.address, miss.check.size);
-  if (miss.span.fixed) {
-    add_host(miss.address, miss.index, miss.check.write_tag);
-  } else {
-    load_host(miss.span.host, miss.index, miss.check.write_tag);
-    e_.xor_(page, address);
-  }
-  give_back();
-  e_.jump(miss.resume);
-
-  e_.patch_here(absent);
-  emit_recover_linear(miss.address, miss.index, miss.check.write_tag);
-  uint32_t two_pages = 0;
-  if (miss.check.shared) two_pages = jump_if_two_pages(miss.site, miss.address, miss.index);
-  give_back();
-  e_.store(layout_.address(), miss.address);
-  if (miss.span.fixed)
-    e_.load_constant(miss.span.page, 0);
-  else
-    e_.not_(page);  // the address is asked for again, and must miss again
+  emit_recover_linear(loop_work_, loop_index_, miss.write_tag);
+  const uint32_t two_pages = jump_if_two_pages(miss.site, loop_work_, loop_index_);
+  e_.store(layout_.address(), loop_work_);
   leave(miss.site);
-  if (two_pages == 0) return;
   e_.patch_here(two_pages);
-  give_back();
   emit_unshared_jump(miss.site, miss.slot_valid);
 }
 

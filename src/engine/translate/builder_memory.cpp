@@ -1,4 +1,6 @@
 // Guest addresses to host addresses: the inline virtual TLB (mmu/virtual_tlb.h has the sequence).
+#include <bit>
+
 #include "engine/translate/builder.h"
 #include "isa/rewrite.h"
 
@@ -39,16 +41,23 @@ void Builder::emit_effective_address(unsigned to, const DecodedInstruction& d,
     e_.load_constant(to, wide ? address : address & 0xffffffff);
     return;
   }
-  Xbyak::RegExp expression;
-  if (base >= 0) expression = expression + reg64(static_cast<unsigned>(base));
-  if (index >= 0) expression = expression + reg64(static_cast<unsigned>(index)) * operand.mem.scale;
-  expression = expression + static_cast<size_t>(displacement);
   const bool is_register =
       displacement == 0 && (base < 0 || index < 0) && (index < 0 || operand.mem.scale == 1);
   if (is_register) {
-    const auto from = static_cast<unsigned>(base < 0 ? index : base);
-    wide ? e_.mov(reg64(to), reg64(from)) : e_.mov(reg32(to), reg32(from));
+    e_.move(wide, to, static_cast<unsigned>(base < 0 ? index : base));
+  } else if (base >= 0 && displacement == static_cast<int32_t>(displacement)) {
+    isa::HostOperand from{.base = static_cast<unsigned>(base),
+                          .displacement = static_cast<int32_t>(displacement)};
+    if (index >= 0) {
+      from.index = static_cast<unsigned>(index);
+      from.scale_log2 = static_cast<unsigned>(std::countr_zero(unsigned{operand.mem.scale}));
+    }
+    e_.with_operand(Emitter::kLea, wide, to, from);
   } else {
+    Xbyak::RegExp expression;
+    if (base >= 0) expression = expression + reg64(static_cast<unsigned>(base));
+    if (index >= 0) expression = expression + reg64(static_cast<unsigned>(index)) * operand.mem.scale;
+    expression = expression + static_cast<size_t>(displacement);
     wide ? e_.lea(reg64(to), ptr[expression]) : e_.lea(reg32(to), ptr[expression]);
   }
 }
@@ -90,8 +99,10 @@ Builder::HostAddress Builder::host_address(const DecodedInstruction& d, const Zy
 
 /// From an offset in the operand's segment to the linear address.
 void Builder::add_segment_base(unsigned address, const ZydisDecodedOperand& operand) {
-  if (operand.mem.segment != ZYDIS_REGISTER_FS && operand.mem.segment != ZYDIS_REGISTER_GS) return;
-  const auto segment = operand.mem.segment == ZYDIS_REGISTER_FS ? x86::kFs : x86::kGs;
+  if (operand.mem.segment == ZYDIS_REGISTER_FS) add_segment_base(address, x86::kFs);
+  if (operand.mem.segment == ZYDIS_REGISTER_GS) add_segment_base(address, x86::kGs);
+}
+void Builder::add_segment_base(unsigned address, x86::Segment segment) {
   e_.gs();
   if (block_->mode.long_code())
     e_.add(reg64(address), ptr[Xbyak::RegExp(layout_.segment_base(segment))]);
@@ -142,11 +153,11 @@ Builder::HostAddress Builder::locate(const DecodedInstruction& d, const Source& 
                                      unsigned size, bool write, uint16_t avoid) {
   const uint16_t parts =
       source.operand != nullptr ? address_registers(*source.operand) : register_bit(source.base);
+  if (const LoopSpan* span = loop_span(member.span))
+    return locate_in_loop(*span, d, source, member, avoid | parts);
   const Check check = check_of(member, size, write);
   save_flags_if_live(d);
   need(parts);
-  if (const LoopSpan* span = loop_span(member.span))
-    return locate_in_loop(*span, d, source, member, check, avoid | parts);
   const unsigned address = scratch(avoid | parts);
   const unsigned index = scratch(avoid | parts);
   const uint32_t restart = e_.at();
@@ -208,11 +219,9 @@ void Builder::emit_linear(unsigned to, const DecodedInstruction& d, const Source
   if (source.operand == nullptr) {
     const int displacement = source.displacement - offset;
     if (displacement == 0)
-      wide ? e_.mov(reg64(to), reg64(source.base)) : e_.mov(reg32(to), reg32(source.base));
-    else if (wide)
-      e_.lea(reg64(to), ptr[reg64(source.base) + displacement]);
+      e_.move(wide, to, source.base);
     else
-      e_.lea(reg32(to), ptr[reg64(source.base) + displacement]);
+      e_.with_operand(Emitter::kLea, wide, to, {.base = source.base, .displacement = displacement});
     return;
   }
   emit_effective_address(to, d, *source.operand, offset);
@@ -243,8 +252,8 @@ void Builder::look_up(const DecodedInstruction& d, unsigned address, unsigned in
 /// Selects the TLB entry of the linear address in `address`, which becomes the offset in the page, or 4096 or
 /// more if the entry is not the page's.
 void Builder::probe(unsigned address, unsigned index, bool write) {
-  e_.mov(reg32(index), reg32(address));
-  e_.shr(reg32(index), x86::kPageShift);
+  e_.move(false, index, address);
+  e_.shift_right32(index, x86::kPageShift);
   emit_recover_linear(address, index, write);
 }
 
@@ -256,7 +265,7 @@ void Builder::emit_recover_linear(unsigned address, unsigned index, bool write) 
 /// After probe(): the jump that is taken unless all of the `size` bytes are in the page.
 uint32_t Builder::jump_if_outside(unsigned address, unsigned size) {
   const auto last = static_cast<uint32_t>(x86::kPageSize - size);
-  return e_.compare_and_jump([&] { e_.cmp(reg64(address), last); }, kConditionA);
+  return e_.compare_and_jump([&] { e_.compare64(address, last); }, kConditionA);
 }
 
 /// The offset in the page becomes the host address, by the entry that probe() selected.
@@ -326,8 +335,7 @@ void Builder::emit_memory(const DecodedInstruction& d) {
   const HostAddress at = host_address(d, operand, write, avoid);
   busy_ |= register_bit(at.ours());
   isa::HostBytes host;
-  if (!isa::rewrite_operand(*d.instruction, analysis_->bytes(d), {at.base, at.index, at.displacement},
-                            host)) {
+  if (!isa::rewrite_operand(*d.instruction, analysis_->bytes(d), at.operand(), host)) {
     leave(add_site(SiteKind::kStep, &d));
     return;
   }

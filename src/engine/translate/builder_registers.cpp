@@ -5,8 +5,6 @@
 
 namespace eidolon::engine::translate {
 
-using namespace Xbyak::util;
-
 /// Puts the guest's values of these registers back into the host's.
 void Builder::need(uint16_t registers) {
   make_room(registers);
@@ -34,10 +32,14 @@ void Builder::free_register(unsigned reg) {
   in_slot_ |= bit;
 }
 
+namespace {
+/// So many instructions ahead are looked at for where a register is used next.
+constexpr unsigned kFar = 12;
+}  // namespace
+
 /// How many instructions the guest's value of the register is not touched, as far as it matters; `read`: then
 /// it is read, not overwritten.
 unsigned Builder::distance_to_use(unsigned reg, bool& read) const {
-  constexpr unsigned kFar = 12;
   const uint16_t bit = register_bit(reg);
   const auto instructions = analysis_->instructions();
   for (unsigned distance = 1; distance < kFar && index_ + distance < instructions.size(); ++distance) {
@@ -49,27 +51,44 @@ unsigned Builder::distance_to_use(unsigned reg, bool& read) const {
   return kFar;
 }
 
+/// Of some registers, the one whose guest value is touched latest.
+unsigned Builder::used_latest(uint16_t registers) const {
+  const auto instructions = analysis_->instructions();
+  unsigned left = registers;
+  for (unsigned distance = 1; distance < kFar && index_ + distance < instructions.size(); ++distance) {
+    const isa::RegisterUse& use = instructions[index_ + distance].use;
+    const unsigned rest = left & ~unsigned{use.gpr_read} & ~unsigned{use.gpr_written};
+    if (rest == 0) break;
+    left = rest;
+  }
+  return static_cast<unsigned>(31 - __builtin_clz(left));
+}
+
+/// Of registers whose guest values are needed, the one that is missed latest and costs least; 16: there is
+/// none.
+unsigned Builder::missed_latest(uint16_t registers) const {
+  unsigned best = 16;
+  unsigned best_score = 0;
+  for (unsigned left = registers; left != 0; left &= left - 1) {
+    const auto reg = static_cast<unsigned>(__builtin_ctz(left));
+    bool read = false;
+    unsigned score = 1 + distance_to_use(reg, read);
+    if (!read) score += 12;                           // overwritten: does not have to come back soon, or ever
+    if (slot_valid_ & register_bit(reg)) score += 3;  // no store either
+    if (score < best_score) continue;
+    best_score = score;
+    best = reg;
+  }
+  return best;
+}
+
 /// A host register to work with, none of `avoid`: one that is free, else the one whose guest value is missed
 /// latest.
 unsigned Builder::scratch(uint16_t avoid_given) {
   const uint16_t avoid = avoid_given | pinned_ | register_bit(x86::kRsp) | busy_ | held_registers();
-  unsigned best = 16;
-  unsigned best_score = 0;
-  const bool free = (in_slot_ & ~avoid) != 0;
-  for (unsigned reg = 0; reg < 16; ++reg) {
-    const uint16_t bit = register_bit(reg);
-    if ((avoid & bit) || (free && !(in_slot_ & bit))) continue;
-    bool read = false;
-    unsigned score = 1 + distance_to_use(reg, read);
-    if (!free) {
-      if (!read) score += 12;             // overwritten: does not have to come back soon, or ever
-      if (slot_valid_ & bit) score += 3;  // no store either
-    }
-    if (score >= best_score) {
-      best_score = score;
-      best = reg;
-    }
-  }
+  const auto allowed = static_cast<uint16_t>(~avoid);
+  const auto free = static_cast<uint16_t>(in_slot_ & allowed);
+  unsigned best = free != 0 ? used_latest(free) : missed_latest(allowed);
   if (best == 16) {
     // All are in use: a span is forgotten, and checked anew if it is met again.
     const auto victim = std::ranges::find_if(
@@ -94,7 +113,7 @@ void Builder::make_room(uint16_t registers) {
       held_.erase(held_.begin() + static_cast<ptrdiff_t>(i));
       continue;
     }
-    e_.mov(Xbyak::Reg64(static_cast<int>(*to)), Xbyak::Reg64(held_[i].reg));
+    e_.move(true, *to, held_[i].reg);
     held_[i++].reg = static_cast<uint16_t>(*to);
   }
 }
@@ -118,18 +137,8 @@ uint16_t Builder::held_registers() const {
 }
 
 /// Both use rax, all 32 bits of it, though 16 would do: a load that is wider than the store before it waits.
-void Builder::emit_save_flags() {
-  e_.lahf();
-  e_.seto(al);
-  e_.gs();
-  e_.mov(dword[Xbyak::RegExp(layout_.saved_flags())], eax);
-}
-void Builder::emit_restore_flags() {
-  e_.gs();
-  e_.mov(eax, dword[Xbyak::RegExp(layout_.saved_flags())]);
-  e_.add(al, 0x7f);  // AL = 1 sets OF, AL = 0 clears it
-  e_.sahf();
-}
+void Builder::emit_save_flags() { e_.save_flags(layout_.saved_flags()); }
+void Builder::emit_restore_flags() { e_.restore_flags(layout_.saved_flags()); }
 
 /// Lets `emit` use rax, whose value waits in a register that nothing is in, if there is one, else in its
 /// slot.
@@ -140,10 +149,9 @@ void Builder::around_rax(Emit emit) {
     free_register(x86::kRax);
     return emit();
   }
-  const Xbyak::Reg64 waiting(static_cast<int>(*idle));
-  e_.mov(waiting, rax);
+  e_.move(true, *idle, x86::kRax);
   emit();
-  e_.mov(rax, waiting);
+  e_.move(true, x86::kRax, *idle);
 }
 
 /// Before code that destroys the flags: puts them aside if the guest may still read them.

@@ -56,9 +56,9 @@ void Builder::emit_return_index(unsigned to, int displacement) {
   const Xbyak::Reg32 index(static_cast<int>(to));
   const int shift = block_->mode.long_code() ? 3 : 2;
   if (displacement == 0)
-    e_.mov(index, esp);
+    e_.move(false, to, x86::kRsp);
   else
-    e_.lea(index, ptr[rsp + displacement]);
+    e_.with_operand(Emitter::kLea, false, to, {.base = x86::kRsp, .displacement = displacement});
   if (has_bmi2_)
     e_.rorx(index, index, static_cast<uint8_t>(shift));
   else
@@ -74,7 +74,7 @@ void Builder::emit_return(const DecodedInstruction& d, unsigned target, int stac
   if (!has_bmi2_) save_flags_if_live(d);
   held_.clear();
   free_register(x86::kR11);
-  if (target != x86::kR11) e_.mov(r11, Xbyak::Reg64(static_cast<int>(target)));
+  if (target != x86::kR11) e_.move(true, x86::kR11, target);
   settle_registers();
   const uint32_t index = add_site(SiteKind::kIndirect, &d);
   sites_[index].flags_saved = true;
@@ -82,7 +82,7 @@ void Builder::emit_return(const DecodedInstruction& d, unsigned target, int stac
   sites_[index].resume = return_tables_[*table].look_up;
   emit_return_index(x86::kR10, 0);
   emit_stack_change(stack_change);
-  e_.mov(r9d, index << kSiteShift | (flags_saved_ ? 1u : 0u));
+  e_.load_constant(x86::kR9, index << kSiteShift | (flags_saved_ ? 1u : 0u));
   e_.gs();
   e_.jmp(ptr[r10 * 8 + layout_.returns(*table)]);
 }

@@ -17,6 +17,7 @@
 
 #include "cpu/cpu.h"
 #include "engine/translate/frame.h"
+#include "isa/rewrite.h"
 
 namespace eidolon::engine::translate {
 
@@ -122,11 +123,64 @@ class Emitter : public Xbyak::CodeGenerator {
         5);
     put(table, 4);
   }
+  /// "op reg, [operand]" or the reverse, as the opcode has it, of 64 or 32 bits.
+  void with_operand(uint8_t opcode, bool wide, unsigned reg, const isa::HostOperand& operand) {
+    Bytes code;
+    if (const unsigned rex = (wide ? 8 : 0) | (reg >> 3) << 2 | (operand.index >> 3) << 1 | operand.base >> 3;
+        rex != 0)
+      code.add(0x40 | rex);
+    code.add(opcode);
+    const unsigned low = operand.base & 7;
+    const bool absent = operand.displacement == 0 && low != 5;
+    const bool narrow = operand.displacement == static_cast<int8_t>(operand.displacement);
+    const bool sib = low == 4 || operand.index != isa::HostOperand::kNone;
+    code.add((absent ? 0 : narrow ? 0x40 : 0x80) | (reg & 7) << 3 | (sib ? 4 : low));
+    if (sib) code.add(operand.scale_log2 << 6 | (operand.index & 7) << 3 | low);
+    if (!absent && narrow) code.add(static_cast<uint8_t>(operand.displacement));
+    put(code.value, code.size);
+    if (!absent && !narrow) put(static_cast<uint32_t>(operand.displacement), 4);
+  }
+  static constexpr uint8_t kLea = 0x8d, kLoad = 0x8b, kStore = 0x89;
+  /// mov [operand], value, which is sign-extended to 64 bits.
+  void store_constant(bool wide, const isa::HostOperand& operand, uint32_t value) {
+    with_operand(0xc7, wide, 0, operand);
+    put(value, 4);
+  }
+  /// mov to, from
+  void move(bool wide, unsigned to, unsigned from) {
+    Bytes code;
+    if (const unsigned rex = (wide ? 8 : 0) | (to >> 3) << 2 | from >> 3; rex != 0) code.add(0x40 | rex);
+    code.add(kLoad);
+    code.add(0xc0 | (to & 7) << 3 | (from & 7));
+    put(code.value, code.size);
+  }
+  void shift_right32(unsigned reg, uint8_t count) {
+    Bytes code;
+    if (reg >= 8) code.add(0x41);
+    code.add(0xc1);
+    code.add(0xe8 | (reg & 7));
+    code.add(count);
+    put(code.value, code.size);
+  }
+  void compare64(unsigned reg, uint32_t value) {  // sign-extended
+    put(uint64_t{0x48 | reg >> 3} | 0x8100 | uint64_t{0xf8 | (reg & 7)} << 16, 3);
+    put(value, 4);
+  }
+  /// LAHF; SETO AL; mov [gs:displacement], eax
+  void save_flags(uint32_t displacement) {
+    put(0x25048965'c0900f9f, 8);
+    put(displacement, 4);
+  }
+  /// mov eax, [gs:displacement]; add al, 0x7f (1 sets OF, 0 clears it); SAHF
+  void restore_flags(uint32_t displacement) {
+    put(0x25048b65 | uint64_t{displacement} << 32, 8);
+    put(0x9e7f04, 3);
+  }
   /// The shortest move of a constant that leaves the flags alone.
   void load_constant(unsigned reg, uint64_t value) {
-    const auto index = static_cast<int>(reg);
     if (value == static_cast<uint32_t>(value)) {
-      mov(Xbyak::Reg32(index), static_cast<uint32_t>(value));
+      if (reg >= 8) put(0x41, 1);
+      put(0xb8 | (reg & 7) | value << 8, 5);
     } else if (value == static_cast<uint64_t>(static_cast<int64_t>(static_cast<int32_t>(value)))) {
       db(reg >= 8 ? 0x49 : 0x48);  // mov r/m64, imm32 sign-extended
       db(0xc7);
@@ -157,7 +211,7 @@ class Emitter : public Xbyak::CodeGenerator {
   /// A comparison and the jump on its result. Both in one 32-byte line and not at its end: other jumps are
   /// decoded anew each time by many of Intel's processors ("Mitigations for Jump Conditional Code Erratum").
   template <typename Compare>
-  uint32_t compare_and_jump(Compare compare, unsigned condition) {
+  uint32_t compare_and_jump(Compare compare, unsigned condition, uint32_t target = 0) {
     const uint32_t start = at();
     compare();
     if (const uint32_t size = at() - start + kJumpIfBytes; minds_lines() && !in_one_line(start, size)) {
@@ -165,7 +219,7 @@ class Emitter : public Xbyak::CodeGenerator {
       keep_in_line(size);
       compare();
     }
-    return jump_if(condition);
+    return jump_if(condition, target);
   }
   static constexpr uint32_t kJumpIfBytes = 6;
   /// Code of `size` bytes that ends with a jump comes next.
@@ -178,6 +232,12 @@ class Emitter : public Xbyak::CodeGenerator {
   }
 
  private:
+  /// Up to eight bytes of code.
+  struct Bytes {
+    uint64_t value = 0;
+    uint32_t size = 0;
+    void add(unsigned byte) { value |= uint64_t{byte} << 8 * size++; }
+  };
   /// Bytes, the lowest first. For what is emitted most: eight are written at once, whatever is behind them,
   /// where Xbyak looks at each for itself. There is room: a block begins only if there is a lot of it.
   void put(uint64_t code, uint32_t size) {
