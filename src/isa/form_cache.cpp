@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "base/bits.h"
+#include "isa/rewrite.h"
 
 namespace eidolon::isa {
 
@@ -83,6 +84,9 @@ const Form* FormCache::make(CodeSize size, std::span<const uint8_t> bytes, const
     return nullptr;
   }
   form.use = register_use(form.instruction);
+  HostBytes host;
+  form.verbatim = rewrite_plain(form.instruction, bytes.first(layout.length), host) &&
+                  std::ranges::equal(host.span(), bytes.first(layout.length));
   form.immediate_is_signed = form.instruction.zydis.raw.imm[0].is_signed;
   if (layout.immediate_size == 0)
     for (const auto& operand :

@@ -27,6 +27,7 @@ struct Form {
   Instruction instruction;
   RegisterUse use;
   bool immediate_is_signed = false;
+  bool verbatim = false;  ///< rewrite_plain() would give the bytes as they are
   int64_t immediate = 0;  ///< if its value is part of the form
   /// For the user of the cache, who may find out more about the form; 0 at first.
   mutable uint32_t note = 0;

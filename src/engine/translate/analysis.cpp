@@ -120,12 +120,14 @@ bool Analysis::must_step(const isa::Instruction& in) const {
   }
 }
 
-void Analysis::run(std::span<const uint8_t> page, uint32_t start, uint64_t rip, Mode mode) {
-  // Another processor or a device may write there meanwhile: what is decoded is what is translated. Whoever
-  // writes drops the block again.
-  std::memcpy(page_.data(), page.data(), page.size());
+void Analysis::run(std::span<const uint8_t> page, uint32_t start, uint64_t rip, Mode mode,
+                   const BlockTable* blocks, memory::GuestPhysical physical) {
+  source_ = page;
+  copied_ = 0;
   start_ = start;
   rip_ = rip;
+  blocks_ = blocks;
+  physical_ = physical;
   mode_ = mode;
   count_ = 0;
   length_ = 0;
@@ -134,8 +136,42 @@ void Analysis::run(std::span<const uint8_t> page, uint32_t start, uint64_t rip, 
   jumps_ = 0;
   forms_.trim();
   while (count_ < kMaxInstructions && start_ + length_ < page_.size())
-    if (!add(std::span(page_).subspan(start_ + length_))) break;
+    if (!add(code_at(start_ + length_))) break;
+  cut_at_loop_head();
   if (count_ != 0) find_live_flags();
+}
+
+/// If the block ends with a jump back into its own middle, that is a loop, which will be a block of its own:
+/// this one ends in front of it, so that its body is not translated twice.
+void Analysis::cut_at_loop_head() {
+  if (count_ < 2) return;
+  const DecodedInstruction& last = instructions_[count_ - 1];
+  const isa::Instruction& in = *last.instruction;
+  const bool direct = in.klass == isa::Class::kControlFlow && in.mnemonic() != ZYDIS_MNEMONIC_CALL &&
+                      in.mnemonic() != ZYDIS_MNEMONIC_RET &&
+                      in.operands[0].type == ZYDIS_OPERAND_TYPE_IMMEDIATE;
+  if (last.step || !direct || last.immediate >= 0) return;
+  const uint64_t head = jump_target(last) - rip_;
+  for (size_t i = 1; i < count_ && instructions_[i].offset <= head; ++i) {
+    if (instructions_[i].offset != head) continue;
+    count_ = i;
+    length_ = static_cast<uint16_t>(head);
+    return;
+  }
+}
+
+/// The page from `offset` on, of which as many bytes hold as an instruction may have. Another processor or a
+/// device may write there meanwhile: what is decoded is what is translated, so every byte is read once.
+/// Whoever writes drops the block again.
+std::span<const uint8_t> Analysis::code_at(uint32_t offset) {
+  constexpr uint32_t kLongest = 16;
+  const uint32_t end = std::min<uint32_t>(offset + kLongest, x86::kPageSize);
+  for (uint32_t piece = offset / kPiece; piece * kPiece < end; ++piece) {
+    const uint64_t bit = uint64_t{1} << piece;
+    if ((copied_ & bit) == 0) std::memcpy(&page_[piece * kPiece], &source_[piece * kPiece], kPiece);
+    copied_ |= bit;
+  }
+  return std::span(std::as_const(page_)).subspan(offset);
 }
 
 void Analysis::run_crossing(std::span<const uint8_t> next_page) {
@@ -178,12 +214,14 @@ isa::DecodeStatus Analysis::decode(std::span<const uint8_t> bytes, DecodedInstru
     d.displacement = found->displacement;
     d.immediate = found->immediate;
     d.step = must_step(*found->form);
+    d.verbatim = found->form->verbatim;
     return isa::DecodeStatus::kOk;
   }
   const auto status = decoder_.decode(code_size(mode_), bytes, rare);
   if (status != isa::DecodeStatus::kOk) return status;
   d.instruction = &rare;
   d.use = isa::register_use(rare);
+  d.verbatim = false;
   d.displacement = d.immediate = 0;
   for (const ZydisDecodedOperand& operand :
        std::span(rare.operands).first(rare.zydis.operand_count_visible)) {
@@ -207,6 +245,8 @@ bool Analysis::must_step(const isa::Form& form) const {
 /// loops.
 bool Analysis::goes_on_behind(const DecodedInstruction& jump) {
   if (!is_conditional(jump.instruction->mnemonic()) || jump.immediate < 0) return false;
+  if (blocks_ != nullptr && blocks_->find(rip_ + length_, physical_ + start_ + length_, mode_) != nullptr)
+    return false;
   return ++jumps_ <= kMostSideExits && count_ < kMaxInstructions / 2;
 }
 
@@ -273,9 +313,8 @@ uint32_t Analysis::peek_flags(uint64_t rip) {
   auto at = static_cast<uint32_t>(rip - page_start);
   const uint32_t begin = at;
   for (unsigned i = 0; i < 6 && undecided != 0; ++i) {
-    const auto rest = std::span(std::as_const(page_)).subspan(at);
     DecodedInstruction d;
-    if (rest.empty() || decode(rest, d, rare_peek_) != isa::DecodeStatus::kOk) break;
+    if (at >= page_.size() || decode(code_at(at), d, rare_peek_) != isa::DecodeStatus::kOk) break;
     if (d.step || d.instruction->klass == isa::Class::kControlFlow || is_inline_transfer(*d.instruction))
       break;
     live |= d.use.flags_read & undecided;

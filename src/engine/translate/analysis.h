@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/translate/block.h"
+#include "engine/translate/block_table.h"
 #include "isa/decoder.h"
 #include "isa/form_cache.h"
 #include "isa/liveness.h"
@@ -32,7 +33,8 @@ struct DecodedInstruction {
   uint16_t offset;         ///< from the start of the block
   uint32_t flags_live_in;  ///< arithmetic flags that this or a later instruction may read
   uint32_t flags_live_out;
-  bool step;  ///< ends the block: has to be stepped
+  bool step;      ///< ends the block: has to be stepped
+  bool verbatim;  ///< as in isa::Form
 };
 
 class Analysis {
@@ -48,7 +50,10 @@ class Analysis {
 
   /// Decodes from `rip`, at offset `start` of its page. There is at least one instruction, if only one to
   /// step, unless the first goes on in the next page: then needs_next_page().
-  void run(std::span<const uint8_t> page, uint32_t start, uint64_t rip, Mode mode);
+  /// It ends where `blocks` has another already that starts behind a conditional jump, in the page at
+  /// `physical`.
+  void run(std::span<const uint8_t> page, uint32_t start, uint64_t rip, Mode mode,
+           const BlockTable* blocks = nullptr, memory::GuestPhysical physical = 0);
   [[nodiscard]] bool needs_next_page() const { return count_ == 0; }
   /// After that: the one instruction, with the bytes of the next page.
   void run_crossing(std::span<const uint8_t> next_page);
@@ -57,8 +62,8 @@ class Analysis {
     return {instructions_.data(), count_};
   }
   [[nodiscard]] std::span<const uint8_t> bytes(const DecodedInstruction& d) const {
-    const auto bytes = crossing_ ? std::span<const uint8_t>(crossing_bytes_)
-                                 : std::span(page_).subspan(start_);
+    const auto bytes =
+        crossing_ ? std::span<const uint8_t>(crossing_bytes_) : std::span(page_).subspan(start_);
     return bytes.subspan(d.offset, d.instruction->length());
   }
   [[nodiscard]] uint16_t length() const { return length_; }
@@ -69,6 +74,8 @@ class Analysis {
   [[nodiscard]] isa::DecodeStatus decode(std::span<const uint8_t> bytes, DecodedInstruction& d,
                                          isa::Instruction& rare);
   [[nodiscard]] bool add(std::span<const uint8_t> bytes);
+  [[nodiscard]] std::span<const uint8_t> code_at(uint32_t offset);
+  void cut_at_loop_head();
   void find_live_flags();
   [[nodiscard]] bool must_step(const isa::Form& form) const;
   [[nodiscard]] bool must_step(const isa::Instruction& instruction) const;
@@ -85,9 +92,15 @@ class Analysis {
   std::vector<isa::Instruction> rare_;  ///< what `forms_` does not keep, at the index of the instruction
   isa::Instruction rare_peek_;
   size_t count_ = 0;
-  std::array<uint8_t, x86::kPageSize> page_{};  ///< as it was when `run` began
+  std::span<const uint8_t> source_;             ///< the page itself
+  std::array<uint8_t, x86::kPageSize> page_{};  ///< as it was when it was looked at first, in pieces
+  static constexpr uint32_t kPiece = 64;
+  uint64_t copied_ = 0;  ///< pieces of page_ that are of this run
+  static_assert(x86::kPageSize / kPiece == 64);
   uint32_t start_ = 0;
   uint64_t rip_ = 0;
+  const BlockTable* blocks_ = nullptr;
+  memory::GuestPhysical physical_ = 0;  ///< of the page
   uint16_t length_ = 0;
   unsigned jumps_ = 0;  ///< conditional jumps so far
   Mode mode_;

@@ -98,6 +98,7 @@ void Builder::emit_plain(const DecodedInstruction& d) {
   if (mnemonic == ZYDIS_MNEMONIC_NOP) return;
   if (mnemonic == ZYDIS_MNEMONIC_PAUSE) return emit_pause(d);
   if (mnemonic == ZYDIS_MNEMONIC_CLD || mnemonic == ZYDIS_MNEMONIC_STD) return emit_direction(d);
+  if (d.verbatim && !is_division(d)) return emit_native(d, analysis_->bytes(d));
   isa::HostBytes host;
   if (!isa::rewrite_plain(*d.instruction, analysis_->bytes(d), host)) {
     leave(add_site(SiteKind::kStep, &d));

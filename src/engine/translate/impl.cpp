@@ -184,7 +184,7 @@ TranslateEngine::Impl::Block* TranslateEngine::Impl::translate_block(memory::Gue
 
   const uint64_t rip = cpu_.state.rip;
   const auto start = static_cast<uint32_t>(physical & x86::kPageMask);
-  analysis_.run(page, start, rip, mode);
+  analysis_.run(page, start, rip, mode, &blocks_, physical & ~x86::kPageMask);
   memory::GuestPhysical second = Block::kNoPage;
   if (analysis_.needs_next_page()) {
     const auto found = second_page(rip, mode);
