@@ -12,6 +12,11 @@ void describe_session(CLI::App& command, SessionText& text) {
       ->type_name("ENGINE")
       ->capture_default_str();
   command
+      .add_option("--irqchip", text.irqchip,
+                  "who has the local APICs under KVM: user (the monitor), split (the kernel) or auto")
+      ->type_name("WHO")
+      ->capture_default_str();
+  command
       .add_option(
           "--serial", text.serial,
           "where COM1 goes: stdio (the default, unless something else has the terminal), file:PATH or null")
@@ -39,6 +44,7 @@ void describe_session(CLI::App& command, SessionText& text) {
 
 Result<> read_session(const SessionText& text, RunRequest& request) {
   request.machine.engine = EIDOLON_TRY(machine::parse_engine_choice(text.engine));
+  request.machine.irqchip = EIDOLON_TRY(machine::parse_irqchip_choice(text.irqchip));
   request.display = EIDOLON_TRY(backend::parse_display_target(text.display));
   if (request.display.kind != backend::DisplayTarget::Kind::kNone && !request.machine.vga)
     return fail("--display has nothing to show with --vga none; leave one of them out");

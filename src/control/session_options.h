@@ -12,7 +12,7 @@ namespace eidolon::control {
 
 /// As they were typed.
 struct SessionText {
-  std::string engine = "auto";
+  std::string engine = "auto", irqchip = "auto";
   std::string serial;  ///< empty: stdio, unless the screen is there
   std::string display = "none";
   std::string name, control;

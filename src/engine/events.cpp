@@ -86,7 +86,7 @@ void sleep(cpu::Cpu& cpu) {
 
 }  // namespace
 
-std::optional<Stop> service_events(cpu::Cpu& cpu) {
+std::optional<Stop> service_events(cpu::Cpu& cpu, Sleep where) {
   State& state = cpu.state;
   uint32_t deferred = 0;  // what cannot be taken now must not keep the processor from sleeping
   const auto finish = [&](std::optional<Stop> result) {
@@ -137,7 +137,7 @@ std::optional<Stop> service_events(cpu::Cpu& cpu) {
       cpu.kicked = false;
       state.activity = Activity::kRunning;
     }
-    if (state.activity == Activity::kRunning) return finish(std::nullopt);
+    if (state.activity == Activity::kRunning || where == Sleep::kElsewhere) return finish(std::nullopt);
     // Asleep. What cannot wake this processor now is set aside, or it would be no sleep.
     if (state.activity == Activity::kWaitForSipi) cpu.events.take(cpu::kEventNmi);  // nobody is there for it
     uint32_t useless = state.nmi_blocked ? uint32_t{cpu::kEventNmi} : 0;

@@ -7,10 +7,16 @@
 
 namespace eidolon::engine {
 
+/// Where a processor sleeps that is halted or waits for a SIPI.
+enum class Sleep : uint8_t {
+  kHere,
+  kElsewhere,  ///< its engine sees to that, and to what ends it
+};
+
 /// Takes pending events: delivers NMI or an interrupt if the processor's state allows, does INIT and SIPI,
 /// sleeps while it is halted. Returns a Stop if the engine must return, else nullopt: the processor may run
 /// on.
-[[nodiscard]] std::optional<Stop> service_events(cpu::Cpu& cpu);
+[[nodiscard]] std::optional<Stop> service_events(cpu::Cpu& cpu, Sleep where = Sleep::kHere);
 
 /// Whether service_events has anything to do.
 [[nodiscard]] inline bool needs_service(const cpu::Cpu& cpu) {

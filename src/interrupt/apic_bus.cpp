@@ -1,8 +1,11 @@
 #include "interrupt/apic_bus.h"
 
+#include <algorithm>
+
 #include "base/assert.h"
 #include "interrupt/io_apic.h"
 #include "interrupt/local_apic.h"
+#include "interrupt/msi.h"
 
 namespace eidolon::interrupt {
 
@@ -35,6 +38,8 @@ void ApicBus::visit(const ApicMessage& message, const LocalApic* except, Visit&&
 }
 
 bool ApicBus::deliver(const ApicMessage& message, const LocalApic* except) const {
+  if (except == nullptr)
+    if (const auto taken = pass_on(message)) return *taken;
   if (message.mode == DeliveryMode::kLowestPriority) return deliver_lowest_priority(message, except);
   bool taken = false;
   visit(message, except, [&](LocalApic& apic) { taken |= apic.accept(message); });
@@ -58,6 +63,55 @@ bool ApicBus::deliver_lowest_priority(const ApicMessage& message, const LocalApi
 
 void ApicBus::end_of_interrupt(uint8_t vector) const {
   for (IoApic* apic : ios_) apic->end_of_interrupt(vector);
+}
+
+void ApicBus::route(unsigned pin, const std::optional<ApicMessage>& message) const {
+  if (keeper_.load(std::memory_order_acquire) == nullptr) return;
+  const std::shared_lock lock(lending_);
+  cpu::ApicKeeper* keeper = keeper_.load();
+  if (keeper != nullptr) keeper->route(pin, message ? msi_of(*message) : std::nullopt);
+}
+
+/// What an MSI cannot say is for the shells, which know their destinations as of when they were lent.
+std::optional<bool> ApicBus::pass_on(const ApicMessage& message) const {
+  if (keeper_.load(std::memory_order_acquire) == nullptr) return std::nullopt;
+  const std::optional<cpu::Msi> msi = msi_of(message);
+  if (!msi || message.mode == DeliveryMode::kSmi || message.mode == DeliveryMode::kExtInt)
+    return std::nullopt;
+  const std::shared_lock lock(lending_);
+  cpu::ApicKeeper* keeper = keeper_.load();
+  return keeper != nullptr ? std::optional(keeper->deliver(*msi)) : std::nullopt;
+}
+
+bool ApicBus::lend(cpu::ApicKeeper& keeper) {
+  {
+    const std::unique_lock lock(lending_);
+    keeper.set_end_of_interrupt([this](uint8_t vector) { end_of_interrupt(vector); });
+    for (LocalApic* apic : locals_) {
+      if (apic->lend(keeper)) continue;
+      take_all_back();
+      return false;
+    }
+    keeper_ = &keeper;
+  }
+  for (IoApic* apic : ios_) apic->announce_routes();
+  return true;
+}
+
+void ApicBus::take_back() {
+  {
+    const std::unique_lock lock(lending_);
+    if (keeper_.exchange(nullptr) == nullptr) return;
+    take_all_back();
+  }
+  const auto held = [this](uint8_t vector) {
+    return std::ranges::any_of(locals_, [vector](LocalApic* apic) { return apic->holds(vector); });
+  };
+  for (IoApic* apic : ios_) apic->finish_unless(held);
+}
+
+void ApicBus::take_all_back() {
+  for (LocalApic* apic : locals_) apic->take_back();
 }
 
 }  // namespace eidolon::interrupt

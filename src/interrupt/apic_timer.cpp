@@ -142,6 +142,18 @@ bool ApicTimer::expire() {
   return true;
 }
 
+void ApicTimer::go_on(const Count& count) {
+  timer_.cancel();
+  mode_ = count.mode;
+  masked_ = count.masked;
+  initial_ = count.initial;
+  divide_ = count.divide & 0xb;
+  start_ = now() - (Nanoseconds{initial_ - std::min(count.current, initial_)} << divide_shift());
+  deadline_ = mode_ == Mode::kTscDeadline ? count.deadline : 0;
+  over_ = false;
+  arm();
+}
+
 void ApicTimer::resume() {
   if (mode_ > Mode::kReserved) mode_ = Mode::kReserved;
   divide_ &= 0xb;

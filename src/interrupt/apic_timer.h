@@ -44,6 +44,15 @@ class ApicTimer {
     arm();
   }
   void cancel() { timer_.cancel(); }
+  /// Goes on from there. A one-shot count that is over fires once more: whoever counted does not say whether
+  /// its interrupt has been taken.
+  struct Count {
+    Mode mode;
+    bool masked;
+    uint32_t initial, current, divide;
+    uint64_t deadline;
+  };
+  void go_on(const Count& count);
 
   template <typename Self, typename Stream>
   static void fields(Self& self, Stream& s) {

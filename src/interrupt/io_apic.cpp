@@ -46,17 +46,35 @@ void IoApic::deliver(unsigned pin) {
   uint64_t& entry = entries_[pin];
   const bool level = (entry & kLevel) != 0;
   if ((entry & kMasked) != 0 || (level && (entry & kRemoteIrr) != 0)) return;
-  ApicMessage message{.destination = widened_destination(static_cast<uint8_t>(entry >> 56)),
-                      .logical = (entry & kLogical) != 0,
-                      .mode = static_cast<DeliveryMode>(bits(entry, 10, 8)),
-                      .vector = static_cast<uint8_t>(entry),
-                      .level = level};
-  const bool tracked = message.mode == DeliveryMode::kFixed || message.mode == DeliveryMode::kLowestPriority;
-  if (!tracked) message.level = false;
+  const ApicMessage sent = message(pin);
+  const bool tracked = sent.mode == DeliveryMode::kFixed || sent.mode == DeliveryMode::kLowestPriority;
   // Remote IRR is set first: the EOI of this very message may come from another processor at once,
   // and it waits for our lock.
   if (level && tracked) entry |= kRemoteIrr;
-  if (!bus_.deliver(message)) entry &= ~kRemoteIrr;
+  if (!bus_.deliver(sent)) entry &= ~kRemoteIrr;
+}
+
+/// NMI, INIT and ExtINT have no EOI that comes back.
+ApicMessage IoApic::message(unsigned pin) const {
+  const uint64_t entry = entries_[pin];
+  const auto mode = static_cast<DeliveryMode>(bits(entry, 10, 8));
+  const bool tracked = mode == DeliveryMode::kFixed || mode == DeliveryMode::kLowestPriority;
+  return {.destination = widened_destination(static_cast<uint8_t>(entry >> 56)),
+          .logical = (entry & kLogical) != 0,
+          .mode = mode,
+          .vector = static_cast<uint8_t>(entry),
+          .level = tracked && (entry & kLevel) != 0};
+}
+
+/// A masked pin too: what it sent before may be in service.
+void IoApic::announce(unsigned pin) const {
+  const ApicMessage sent = message(pin);
+  bus_.route(pin, sent.level ? std::optional(sent) : std::nullopt);
+}
+
+void IoApic::announce_routes() {
+  std::lock_guard lock(mutex_);
+  for (unsigned pin = 0; pin < kPins; ++pin) announce(pin);
 }
 
 void IoApic::end_of_interrupt(uint8_t vector) {
@@ -70,6 +88,14 @@ void IoApic::finish(uint8_t vector) {
     if ((entry & kRemoteIrr) == 0 || static_cast<uint8_t>(entry) != vector) continue;
     entry &= ~kRemoteIrr;
     if (bit(pins_, pin)) deliver(pin);
+  }
+}
+
+void IoApic::finish_unless(const std::function<bool(uint8_t vector)>& held) {
+  std::lock_guard lock(mutex_);
+  for (const uint64_t entry : entries_) {
+    const auto vector = static_cast<uint8_t>(entry);
+    if ((entry & kRemoteIrr) != 0 && !held(vector)) finish(vector);
   }
 }
 
@@ -114,9 +140,11 @@ void IoApic::write_entry(unsigned pin, bool high, uint32_t value) {
   uint64_t& entry = entries_[pin];
   const uint64_t half = high ? mask_below(32) << 32 : mask_below(32);
   const uint64_t writable = kWritable & half;
+  const bool was_level = (entry & kLevel) != 0;
   entry = (entry & ~writable) | (uint64_t{value} << (high ? 32 : 0) & writable);
   // An edge-triggered entry has no remote IRR: software switches to edge and back to clear a stuck one.
   if ((entry & kLevel) == 0) entry &= ~kRemoteIrr;
+  if (was_level || (entry & kLevel) != 0) announce(pin);
   if ((entry & kLevel) != 0 && bit(pins_, pin)) deliver(pin);
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <mutex>
 
 #include "base/state_stream.h"
@@ -21,6 +22,10 @@ class IoApic final : public memory::IoHandler, public Stateful {
   /// `level` is true when the wire is asserted, whatever its polarity.
   void set_pin(unsigned pin, bool level);
   void end_of_interrupt(uint8_t vector);
+  /// An EOI that whoever kept the local APICs has not told yet: what no local APIC holds any more is over.
+  void finish_unless(const std::function<bool(uint8_t vector)>& held);
+  /// Tells the bus of all level-triggered pins (ApicBus::route).
+  void announce_routes();
 
   [[nodiscard]] uint64_t io_read(uint64_t offset, unsigned size) override;
   void io_write(uint64_t offset, unsigned size, uint64_t value) override;
@@ -34,6 +39,8 @@ class IoApic final : public memory::IoHandler, public Stateful {
   [[nodiscard]] uint32_t read_register() const;
   void write_register(uint32_t value);
   void write_entry(unsigned pin, bool high, uint32_t value);
+  [[nodiscard]] ApicMessage message(unsigned pin) const;
+  void announce(unsigned pin) const;
   void deliver(unsigned pin);
   void finish(uint8_t vector);
 

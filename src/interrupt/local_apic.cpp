@@ -35,6 +35,7 @@ void LocalApic::reset() {
   std::lock_guard lock(mutex_);
   base_ = kAddress | x86::kApicBaseEnable | (bootstrap_ ? x86::kApicBaseBsp : 0);
   reset_registers();
+  put_again();
 }
 
 void LocalApic::set_present(bool present) {
@@ -45,7 +46,9 @@ void LocalApic::set_present(bool present) {
 
 void LocalApic::init() {
   std::lock_guard lock(mutex_);
+  if (keeper_ != nullptr) (void)read_lent(kApicId);  // the base as it is now
   reset_registers();
+  put_again();
 }
 
 void LocalApic::reset_registers() {
@@ -107,12 +110,14 @@ bool LocalApic::ext_int_pending() const {
 
 bool LocalApic::interrupt_pending() {
   std::lock_guard lock(mutex_);
+  if (keeper_ != nullptr) return false;  // whoever keeps it sees to that
   return deliverable() >= 0 || ext_int_pending();
 }
 
 std::optional<uint8_t> LocalApic::acknowledge() {
   {
     std::lock_guard lock(mutex_);
+    if (keeper_ != nullptr) return std::nullopt;
     const int vector = deliverable();
     if (vector >= 0) {
       request_.clear(static_cast<uint8_t>(vector));
@@ -138,7 +143,7 @@ uint8_t LocalApic::task_priority() {
 void LocalApic::set_task_priority(uint8_t cr8) {
   std::lock_guard lock(mutex_);
   priority_->task = static_cast<uint8_t>(cr8 << 4);
-  wake();
+  if (keeper_ == nullptr) wake();
 }
 
 namespace {
@@ -171,6 +176,7 @@ bool LocalApic::addressed_by(const ApicMessage& message) const {
 
 bool LocalApic::accept(const ApicMessage& message) {
   std::lock_guard lock(mutex_);
+  if (keeper_ != nullptr) return present_ && pass_on(message);
   if (!present_ || !globally_enabled()) return false;
   switch (message.mode) {
     case DeliveryMode::kFixed:
@@ -260,6 +266,10 @@ void LocalApic::set_lint(unsigned pin, bool level) {
   const bool rises = level && !lint_[pin & 1];
   lint_[pin & 1] = level;
   if (!rises) return;
+  if (keeper_ != nullptr) {
+    raise(pin == 0 ? cpu::kEventInterrupt : cpu::kEventNmi);
+    return;
+  }
   if (globally_enabled()) {
     local_interrupt(pin == 0 ? kLvtLint0 : kLvtLint1);
   } else if (pin == 0) {

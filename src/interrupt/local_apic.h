@@ -18,6 +18,7 @@
 
 #include "base/clock.h"
 #include "base/state_stream.h"
+#include "cpu/apic_keeper.h"
 #include "cpu/event_flags.h"
 #include "cpu/interrupt_source.h"
 #include "interrupt/apic_bus.h"
@@ -38,7 +39,10 @@ struct VectorSet {
   [[nodiscard]] int highest() const;  ///< -1 if empty
 };
 
-class LocalApic final : public memory::IoHandler, public cpu::InterruptSource, public Stateful {
+class LocalApic final : public memory::IoHandler,
+                        public cpu::InterruptSource,
+                        public cpu::ExternalInterrupts,
+                        public Stateful {
  public:
   static constexpr uint64_t kAddress = 0xfee00000;
   static constexpr uint64_t kLength = 0x1000;
@@ -65,6 +69,16 @@ class LocalApic final : public memory::IoHandler, public cpu::InterruptSource, p
   bool accept(const ApicMessage& message);
   /// What it competes with for a message of the lowest priority; nothing if it takes none.
   [[nodiscard]] std::optional<uint8_t> arbitration_priority() const;
+
+  // By the bus, while the processor stands (cpu/apic_keeper.h).
+  /// False: it is refused, and stays.
+  [[nodiscard]] bool lend(cpu::ApicKeeper& keeper);
+  void take_back();
+  /// Pending or in service.
+  [[nodiscard]] bool holds(uint8_t vector) const;
+  // cpu::ExternalInterrupts, while it is lent
+  [[nodiscard]] bool external_pending() override;
+  [[nodiscard]] std::optional<uint8_t> acknowledge_external() override;
 
   /// The pins: LINT0 carries the PIC's INT, LINT1 the board's NMI.
   void set_lint(unsigned pin, bool level);
@@ -112,6 +126,14 @@ class LocalApic final : public memory::IoHandler, public cpu::InterruptSource, p
   [[nodiscard]] Followup end_of_interrupt();
   void carry_out(const Followup& followup);
 
+  // local_apic_lent.cpp
+  [[nodiscard]] cpu::ApicImage image();
+  void take(const cpu::ApicImage& image);
+  [[nodiscard]] bool pass_on(const ApicMessage& message);
+  [[nodiscard]] uint32_t read_lent(unsigned index);
+  [[nodiscard]] Followup write_lent(unsigned index, uint32_t value);
+  void put_again();
+
   [[nodiscard]] cpu::Outcome<> write_base(uint64_t value);
   [[nodiscard]] cpu::Outcome<uint64_t> read_x2(unsigned index);
   [[nodiscard]] cpu::Outcome<> write_x2(unsigned index, uint64_t value);
@@ -148,6 +170,7 @@ class LocalApic final : public memory::IoHandler, public cpu::InterruptSource, p
   cpu::EventFlags* events_ = nullptr;
   std::function<void(uint64_t)> base_observer_;
 
+  cpu::ApicKeeper* keeper_ = nullptr;  ///< who has it; null: it is here
   bool present_ = true;
   std::atomic<uint32_t> address_{0};  ///< what addressed_by needs of the registers: publish_address
   uint64_t base_ = 0;                 ///< IA32_APIC_BASE

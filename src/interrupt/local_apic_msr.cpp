@@ -57,6 +57,11 @@ constexpr bool x2_readable(unsigned index) {
 
 cpu::Outcome<uint64_t> LocalApic::read_msr(uint32_t msr) {
   std::lock_guard lock(mutex_);
+  if (keeper_ != nullptr) {
+    uint64_t value = 0;
+    if (!keeper_->read_msr(id_, msr, value)) return cpu::raise_gp();
+    return value;
+  }
   if (msr == x86::kMsrApicBase) return base_;
   if (msr == x86::kMsrTscDeadline) return timer_.deadline();
   if (msr < x86::kMsrX2ApicFirst || msr > x86::kMsrX2ApicLast) return cpu::raise_gp();
@@ -64,6 +69,11 @@ cpu::Outcome<uint64_t> LocalApic::read_msr(uint32_t msr) {
 }
 
 cpu::Outcome<> LocalApic::write_msr(uint32_t msr, uint64_t value) {
+  {
+    std::lock_guard lock(mutex_);
+    if (keeper_ != nullptr && !keeper_->write_msr(id_, msr, value)) return cpu::raise_gp();
+    if (keeper_ != nullptr) return {};
+  }
   if (msr == x86::kMsrApicBase) return write_base(value);
   if (msr == x86::kMsrTscDeadline) {
     std::lock_guard lock(mutex_);

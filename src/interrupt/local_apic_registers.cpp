@@ -22,10 +22,12 @@ constexpr std::array<uint32_t, 6> kLvtWritable{
 
 uint64_t LocalApic::io_read(uint64_t offset, unsigned size) {
   std::lock_guard lock(mutex_);
+  const auto index = static_cast<unsigned>(offset >> 4);
+  const uint32_t lent = keeper_ != nullptr ? read_lent(index) : 0;  // and with it the mode
   if (!globally_enabled() || x2()) return mask_below(size * 8);
   const unsigned within = static_cast<unsigned>(offset & 0xf);
   if (within >= 4) return 0;
-  return uint64_t{read_register(static_cast<unsigned>(offset >> 4))} >> (within * 8) & mask_below(size * 8);
+  return uint64_t{keeper_ != nullptr ? lent : read_register(index)} >> (within * 8) & mask_below(size * 8);
 }
 
 void LocalApic::io_write(uint64_t offset, unsigned size, uint64_t value) {
@@ -33,8 +35,13 @@ void LocalApic::io_write(uint64_t offset, unsigned size, uint64_t value) {
   {
     std::lock_guard lock(mutex_);
     // Anything but an aligned 32-bit store is undefined (11.4.1): it does nothing here.
-    if (!globally_enabled() || x2() || (offset & 0xf) != 0 || size < 4) return;
-    followup = write_register(static_cast<unsigned>(offset >> 4), static_cast<uint32_t>(value));
+    if ((offset & 0xf) != 0 || size < 4) return;
+    const auto index = static_cast<unsigned>(offset >> 4);
+    if (keeper_ != nullptr) {
+      followup = write_lent(index, static_cast<uint32_t>(value));
+    } else if (globally_enabled() && !x2()) {
+      followup = write_register(index, static_cast<uint32_t>(value));
+    }
   }
   carry_out(followup);
 }

@@ -20,6 +20,7 @@ enum ApicRegister : unsigned {
   kApicTmr = 0x18,
   kApicIrr = 0x20,
   kApicEsr = 0x28,
+  kApicLvtCmci = 0x2f,
   kApicIcrLow = 0x30,
   kApicIcrHigh = 0x31,
   kApicLvtTimer = 0x32,  ///< then thermal, performance, LINT0, LINT1

@@ -78,6 +78,7 @@ class Devices {
     return local_apics_;
   }
   [[nodiscard]] const interrupt::ApicBus& apic_bus() const { return apic_bus_; }
+  [[nodiscard]] interrupt::ApicBus& apic_bus() { return apic_bus_; }
 
   // For a snapshot.
   /// Everything with a state, in the order in which it is loaded: wires and what they lead to come first.

@@ -22,6 +22,13 @@ Result<EngineChoice> parse_engine_choice(std::string_view text) {
   return fail("--engine does not know '{}'; it takes auto, translate, kvm, step or lockstep", text);
 }
 
+Result<IrqchipChoice> parse_irqchip_choice(std::string_view text) {
+  if (text == "auto") return IrqchipChoice::kAuto;
+  if (text == "user") return IrqchipChoice::kUser;
+  if (text == "split") return IrqchipChoice::kSplit;
+  return fail("--irqchip does not know '{}'; it takes auto, user or split", text);
+}
+
 std::string_view engine_name(EngineKind kind) {
   switch (kind) {
     case EngineKind::kKvm:
@@ -63,6 +70,17 @@ Result<EngineDecision> decide_engine(EngineChoice choice, const std::function<Re
   return EngineDecision{.kind = EngineKind::kTranslate, .reason = usable.error().message};
 }
 
+/// Places for processors that come and go are for the monitor's local APICs: theirs are reset from outside.
+Result<> EngineMaker::make_virtual_machine(const memory::GuestMemory& memory) {
+  using engine::kvm::Irqchip;
+  const bool changes = config_.present != 0 && config_.present < config_.topology.processors();
+  if (config_.irqchip == IrqchipChoice::kSplit && changes)
+    return fail("--irqchip split needs all processors from the start; leave out max= in --cpus");
+  const Irqchip irqchip = config_.irqchip == IrqchipChoice::kSplit ? Irqchip::kSplit : Irqchip::kUser;
+  kvm_ = EIDOLON_TRY(engine::kvm::VirtualMachine::create(memory, irqchip));
+  return {};
+}
+
 Result<std::unique_ptr<engine::Engine>> EngineMaker::make(cpu::Cpu& cpu) {
   switch (kind_) {
     case EngineKind::kStep:
@@ -70,7 +88,7 @@ Result<std::unique_ptr<engine::Engine>> EngineMaker::make(cpu::Cpu& cpu) {
     case EngineKind::kLockstep:
       return EIDOLON_TRY(engine::LockstepEngine::create(cpu, {.begin_at_port = config_.lockstep_from_port}));
     case EngineKind::kKvm:
-      if (kvm_ == nullptr) kvm_ = EIDOLON_TRY(engine::kvm::VirtualMachine::create(cpu.memory));
+      if (kvm_ == nullptr) EIDOLON_TRY(make_virtual_machine(cpu.memory));
       return EIDOLON_TRY(engine::KvmEngine::create(cpu, kvm_));
     case EngineKind::kTranslate:
       break;

@@ -27,6 +27,8 @@ struct EngineDecision {
 
 /// "auto", "translate", "kvm", "step" or "lockstep".
 [[nodiscard]] Result<EngineChoice> parse_engine_choice(std::string_view text);
+/// "auto", "user" or "split".
+[[nodiscard]] Result<IrqchipChoice> parse_irqchip_choice(std::string_view text);
 [[nodiscard]] std::string_view engine_name(EngineKind kind);
 
 /// `kvm` tells whether the host's KVM is worth using, or in half a sentence why not; it is asked only if the
@@ -45,6 +47,7 @@ class EngineMaker {
   [[nodiscard]] std::shared_ptr<engine::kvm::VirtualMachine> virtual_machine() const { return kvm_; }
 
  private:
+  [[nodiscard]] Result<> make_virtual_machine(const memory::GuestMemory& memory);
   const EngineKind kind_;
   const MachineConfig& config_;
   std::shared_ptr<engine::kvm::VirtualMachine> kvm_;

@@ -22,6 +22,8 @@
 namespace eidolon::machine {
 
 enum class EngineChoice : uint8_t { kAuto, kTranslate, kKvm, kStep, kLockstep };
+/// Who has the local APICs under KVM: the monitor, or the kernel.
+enum class IrqchipChoice : uint8_t { kAuto, kUser, kSplit };
 
 struct DiskConfig {
   enum class Access : uint8_t {
@@ -91,10 +93,11 @@ struct MachineConfig {
   boot::KernelUnpack kernel_unpack = boot::KernelUnpack::kHost;
   uint64_t memory_bytes = uint64_t{512} << 20;
   std::string cpu_model = "host";  ///< "kvm": what the host's KVM runs, under whichever engine
-  bool paravirt = true;    ///< KVM's paravirtual interface is offered
-  x86::Topology topology;  ///< valid()
-  unsigned present = 0;    ///< processors of it that are there at the start; 0: all
+  bool paravirt = true;            ///< KVM's paravirtual interface is offered
+  x86::Topology topology;          ///< valid()
+  unsigned present = 0;            ///< processors of it that are there at the start; 0: all
   EngineChoice engine = EngineChoice::kAuto;
+  IrqchipChoice irqchip = IrqchipChoice::kAuto;
   std::vector<DiskConfig> disks;
   NetworkConfig network;
   std::vector<PortConfig> ports;  ///< at most one of them the console

@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "base/try.h"
+#include "engine/kvm/kernel_apics.h"
 #include "engine/kvm/virtual_machine.h"
 
 namespace eidolon::machine {
@@ -58,10 +59,20 @@ Result<> Processors::make_engines(EngineKind kind, const MachineConfig& config) 
   EngineMaker maker(kind, config);
   std::vector<std::unique_ptr<engine::Engine>> engines;
   for (const auto& processor : processors_) engines.push_back(EIDOLON_TRY(maker.make(processor->cpu)));
+  const auto kvm = maker.virtual_machine();
+  if (kvm != nullptr && kvm->apics() != nullptr && !shared_.apics.lend(*kvm->apics()))
+    return fail("KVM does not take the state of the local APICs; use --irqchip user");
+  shared_.apics.take_back();  // that it does was to be known
   for (size_t number = 0; number < size(); ++number) processors_[number]->engine = std::move(engines[number]);
-  kvm_machine_ = maker.virtual_machine();
+  kvm_machine_ = kvm;
   kvm_logs_writes_ = false;
   return {};
+}
+
+void Processors::lend_apics() {
+  if (kvm_machine_ == nullptr || kvm_machine_->apics() == nullptr) return;
+  if (!shared_.apics.lend(*kvm_machine_->apics()))
+    fmt::print(stderr, "KVM does not take the state of the local APICs any more: no interrupt arrives\n");
 }
 
 void Processors::log_writes(bool on) {
@@ -103,6 +114,7 @@ std::string Processors::report() const {
 
 void Processors::run(Observer observer) {
   observer_ = std::move(observer);
+  lend_apics();
   for (const auto& processor : processors_) {
     if (processor->cpu.index == 0) continue;
     processor->thread = std::thread([this, &processor] {
@@ -113,6 +125,7 @@ void Processors::run(Observer observer) {
   run_one(*processors_.front());
   for (const auto& processor : processors_)
     if (processor->thread.joinable()) processor->thread.join();
+  take_apics_back();  // engines may go before devices do
 }
 
 void Processors::run_one(Processor& processor) {
@@ -137,7 +150,9 @@ void Processors::attend(const Processor& processor) {
     if (!finished_) {
       meeting_called_ = false;
       lock.unlock();
+      take_apics_back();
       observer_.meeting();
+      lend_apics();
       lock.lock();
     }
     attending_ = 0;

@@ -28,6 +28,7 @@ class Processors {
     memory::IoBus& ports;
     const memory::IoBus& mmio;
     const cpu::CpuidModel& model;
+    interrupt::ApicBus& apics;
     /// Null: the guest is offered no paravirtual interface.
     paravirt::kvm::Host* kvm = nullptr;
   };
@@ -85,6 +86,9 @@ class Processors {
     std::unique_ptr<engine::Engine> engine;
     std::thread thread;  ///< none for the first
   };
+  // Local APICs go to who keeps them while the processors run, and come back. While all stand.
+  void lend_apics();
+  void take_apics_back() { shared_.apics.take_back(); }
   void run_one(Processor& processor);
   void attend(const Processor& processor);
   [[nodiscard]] bool finished();

@@ -32,13 +32,15 @@ class SmallMachine {
   static constexpr uint64_t kDevice = 0xfd000000, kIdt = 0x20000;
   static constexpr uint16_t kStop = 0xf4;
 
-  SmallMachine()
+  /// `apic`: whom the processor asks for interrupts, instead of interrupts().
+  explicit SmallMachine(cpu::InterruptSource* apic = nullptr)
       : memory_(*memory::GuestMemory::create(kRam + (1 << 20))),
         model_(*cpu::CpuidModel::create("host", *kvm::supported_features())) {
     EXPECT_TRUE(memory_->add_region(0, kRam, memory::RegionKind::kRam));
     EXPECT_TRUE(ports_.attach(kStop, 1, stopper_, "stop"));
     EXPECT_TRUE(mmio_.attach(kDevice, 0x1000, device_, "device"));
-    cpu_ = std::make_unique<cpu::Cpu>(cpu::Surroundings{*memory_, ports_, mmio_, model_, &interrupts_});
+    cpu::InterruptSource* source = apic != nullptr ? apic : &interrupts_;
+    cpu_ = std::make_unique<cpu::Cpu>(cpu::Surroundings{*memory_, ports_, mmio_, model_, source});
     stopper_.cpu = cpu_.get();
   }
 
@@ -86,6 +88,7 @@ class SmallMachine {
   cpu::Cpu& cpu() { return *cpu_; }
   cpu::State& state() { return cpu_->state; }
   memory::GuestMemory& memory() { return *memory_; }
+  memory::IoBus& mmio() { return mmio_; }
   Device& device() { return device_; }
   Interrupts& interrupts() { return interrupts_; }
   template <typename T>

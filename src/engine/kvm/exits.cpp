@@ -32,6 +32,9 @@ bool KvmEngine::handle_exit() {
     case KVM_EXIT_IRQ_WINDOW_OPEN:
     case KVM_EXIT_SET_TPR:
       return true;  // what they tell is looked at after each exit
+    case KVM_EXIT_IOAPIC_EOI:
+      if (apics_ != nullptr) apics_->end_of_interrupt(run_.eoi.vector);
+      return true;
     case KVM_EXIT_INTERNAL_ERROR:
       emulation_failed_ = true;
       return false;
@@ -82,7 +85,7 @@ void KvmEngine::read_msr() {
   unfinished_ = true;
   auto& msr = run_.msr;
   msr.error = 1;
-  if (kvm::kept_by_kvm(msr.index)) return;
+  if (kvm::kept_by_kvm(msr.index, machine_->irqchip())) return;
   if (const auto value = cpu::read_msr(cpu_, msr.index)) {
     msr.data = *value;
     msr.error = 0;
@@ -93,7 +96,7 @@ void KvmEngine::write_msr() {
   unfinished_ = true;
   auto& msr = run_.msr;
   msr.error = 1;
-  if (kvm::kept_by_kvm(msr.index)) return;
+  if (kvm::kept_by_kvm(msr.index, machine_->irqchip())) return;
   if (cpu::write_msr(cpu_, msr.index, msr.data)) msr.error = 0;
   (void)registers_.follow_tsc(cpu_.state);
 }

@@ -13,10 +13,12 @@ using namespace kvm;
 
 namespace {
 constexpr uint32_t kInterrupts = cpu::kEventInterrupt | cpu::kEventNmi;
-}
+
+uint32_t apic_id(const cpu::Cpu& cpu) { return cpu.model.topology().apic_id(cpu.index); }
+}  // namespace
 
 Result<std::unique_ptr<KvmEngine>> KvmEngine::create(cpu::Cpu& cpu, std::shared_ptr<VirtualMachine> machine) {
-  std::unique_ptr<Vcpu> vcpu = EIDOLON_TRY(Vcpu::create(*machine, cpu.index));
+  std::unique_ptr<Vcpu> vcpu = EIDOLON_TRY(Vcpu::create(*machine, apic_id(cpu)));
   EIDOLON_TRY(put_cpuid(*vcpu, cpu));
   const Registers registers = EIDOLON_TRY(Registers::create(*machine, *vcpu, cpu));
   return std::unique_ptr<KvmEngine>(new KvmEngine(cpu, std::move(machine), std::move(vcpu), registers));
@@ -26,14 +28,19 @@ KvmEngine::KvmEngine(cpu::Cpu& cpu, std::shared_ptr<VirtualMachine> machine, std
                      const Registers& registers)
     : cpu_(cpu),
       machine_(std::move(machine)),
+      apics_(machine_->apics()),
       vcpu_(std::move(vcpu)),
       run_(vcpu_->shared()),
       registers_(registers),
       step_(cpu) {
   cpu_.events.set_kick(vcpu_.get());
+  if (apics_ != nullptr) apics_->add(apic_id(cpu_), *vcpu_, cpu_);
 }
 
-KvmEngine::~KvmEngine() { cpu_.events.set_kick(nullptr); }
+KvmEngine::~KvmEngine() {
+  if (apics_ != nullptr) apics_->remove(apic_id(cpu_));
+  cpu_.events.set_kick(nullptr);
+}
 
 Stop KvmEngine::run() {
   for (;;) {
@@ -44,20 +51,27 @@ Stop KvmEngine::run() {
       continue;
     }
     offer_nmi();
-    offer_interrupt();
+    if (apics_ == nullptr) {
+      offer_interrupt();
+    } else {
+      offer_external();
+    }
     enter();
   }
 }
 
-bool KvmEngine::only_interrupts_wait() const {
-  return cpu_.state.activity == cpu::Activity::kRunning && (cpu_.events.pending() & ~kInterrupts) == 0;
+/// Nothing waits but what goes to KVM as it is. A processor that sleeps does so in KVM if its APIC is there.
+bool KvmEngine::may_stay_in_guest() const {
+  if (!given_ || (cpu_.events.pending() & ~kInterrupts) != 0) return false;
+  if (apics_ != nullptr) return cpu_.state.activity != cpu::Activity::kShutdown;
+  return cpu_.state.activity == cpu::Activity::kRunning;
 }
 
 std::optional<Stop> KvmEngine::serve_events() {
-  if ((given_ && only_interrupts_wait()) || !needs_service(cpu_)) return std::nullopt;
+  if (may_stay_in_guest() || !needs_service(cpu_)) return std::nullopt;
   take_back();
   if ((cpu_.events.pending() & cpu::kEventMapChanged) != 0) (void)machine_->follow_memory();
-  return service_events(cpu_);
+  return service_events(cpu_, apics_ == nullptr ? Sleep::kHere : Sleep::kElsewhere);
 }
 
 void KvmEngine::take_back() {
@@ -94,16 +108,18 @@ bool KvmEngine::give() {
   const cpu::State& state = cpu_.state;
   if (state.pending_debug != 0 || !registers_.put(cpu_)) return false;
   if (cpu_.mmu.generation() != generation_ && !registers_.forget_translations()) return false;
-  interruptible_ = (state.rflags & x86::kFlagIf) != 0 && state.interrupt_shadow != state.rip;
+  interruptible_ = (state.rflags & x86::kFlagIf) != 0 && state.interrupt_shadow != state.rip &&
+                   state.activity != cpu::Activity::kWaitForSipi;
   given_ = true;
   return true;
 }
 
 void KvmEngine::step_a_while() {
-  constexpr unsigned kInstructions = 32;
+  // In the kernel an interrupt may wait of which nobody here knows.
+  const unsigned instructions = apics_ == nullptr ? 32 : 1;
   take_back();
   // At least one: an event may have to wait for it.
-  for (unsigned i = 0; i < kInstructions && cpu_.state.activity == cpu::Activity::kRunning; ++i) {
+  for (unsigned i = 0; i < instructions && cpu_.state.activity == cpu::Activity::kRunning; ++i) {
     ++counters_.stepped;
     if (!step_.step() || cpu_.events.pending() != 0) return;
   }
@@ -129,6 +145,40 @@ void KvmEngine::offer_interrupt() {
   run_.request_interrupt_window = waits_for_window_ ? 1 : 0;
 }
 
+/// The 8259 pair's, which the kernel's APIC lets by as its LINT0 says: that is in
+/// ready_for_interrupt_injection.
+void KvmEngine::offer_external() {
+  cpu_.events.take(cpu::kEventInterrupt);
+  cpu::ExternalInterrupts* external = apics_->external(apic_id(cpu_));
+  run_.request_interrupt_window = 0;
+  if (external == nullptr || !external->external_pending()) return;
+  if (std::exchange(interruptible_, false) && !unfinished_ && run_.ready_for_interrupt_injection != 0)
+    if (const auto vector = external->acknowledge_external()) inject_beside_apic(*vector);
+  run_.request_interrupt_window = external->external_pending() ? 1 : 0;
+}
+
+/// As one that was under way: what KVM_INTERRUPT gives to a kernel with APICs cannot be had back.
+void KvmEngine::inject_beside_apic(uint8_t vector) {
+  ++counters_.interrupts;
+  kvm_mp_state activity{};
+  kvm_vcpu_events events{};
+  const bool told =
+      vcpu_->call(KVM_GET_MP_STATE, &activity) == 0 && vcpu_->call(KVM_GET_VCPU_EVENTS, &events) == 0;
+  if (told && activity.mp_state != KVM_MP_STATE_RUNNABLE && activity.mp_state != KVM_MP_STATE_HALTED)
+    return;  // INIT came meanwhile
+  if (told && events.interrupt.injected == 0) {
+    events.interrupt.injected = 1;
+    events.interrupt.nr = vector;
+    events.interrupt.soft = 0;
+    events.flags = 0;
+    activity.mp_state = KVM_MP_STATE_RUNNABLE;
+    if (vcpu_->call(KVM_SET_VCPU_EVENTS, &events) == 0 && vcpu_->call(KVM_SET_MP_STATE, &activity) == 0)
+      return;
+  }
+  take_back();
+  (void)cpu::deliver_interrupt(cpu_, vector);
+}
+
 void KvmEngine::inject(uint8_t vector) {
   ++counters_.interrupts;
   kvm_interrupt interrupt{.irq = vector};
@@ -139,12 +189,13 @@ void KvmEngine::inject(uint8_t vector) {
 
 void KvmEngine::enter() {
   if (!given_) return;
-  if (cpu_.interrupts != nullptr) run_.cr8 = cpu_.interrupts->task_priority();
+  const bool has_priority = cpu_.interrupts != nullptr && apics_ == nullptr;
+  if (has_priority) run_.cr8 = cpu_.interrupts->task_priority();
   ++counters_.entries;
   const Vcpu::Exit exit = vcpu_->run();
   unfinished_ = false;
   interruptible_ = run_.ready_for_interrupt_injection != 0;
-  if (cpu_.interrupts != nullptr && run_.cr8 != cpu_.interrupts->task_priority())
+  if (has_priority && run_.cr8 != cpu_.interrupts->task_priority())
     cpu_.interrupts->set_task_priority(static_cast<uint8_t>(run_.cr8));
   if (exit == Vcpu::Exit::kKicked) {
     ++counters_.kicks;
@@ -158,14 +209,19 @@ std::string KvmEngine::report() const {
     uint32_t reason;
     const char* name;
   };
-  constexpr Named kNamed[] = {
-      {KVM_EXIT_IO, "ports"},        {KVM_EXIT_MMIO, "memory of devices"},
-      {KVM_EXIT_X86_RDMSR, "RDMSR"}, {KVM_EXIT_X86_WRMSR, "WRMSR"},
-      {KVM_EXIT_HLT, "HLT"},         {KVM_EXIT_IRQ_WINDOW_OPEN, "interrupt windows"},
-      {KVM_EXIT_SET_TPR, "CR8"},     {KVM_EXIT_INTERNAL_ERROR, "what KVM could not emulate"}};
-  std::string text =
-      fmt::format("entries                {}\nkicks                  {}\ninterrupts             {}\n",
-                  counters_.entries, counters_.kicks, counters_.interrupts);
+  constexpr Named kNamed[] = {{KVM_EXIT_IO, "ports"},
+                              {KVM_EXIT_MMIO, "memory of devices"},
+                              {KVM_EXIT_X86_RDMSR, "RDMSR"},
+                              {KVM_EXIT_X86_WRMSR, "WRMSR"},
+                              {KVM_EXIT_HLT, "HLT"},
+                              {KVM_EXIT_IRQ_WINDOW_OPEN, "interrupt windows"},
+                              {KVM_EXIT_SET_TPR, "CR8"},
+                              {KVM_EXIT_IOAPIC_EOI, "EOI to the I/O APIC"},
+                              {KVM_EXIT_INTERNAL_ERROR, "what KVM could not emulate"}};
+  std::string text = fmt::format("local APIC             {}\n",
+                                 apics_ == nullptr ? "the monitor's" : "the kernel's (--irqchip split)");
+  text += fmt::format("entries                {}\nkicks                  {}\ninterrupts             {}\n",
+                      counters_.entries, counters_.kicks, counters_.interrupts);
   text += fmt::format("states taken back      {}\ninstructions stepped   {}\n", counters_.taken_back,
                       counters_.stepped);
   for (const Named& named : kNamed)

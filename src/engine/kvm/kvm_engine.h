@@ -1,8 +1,9 @@
 // The kvm engine: the guest runs in the host processor's own guest mode, by way of /dev/kvm.
 //
-// KVM has the processor; whatever it cannot do alone comes to the monitor as an exit. Interrupt controllers,
-// the local APIC among them, are the monitor's, as under every engine; so are all MSRs but those of system
-// calls and segment bases. What KVM's own emulator cannot do is done by `step`.
+// KVM has the processor; whatever it cannot do alone comes to the monitor as an exit. Interrupt controllers
+// are the monitor's, as under every engine, the local APIC among them unless it is lent to the kernel
+// (kernel_apics.h), where a halted processor sleeps then, too; so are all MSRs but those of system calls and
+// segment bases. What KVM's own emulator cannot do is done by `step`.
 #pragma once
 
 #include <array>
@@ -10,6 +11,7 @@
 #include <optional>
 
 #include "engine/engine.h"
+#include "engine/kvm/kernel_apics.h"
 #include "engine/kvm/registers.h"
 #include "engine/kvm/vcpu.h"
 #include "engine/kvm/virtual_machine.h"
@@ -33,14 +35,16 @@ class KvmEngine final : public Engine {
             const kvm::Registers& registers);
 
   [[nodiscard]] std::optional<Stop> serve_events();
-  [[nodiscard]] bool only_interrupts_wait() const;
+  [[nodiscard]] bool may_stay_in_guest() const;
   /// The processor's state comes to cpu::State, or goes to KVM; false: KVM does not take it.
   void take_back();
   bool give();
   void deliver_rest(const kvm::Undelivered& undelivered);
   void offer_nmi();
   void offer_interrupt();
+  void offer_external();
   void inject(uint8_t vector);
+  void inject_beside_apic(uint8_t vector);
   void enter();
   void step_a_while();
 
@@ -54,6 +58,7 @@ class KvmEngine final : public Engine {
 
   cpu::Cpu& cpu_;
   const std::shared_ptr<kvm::VirtualMachine> machine_;
+  kvm::KernelApics* const apics_;  ///< null: the local APIC is not in the kernel
   const std::unique_ptr<kvm::Vcpu> vcpu_;
   kvm_run& run_;
   kvm::Registers registers_;

@@ -138,6 +138,7 @@ kvm_device_attr tsc_attribute(uint64_t* offset) {
 Result<Registers> Registers::create(const VirtualMachine& machine, Vcpu& vcpu, const cpu::Cpu& cpu) {
   constexpr size_t kXsave = sizeof(XsaveArea);
   Registers registers(vcpu, std::max(machine.xsave_bytes(), kXsave));
+  registers.has_apic_ = machine.irqchip() == Irqchip::kSplit;
   registers.has_xsave2_ = machine.xsave_bytes() != 0;
   registers.components_ = cpu.model.supported_xcr0() | x86::kXcr0X87 | x86::kXcr0Sse;
   registers.has_xcr0_ = cpu.model.has(cpu::CpuidModel::Feature::kXsave);
@@ -159,18 +160,26 @@ bool Registers::put(const cpu::Cpu& cpu) {
   const State& state = cpu.state;
   kvm_regs regs = general(state);
   kvm_sregs sregs = special(cpu);
+  if (has_apic_) {
+    kvm_sregs now{};
+    if (vcpu_->call(KVM_GET_SREGS, &now) != 0) return false;
+    sregs.apic_base = now.apic_base;
+  }
   return vcpu_->call(KVM_SET_SREGS, &sregs) == 0 && vcpu_->call(KVM_SET_REGS, &regs) == 0 &&
          put_extended(state) && put_msrs(state) && put_debug(state) && put_events(cpu) &&
-         put_tsc(state.tsc_offset);
+         put_activity(state) && put_tsc(state.tsc_offset);
 }
 
 bool Registers::get(cpu::Cpu& cpu, Undelivered& undelivered) {
   State& state = cpu.state;
   kvm_regs regs{};
   kvm_sregs sregs{};
+  if (!get_activity(state)) return false;  // first: it does an INIT that waits
   if (vcpu_->call(KVM_GET_REGS, &regs) != 0 || vcpu_->call(KVM_GET_SREGS, &sregs) != 0) return false;
   take(state, regs);
   take(state, sregs);
+  if (has_apic_ && cpu.interrupts != nullptr)
+    cpu.interrupts->set_task_priority(static_cast<uint8_t>(sregs.cr8));
   return get_extended(state) && get_msrs(state) && get_debug(state) && get_events(cpu, undelivered);
 }
 
@@ -272,6 +281,25 @@ bool Registers::get_debug(State& state) {
   std::ranges::copy(debug.db, state.dr.begin());
   state.dr6 = debug.dr6;
   state.dr7 = debug.dr7;
+  return true;
+}
+
+bool Registers::put_activity(const State& state) {
+  if (!has_apic_) return true;
+  kvm_mp_state activity{.mp_state = KVM_MP_STATE_RUNNABLE};
+  if (state.activity == cpu::Activity::kHalted) activity.mp_state = KVM_MP_STATE_HALTED;
+  if (state.activity == cpu::Activity::kWaitForSipi) activity.mp_state = KVM_MP_STATE_INIT_RECEIVED;
+  return vcpu_->call(KVM_SET_MP_STATE, &activity) == 0;
+}
+
+bool Registers::get_activity(State& state) {
+  if (!has_apic_ || state.activity == cpu::Activity::kShutdown) return true;
+  kvm_mp_state activity{};
+  if (vcpu_->call(KVM_GET_MP_STATE, &activity) != 0) return false;
+  state.activity = cpu::Activity::kRunning;
+  if (activity.mp_state == KVM_MP_STATE_HALTED) state.activity = cpu::Activity::kHalted;
+  if (activity.mp_state == KVM_MP_STATE_INIT_RECEIVED || activity.mp_state == KVM_MP_STATE_UNINITIALIZED)
+    state.activity = cpu::Activity::kWaitForSipi;
   return true;
 }
 

@@ -43,12 +43,15 @@ class Registers {
   [[nodiscard]] bool get_debug(cpu::State& state);
   [[nodiscard]] bool put_msrs(const cpu::State& state);
   [[nodiscard]] bool get_msrs(cpu::State& state);
+  [[nodiscard]] bool put_activity(const cpu::State& state);
+  [[nodiscard]] bool get_activity(cpu::State& state);
   [[nodiscard]] bool put_tsc(uint64_t offset);
   [[nodiscard]] bool moves_tsc(uint64_t offset);
 
   Vcpu* vcpu_;
   std::vector<uint8_t> xsave_;  ///< room for KVM_GET_XSAVE2
   uint64_t components_ = 0;     ///< of the extended state that the guest has
+  bool has_apic_ = false;       ///< KVM has the local APIC, and with it the processor's activity
   bool has_xsave2_ = false, has_xcr0_ = false, has_tsc_aux_ = false, has_tsc_offset_ = false;
   std::optional<uint64_t> tsc_offset_;  ///< that KVM has
 };

@@ -17,15 +17,21 @@ struct MsrTable {  ///< struct kvm_msrs
   uint32_t count, padding;
   kvm_msr_entry entries[];
 };
+struct RoutingTable {  ///< struct kvm_irq_routing
+  uint32_t count, flags;
+  kvm_irq_routing_entry entries[];
+};
 struct XsaveArea {  ///< struct kvm_xsave, of which there may be more
   uint32_t region[1024];
 };
-static_assert(sizeof(CpuidTable) == 8 && sizeof(MsrTable) == 8 && sizeof(XsaveArea) == 4096);
+static_assert(sizeof(CpuidTable) == 8 && sizeof(MsrTable) == 8 && sizeof(RoutingTable) == 8 &&
+              sizeof(XsaveArea) == 4096);
 
 inline constexpr unsigned long kGetSupportedCpuid = _IOWR(KVMIO, 0x05, CpuidTable),
                                kSetCpuid2 = _IOW(KVMIO, 0x90, CpuidTable),
                                kGetMsrs = _IOWR(KVMIO, 0x88, MsrTable),
                                kSetMsrs = _IOW(KVMIO, 0x89, MsrTable),
+                               kSetGsiRouting = _IOW(KVMIO, 0x6a, RoutingTable),
                                kGetXsave = _IOR(KVMIO, 0xa4, XsaveArea),
                                kGetXsave2 = _IOR(KVMIO, 0xcf, XsaveArea),
                                kSetXsave = _IOW(KVMIO, 0xa5, XsaveArea);

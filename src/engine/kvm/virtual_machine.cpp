@@ -6,8 +6,10 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <span>
 
 #include "base/try.h"
+#include "engine/kvm/kernel_apics.h"
 #include "x86/msr.h"
 
 namespace eidolon::engine::kvm {
@@ -26,21 +28,30 @@ constexpr uint32_t kBoth = KVM_MSR_FILTER_READ | KVM_MSR_FILTER_WRITE;
 constexpr KeptMsrs kKept[] = {
     {x86::kMsrTsc, 1, KVM_MSR_FILTER_READ},  // a write moves TSC_ADJUST, too
     {x86::kMsrSysenterCs, 3, kBoth},
-    {x86::kMsrEfer, 5, kBoth},    // to FMASK
-    {x86::kMsrFsBase, 4, kBoth},  // to TSC_AUX
+    {x86::kMsrEfer, 5, kBoth},      // to FMASK
+    {x86::kMsrFsBase, 4, kBoth},    // to TSC_AUX
+    {x86::kMsrApicBase, 1, kBoth},  // last: of a split irqchip only
 };
+std::span<const KeptMsrs> kept(Irqchip irqchip) {
+  return std::span(kKept).first(std::size(kKept) - (irqchip == Irqchip::kSplit ? 0 : 1));
+}
 
 }  // namespace
 
-bool kept_by_kvm(uint32_t msr) {
-  return std::ranges::any_of(
-      kKept, [msr](const KeptMsrs& kept) { return kept.flags == kBoth && msr - kept.first < kept.count; });
+bool kept_by_kvm(uint32_t msr, Irqchip irqchip) {
+  // Those of an x2APIC never come out of the kernel but when it refuses them.
+  if (irqchip == Irqchip::kSplit && msr >= x86::kMsrX2ApicFirst && msr <= x86::kMsrX2ApicLast) return true;
+  return std::ranges::any_of(kept(irqchip), [msr](const KeptMsrs& kept) {
+    return kept.flags == kBoth && msr - kept.first < kept.count;
+  });
 }
 
-Result<std::unique_ptr<VirtualMachine>> VirtualMachine::create(const memory::GuestMemory& memory) {
+Result<std::unique_ptr<VirtualMachine>> VirtualMachine::create(const memory::GuestMemory& memory,
+                                                               Irqchip irqchip) {
   System system = EIDOLON_TRY(System::open());
   FileDescriptor vm = EIDOLON_TRY(system.create_vm());
   std::unique_ptr<VirtualMachine> machine(new VirtualMachine(memory, std::move(system), std::move(vm)));
+  if (irqchip == Irqchip::kSplit) machine->apics_ = EIDOLON_TRY(KernelApics::create(machine->vm_.get()));
   const int xsave = ioctl(machine->vm_.get(), KVM_CHECK_EXTENSION, KVM_CAP_XSAVE2);
   machine->xsave_bytes_ = xsave > 0 ? static_cast<size_t>(xsave) : 0;
   EIDOLON_TRY(machine->place_hidden_pages());
@@ -48,6 +59,11 @@ Result<std::unique_ptr<VirtualMachine>> VirtualMachine::create(const memory::Gue
   EIDOLON_TRY(machine->follow_memory());
   return machine;
 }
+
+VirtualMachine::VirtualMachine(const memory::GuestMemory& memory, System system, FileDescriptor vm)
+    : memory_(memory), system_(std::move(system)), vm_(std::move(vm)), dirty_log_(vm_.get()) {}
+
+VirtualMachine::~VirtualMachine() = default;
 
 /// Intel's processors without "unrestricted guest" run real mode as virtual-8086 mode, for which KVM needs a
 /// TSS and a page table of its own where the guest has nothing: below the firmware, where no BAR is put.
@@ -73,9 +89,10 @@ Result<> VirtualMachine::keep_msrs() {
   std::array<uint8_t, 1> all = {0xff};
   kvm_msr_filter filter{};
   filter.flags = KVM_MSR_FILTER_DEFAULT_DENY;
-  for (size_t i = 0; i < std::size(kKept); ++i)
-    filter.ranges[i] = {
-        .flags = kKept[i].flags, .nmsrs = kKept[i].count, .base = kKept[i].first, .bitmap = all.data()};
+  size_t ranges = 0;
+  for (const KeptMsrs& msrs : kept(irqchip()))
+    filter.ranges[ranges++] = {
+        .flags = msrs.flags, .nmsrs = msrs.count, .base = msrs.first, .bitmap = all.data()};
   if (ioctl(vm_.get(), KVM_ENABLE_CAP, &exits) != 0 || ioctl(vm_.get(), KVM_X86_SET_MSR_FILTER, &filter) != 0)
     return fail("KVM does not leave MSRs to the monitor ({}); use --engine translate", std::strerror(errno));
   return {};

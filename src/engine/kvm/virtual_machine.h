@@ -13,18 +13,30 @@
 
 namespace eidolon::engine::kvm {
 
+class KernelApics;
+
+enum class Irqchip : uint8_t {
+  kUser,   ///< all interrupt controllers are the monitor's
+  kSplit,  ///< the local APICs are in the kernel
+};
+
 /// Whether KVM reads and writes the register itself; all others are what cpu/msr.h says of them.
-[[nodiscard]] bool kept_by_kvm(uint32_t msr);
+[[nodiscard]] bool kept_by_kvm(uint32_t msr, Irqchip irqchip);
 
 class VirtualMachine {
  public:
   /// `memory` outlives it.
-  static Result<std::unique_ptr<VirtualMachine>> create(const memory::GuestMemory& memory);
+  static Result<std::unique_ptr<VirtualMachine>> create(const memory::GuestMemory& memory,
+                                                        Irqchip irqchip = Irqchip::kUser);
+  ~VirtualMachine();
   VirtualMachine(const VirtualMachine&) = delete;
   VirtualMachine& operator=(const VirtualMachine&) = delete;
 
   [[nodiscard]] const System& system() const { return system_; }
   [[nodiscard]] Result<FileDescriptor> create_vcpu(unsigned number) const;
+  /// Null: they are the monitor's.
+  [[nodiscard]] KernelApics* apics() const { return apics_.get(); }
+  [[nodiscard]] Irqchip irqchip() const { return apics_ != nullptr ? Irqchip::kSplit : Irqchip::kUser; }
   /// Bytes of KVM_GET_XSAVE2; 0: there is only KVM_GET_XSAVE, of 4096.
   [[nodiscard]] size_t xsave_bytes() const { return xsave_bytes_; }
 
@@ -42,8 +54,7 @@ class VirtualMachine {
   Result<> collect_dirty(const DirtySink& sink);
 
  private:
-  VirtualMachine(const memory::GuestMemory& memory, System system, FileDescriptor vm)
-      : memory_(memory), system_(std::move(system)), vm_(std::move(vm)), dirty_log_(vm_.get()) {}
+  VirtualMachine(const memory::GuestMemory& memory, System system, FileDescriptor vm);
   Result<> keep_msrs();
   Result<> place_hidden_pages();
   Result<> set_slot(uint32_t number, const memory::Region& region, uint64_t length);
@@ -54,6 +65,7 @@ class VirtualMachine {
   const memory::GuestMemory& memory_;
   System system_;
   FileDescriptor vm_;
+  std::unique_ptr<KernelApics> apics_;
   const DirtyLog dirty_log_;
   size_t xsave_bytes_ = 0;
   std::mutex mutex_;                   ///< of what follows
