@@ -13,6 +13,7 @@
 #include "engine/kvm/system.h"
 #include "machine/migration.h"
 #include "snapshot/memory_checker.h"
+#include "x86/cpuid.h"
 
 namespace eidolon::machine {
 
@@ -54,7 +55,10 @@ Result<cpu::CpuidModel> make_model(const std::string& name, bool kvm) {
 
 /// Whether the host's KVM runs what the guest knows as its processor.
 Result<> fits_kvm(const cpu::CpuidModel& model) {
-  const cpu::FeatureWords shown = cpu::features_of(model);
+  cpu::FeatureWords shown = cpu::features_of(model);
+  // How processors belong together is ours to say, and any KVM runs what is told of it.
+  shown.leaf1_edx &= ~x86::cpuid::kHtt;
+  shown.extended1_ecx &= ~x86::cpuid::kCmpLegacy;
   const cpu::FeatureWords kvm = EIDOLON_TRY(engine::kvm::supported_features());
   if ((shown & kvm) == shown && !paravirt::kvm::shows_calls(model)) return {};
   return fail(
