@@ -2,13 +2,13 @@
 #include "migration/pages.h"
 
 #include <gtest/gtest.h>
-#include <sys/mman.h>
 
 #include <cstring>
 #include <random>
 
 #include "migration/message.h"
 #include "migration/pair.h"
+#include "snapshot/mapped_memory.h"
 #include "snapshot/memory_index.h"
 
 namespace eidolon::migration {
@@ -16,20 +16,7 @@ namespace {
 
 using snapshot::kPageBytes;
 
-class Memory {
- public:
-  explicit Memory(size_t length)
-      : bytes_(static_cast<uint8_t*>(mmap(nullptr, length, PROT_READ | PROT_WRITE,
-                                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)),
-               length) {}
-  ~Memory() { munmap(bytes_.data(), bytes_.size()); }
-  Memory(const Memory&) = delete;
-  Memory& operator=(const Memory&) = delete;
-  [[nodiscard]] std::span<uint8_t> bytes() { return bytes_; }
-
- private:
-  std::span<uint8_t> bytes_;
-};
+using Memory = snapshot::MappedMemory;
 
 constexpr uint64_t kPages = 1024;
 const MemoryLayout kLayout{{{0, 600 * kPageBytes}, {700 * kPageBytes, 324 * kPageBytes}}};

@@ -2,12 +2,12 @@
 #include "snapshot/memory_changes.h"
 
 #include <gtest/gtest.h>
-#include <sys/mman.h>
 
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 
+#include "snapshot/mapped_memory.h"
 #include "snapshot/memory_index.h"
 
 namespace eidolon::snapshot {
@@ -15,22 +15,12 @@ namespace {
 
 constexpr size_t kBytes = 3 << 20;
 
-class Memory {
+class Memory : public MappedMemory {
  public:
-  Memory()
-      : bytes_(static_cast<uint8_t*>(mmap(nullptr, kBytes, PROT_READ | PROT_WRITE,
-                                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)),
-               kBytes) {}
-  ~Memory() { munmap(bytes_.data(), bytes_.size()); }
-  Memory(const Memory&) = delete;
-  Memory& operator=(const Memory&) = delete;
-  [[nodiscard]] std::span<uint8_t> bytes() { return bytes_; }
+  Memory() : MappedMemory(kBytes) {}
   void fill(uint32_t page, uint8_t value) {
-    std::memset(bytes_.data() + page * kPageBytes, value, kPageBytes);
+    std::memset(bytes().data() + page * kPageBytes, value, kPageBytes);
   }
-
- private:
-  std::span<uint8_t> bytes_;
 };
 
 class MemoryChanges : public ::testing::TestWithParam<Packing> {

@@ -14,6 +14,7 @@
 
 #include "snapshot/file_reader.h"
 #include "snapshot/file_writer.h"
+#include "snapshot/mapped_memory.h"
 #include "snapshot/memory_checker.h"
 #include "snapshot/memory_reader.h"
 #include "snapshot/memory_writer.h"
@@ -22,24 +23,13 @@ namespace eidolon::snapshot {
 
 namespace {
 
-/// Pages of ours, as a machine's memory is.
-class Memory {
+class Memory : public MappedMemory {
  public:
-  explicit Memory(size_t length)
-      : bytes_(static_cast<uint8_t*>(mmap(nullptr, length, PROT_READ | PROT_WRITE,
-                                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)),
-               length) {}
-  ~Memory() { munmap(bytes_.data(), bytes_.size()); }
-  Memory(const Memory&) = delete;
-  Memory& operator=(const Memory&) = delete;
-  [[nodiscard]] std::span<uint8_t> bytes() { return bytes_; }
+  using MappedMemory::MappedMemory;
   void fill(size_t at, size_t length, unsigned seed) {
     std::mt19937 random(seed);
-    for (uint8_t& byte : bytes_.subspan(at, length)) byte = static_cast<uint8_t>(random() | 1);
+    for (uint8_t& byte : bytes().subspan(at, length)) byte = static_cast<uint8_t>(random() | 1);
   }
-
- private:
-  std::span<uint8_t> bytes_;
 };
 
 class Snapshot : public ::testing::TestWithParam<Packing> {
