@@ -286,12 +286,13 @@ Result<> Machine::switch_engine(EngineKind kind) {
 /// While all stand.
 Result<> Machine::change_engine(EngineKind kind) {
   if (kind == decision_.kind) return {};
-  if (memory_->logs_writes())
-    return fail("the machine is moving to another process; switch its engine there");
+  if (moves()) return fail("the machine is moving to another process; switch its engine there");
   if (kind == EngineKind::kLockstep || decision_.kind == EngineKind::kLockstep)
     return fail("lockstep has to see a guest from its start to its end; start another machine for it");
   if (kind == EngineKind::kKvm) EIDOLON_TRY(fits_kvm(model_));
   EIDOLON_TRY(processors_.make_engines(kind, config_));
+  // What the one has noted of the guest's writes the other does not know.
+  if (memory_->logs_writes()) log_writes(false);
   std::lock_guard lock(ending_mutex_);
   decision_ = {.kind = kind, .reason = "as asked for"};
   return {};

@@ -149,6 +149,7 @@ class Machine final : private device::MachineControl {
 
   // machine_migration.cpp
   friend class Migration;
+  [[nodiscard]] bool moves();
   /// Calls `task` on the thread of run() while all processors stand. False: the machine has ended.
   [[nodiscard]] bool while_all_stand(std::function<void()> task);
   // Which pages are written (GuestMemory::log_writes). While all stand.

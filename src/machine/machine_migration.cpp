@@ -8,10 +8,15 @@
 
 namespace eidolon::machine {
 
+/// Or has moved.
+bool Machine::moves() {
+  const auto progress = migration();
+  return progress && progress->state != MigrationProgress::State::kFailed;
+}
+
 Result<> Machine::migrate(const MigrationRequest& request) {
+  if (moves()) return fail("the machine is moving already; eidolon migrate --cancel ends that");
   std::lock_guard lock(migration_mutex_);
-  if (migration_ != nullptr && migration_->progress().state == MigrationProgress::State::kMoving)
-    return fail("the machine is moving already; eidolon migrate --cancel ends that");
   migration_ = EIDOLON_TRY(Migration::start(*this, request));
   return {};
 }

@@ -33,6 +33,8 @@ Result<> Machine::save(const SaveRequest& request) {
   if (decision_.kind == EngineKind::kLockstep)
     return fail(
         "--engine lockstep runs two processors beside each other, and a snapshot is of one; use another");
+  // Both would take what is known of the guest's writes.
+  if (moves()) return fail("the machine is moving to another process; take the snapshot there");
   snapshot::FileWriter file = EIDOLON_TRY(snapshot::FileWriter::create(request.path));
   std::optional<StandStill> still(std::in_place, *this);
   EIDOLON_TRY(still->hold_devices());

@@ -81,6 +81,7 @@ void Migration::report(const Change& change) {
 void Migration::thread_main() {
   using State = MigrationProgress::State;
   const Result<> moved = move();
+  connection_.reset();  // the other side need not wait any more
   std::unique_lock lock(mutex_);
   progress_.seconds = seconds_since(began_);
   progress_.state = moved ? State::kDone : State::kFailed;

@@ -1,5 +1,6 @@
 // Machines that move between processes while they run, and what happens when they cannot.
 #include <gtest/gtest.h>
+#include <poll.h>
 
 #include <csignal>
 #include <ctime>
@@ -113,7 +114,7 @@ TEST_F(MigrationTest, DisksAndPortsGoAlong) {
 /// A destination that does as it should until `fault`, and then goes away.
 class BadDestination {
  public:
-  enum class Fault { kAtOnce, kAfterHello, kAmongPages, kBeforeLoaded, kRefuses, kGarbage };
+  enum class Fault { kAtOnce, kAfterHello, kAmongPages, kBeforeLoaded, kRefuses, kGarbage, kStalls };
   BadDestination(const std::string& place, Fault fault)
       : listener_(*migration::Listener::create(*migration::parse_place(place))),
         thread_([this, fault] { serve(fault); }) {}
@@ -125,6 +126,7 @@ class BadDestination {
   void serve(Fault fault) {
     const auto never = *backend::Wakeup::create();
     FileDescriptor socket = listener_.accept();
+    const int listening = socket.get();
     if (fault == Fault::kAtOnce) return;
     auto source = *migration::Connection::accepted(std::move(socket), nullptr, never);
     if (!migration::expect(*source, Kind::kHello) || fault == Fault::kAfterHello) return;
@@ -134,6 +136,11 @@ class BadDestination {
       return;
     }
     if (!migration::send_message(*source, Kind::kReady)) return;
+    if (fault == Fault::kStalls) {
+      pollfd gone{.fd = listening, .events = POLLRDHUP, .revents = 0};
+      (void)poll(&gone, 1, 60'000);
+      return;
+    }
     for (int count = 0;; ++count) {
       const auto message = migration::receive_message(*source);
       if (!message || (fault == Fault::kAmongPages && count == 20)) return;
@@ -169,6 +176,19 @@ TEST_F(MigrationTest, WhateverTheOtherSideDoesTheGuestGoesOn) {
     EXPECT_EQ(there.wait_for_end(kEndLimit), 2) << "a session that cannot be";
   }
   EXPECT_EQ(ask("migrate --cancel --name state"), 0) << "nothing is to be cancelled";
+  const std::string snapshot = "snapshot --name state " + directory + "/during.snap";
+  EXPECT_EQ(ask(snapshot), 0);
+  {
+    // It is ready for pages, and takes none: the move lasts until it is cancelled.
+    const BadDestination there(socket(), Fault::kStalls);
+    std::thread mover([this] { EXPECT_EQ(ask("migrate " + socket() + " --name state"), 1); });
+    for (int tries = 0; tries < 200 && ask(snapshot) == 0; ++tries) std::this_thread::sleep_for(20ms);
+    EXPECT_EQ(ask(snapshot), 1) << "it would take the move's log of writes";
+    EXPECT_EQ(ask("engine --name state step"), 1);
+    EXPECT_EQ(ask("migrate --cancel --name state"), 0);
+    mover.join();
+  }
+  expect_right(guest, turn++);
   GuestProcess there({"receive", socket(), "--name", "there"});
   for (int tries = 0; tries < 100 && !std::filesystem::exists(directory + "/moving"); ++tries)
     std::this_thread::sleep_for(50ms);
