@@ -1,6 +1,5 @@
 #include "machine/arrival.h"
 
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -81,9 +80,7 @@ Result<> Arrival::take_over(Machine& machine) {
   EIDOLON_TRY(migration::send_message(*connection_, Kind::kLoaded));
   if (const auto go = migration::expect(*connection_, Kind::kGo); !go)
     return fail("{}, so the machine goes on there", go.error().message);
-  timespec now{};
-  clock_gettime(CLOCK_REALTIME, &now);
-  const Nanoseconds passed = Nanoseconds{now.tv_sec} * 1'000'000'000 + now.tv_nsec - end_.stopped_at;
+  const Nanoseconds passed = migration::time_of_day() - end_.stopped_at;
   if (end_.paused)
     machine.start_paused();
   else

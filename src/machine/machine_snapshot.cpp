@@ -117,11 +117,11 @@ Result<std::unique_ptr<Machine>> Machine::restore(const SavedMachine& saved, con
                                                   SerialSink serial) {
   if (config.engine == EngineChoice::kLockstep)
     return fail("--engine lockstep has to see a guest from its start; use auto, translate or step");
-  const std::vector<snapshot::FileReader> bases = EIDOLON_TRY(snapshot::open_bases(saved.file));
   // Memory that came by a migration is checked, and so is what was written since another snapshot.
   std::unique_ptr<snapshot::MemoryChecker> checker =
-      saved.memory == nullptr ? EIDOLON_TRY(make_checker(bases.empty() ? saved.file : bases.back()))
-                              : nullptr;
+      saved.memory == nullptr
+          ? EIDOLON_TRY(make_checker(saved.bases.empty() ? saved.file : saved.bases.back()))
+          : nullptr;
   std::unique_ptr<Machine> machine = EIDOLON_TRY(make(config, std::move(serial)));
   EIDOLON_TRY(machine->read_state(saved));
   EIDOLON_TRY(machine->processors_.make_engines(machine->decision_.kind, config));
@@ -216,8 +216,7 @@ std::vector<std::span<uint8_t>> Machine::own_memory() {
 
 Result<> Machine::read_memory(const SavedMachine& saved) {
   if (saved.memory != nullptr) return take_moved_memory(*saved.memory);
-  const std::vector<snapshot::FileReader> bases = EIDOLON_TRY(snapshot::open_bases(saved.file));
-  return snapshot::read_memory_and_changes(saved.file, bases, own_memory());
+  return snapshot::read_memory_and_changes(saved.file, saved.bases, own_memory());
 }
 
 }  // namespace eidolon::machine

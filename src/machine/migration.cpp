@@ -1,7 +1,5 @@
 #include "machine/migration.h"
 
-#include <time.h>
-
 #include <algorithm>
 
 #include "backend/terminal.h"
@@ -36,12 +34,6 @@ constexpr auto kLastWords = 2s;
 
 double seconds_since(SteadyClock::time_point from) {
   return std::chrono::duration<double>(SteadyClock::now() - from).count();
-}
-
-Nanoseconds time_of_day() {
-  timespec now{};
-  clock_gettime(CLOCK_REALTIME, &now);
-  return Nanoseconds{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
 }
 
 }  // namespace
@@ -211,7 +203,7 @@ Result<> Migration::hand_over() {
   Machine::StandStill still(machine_);
   const auto stood = SteadyClock::now();
   EIDOLON_TRY(still.hold_devices());
-  migration::StateEnd end{.stopped_at = time_of_day(), .paused = still.was_paused()};
+  migration::StateEnd end{.stopped_at = migration::time_of_day(), .paused = still.was_paused()};
   EIDOLON_TRY(send_rest());
   EIDOLON_TRY(machine_.devices_.let_go());
   Result<> there = send_state(end);

@@ -38,6 +38,7 @@ Result<SavedMachine> SavedMachine::read(snapshot::FileReader file) {
   saved.media = fields.list("media");
   if (fields.failed()) return fail("the snapshot '{}' does not say what machine it is of", path);
   saved.config = EIDOLON_TRY(config_from_json(config));
+  saved.bases = EIDOLON_TRY(snapshot::open_bases(saved.file));
   return saved;
 }
 

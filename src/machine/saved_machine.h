@@ -21,6 +21,7 @@
 #include "migration/pages.h"
 #include "snapshot/file_reader.h"
 #include "snapshot/file_writer.h"
+#include "snapshot/memory_changes.h"
 
 namespace eidolon::machine {
 
@@ -28,7 +29,8 @@ struct SavedMachine {
   snapshot::FileReader file;
   MachineConfig config;
   nlohmann::json media;
-  bool changed_disks = false;  ///< disks that were written since are taken nevertheless
+  std::vector<snapshot::FileReader> bases = {};  ///< of a differential one (snapshot::open_bases)
+  bool changed_disks = false;                    ///< disks that were written since are taken nevertheless
   /// Memory that came otherwise, by a migration; null: it is in the file.
   std::shared_ptr<migration::PageReceiver> memory = nullptr;
 

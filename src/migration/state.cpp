@@ -1,7 +1,7 @@
 #include "migration/state.h"
 
 #include <sys/mman.h>
-#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -53,6 +53,12 @@ Result<> for_each_part(int file, Visitor visit) {
 }
 
 }  // namespace
+
+Nanoseconds time_of_day() {
+  timespec now{};
+  clock_gettime(CLOCK_REALTIME, &now);
+  return Nanoseconds{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
+}
 
 Result<> send_hello(Connection& to, const MemoryLayout& layout, int description) {
   std::vector<uint8_t> bytes;

@@ -20,8 +20,11 @@ Result<> send_hello(Connection& to, const MemoryLayout& layout, int description)
 /// `host_bytes`: a machine with more memory is refused.
 Result<Hello> read_hello(const Message& message, uint64_t host_bytes);
 
+/// The host's, since 1970.
+[[nodiscard]] Nanoseconds time_of_day();
+
 struct StateEnd {
-  Nanoseconds stopped_at = 0;  ///< the host's time of day (since 1970) when the guest began to stand
+  Nanoseconds stopped_at = 0;  ///< the time of day when the guest began to stand
   bool paused = false;         ///< its user had stopped it before
 };
 /// Message by message, and the end.

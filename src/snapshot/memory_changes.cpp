@@ -108,16 +108,11 @@ Result<FileReader> open_base(const Base& base, const FileReader& of) {
 Result<> apply_batch(const FileReader& from, const Changes& changes, const Batch& batch, Pieces pieces) {
   std::vector<uint8_t> stored(batch.stored), pages(batch.pages.size() * kPageBytes);
   EIDOLON_TRY(from.read(batch.offset, stored));
-  const auto damaged = [&from, &batch] {
-    return fail(
-        "the snapshot '{}' is damaged in the guest's memory (byte {} of the file); restore from another copy",
-        from.path(), batch.offset);
-  };
-  if (checksum(stored) != batch.checksum) return damaged();
+  if (checksum(stored) != batch.checksum) return damaged_memory(from, batch.offset);
   if (!changes.packed) {
     pages.swap(stored);
   } else if (ZSTD_decompress(pages.data(), pages.size(), stored.data(), stored.size()) != pages.size()) {
-    return damaged();
+    return damaged_memory(from, batch.offset);
   }
   for (size_t i = 0; i < batch.pages.size(); ++i)
     std::memcpy(pieces[batch.pages[i].piece].data() + batch.pages[i].number * kPageBytes,
@@ -127,12 +122,7 @@ Result<> apply_batch(const FileReader& from, const Changes& changes, const Batch
 
 Result<> apply_changes(const FileReader& from, Pieces pieces) {
   const Changes changes = EIDOLON_TRY(decode(from));
-  const auto same = [](uint64_t bytes, const std::span<uint8_t>& piece) { return bytes == piece.size(); };
-  if (!std::ranges::equal(changes.pieces, pieces, same))
-    return fail(
-        "the memory in the snapshot '{}' is not laid out as this machine's; use the version of Eidolon that "
-        "took it",
-        from.path());
+  EIDOLON_TRY(check_pieces(from, changes.pieces, pieces));
   for (const Batch& batch : changes.batches) EIDOLON_TRY(apply_batch(from, changes, batch, pieces));
   return {};
 }

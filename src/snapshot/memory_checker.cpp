@@ -36,7 +36,7 @@ Result<> check_memory(const FileReader& file, const MemoryIndex& index, const st
   for (const Chunk& chunk : index.chunks) {
     if (stopping.load()) return {};
     if (EIDOLON_TRY(checksum_of(file, chunk, sum, room)) != chunk.checksum)
-      return damaged_memory(file, chunk);
+      return damaged_memory(file, chunk.offset);
   }
   return {};
 }

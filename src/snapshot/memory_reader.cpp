@@ -61,9 +61,9 @@ Result<> unpack_chunks(const FileReader& from, const MemoryIndex& index, Pieces 
     EIDOLON_TRY(from.read(chunk.offset, stored));
     const uint64_t length = index.chunk_bytes(chunk);
     uint8_t* to = pieces[chunk.piece].data() + chunk.number * kChunkBytes;
-    if (checksum(stored) != chunk.checksum) return damaged_memory(from, chunk);
+    if (checksum(stored) != chunk.checksum) return damaged_memory(from, chunk.offset);
     if (ZSTD_decompressDCtx(context.get(), to, length, stored.data(), stored.size()) != length)
-      return damaged_memory(from, chunk);
+      return damaged_memory(from, chunk.offset);
   }
   return {};
 }
@@ -83,10 +83,10 @@ Result<> unpack_all(const FileReader& from, const MemoryIndex& index, Pieces pie
 
 }  // namespace
 
-std::unexpected<Error> damaged_memory(const FileReader& file, const Chunk& chunk) {
+std::unexpected<Error> damaged_memory(const FileReader& file, uint64_t offset) {
   return fail(
       "the snapshot '{}' is damaged in the guest's memory (byte {} of the file); restore from another copy",
-      file.path(), chunk.offset);
+      file.path(), offset);
 }
 
 Result<MemoryIndex> read_memory_index(const FileReader& from) {
@@ -94,13 +94,17 @@ Result<MemoryIndex> read_memory_index(const FileReader& from) {
   return decode_memory_index(list, from.length(), from.path());
 }
 
-Result<> read_memory(const FileReader& from, const MemoryIndex& index, Pieces pieces) {
+Result<> check_pieces(const FileReader& file, std::span<const uint64_t> lengths, Pieces pieces) {
   const auto same = [](uint64_t bytes, const std::span<uint8_t>& piece) { return bytes == piece.size(); };
-  if (!std::ranges::equal(index.pieces, pieces, same))
-    return fail(
-        "the memory in the snapshot '{}' is not laid out as this machine's; use the version of Eidolon that "
-        "took it",
-        from.path());
+  if (std::ranges::equal(lengths, pieces, same)) return {};
+  return fail(
+      "the memory in the snapshot '{}' is not laid out as this machine's; use the version of Eidolon that "
+      "took it",
+      file.path());
+}
+
+Result<> read_memory(const FileReader& from, const MemoryIndex& index, Pieces pieces) {
+  EIDOLON_TRY(check_pieces(from, index.pieces, pieces));
   return index.packed ? unpack_all(from, index, pieces) : map_chunks(from, index, pieces);
 }
 

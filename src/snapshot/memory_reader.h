@@ -21,6 +21,10 @@ namespace eidolon::snapshot {
                                    std::span<const std::span<uint8_t>> pieces);
 
 /// The sentence about it.
-[[nodiscard]] std::unexpected<Error> damaged_memory(const FileReader& file, const Chunk& chunk);
+[[nodiscard]] std::unexpected<Error> damaged_memory(const FileReader& file, uint64_t offset);
+
+/// Whether a machine's memory is in pieces of these lengths.
+[[nodiscard]] Result<> check_pieces(const FileReader& file, std::span<const uint64_t> lengths,
+                                    std::span<const std::span<uint8_t>> pieces);
 
 }  // namespace eidolon::snapshot
