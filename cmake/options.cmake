@@ -9,7 +9,7 @@ target_compile_options(eidolon_options INTERFACE
 if(EIDOLON_SANITIZE)
   target_compile_options(eidolon_options INTERFACE
     -fsanitize=${EIDOLON_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all
-    -Wno-maybe-uninitialized -Wno-stringop-overflow -Wno-array-bounds) # false positives under -fsanitize
+    -Wno-maybe-uninitialized -Wno-stringop-overflow -Wno-stringop-overread -Wno-array-bounds) # false positives under -fsanitize
   target_link_options(eidolon_options INTERFACE -fsanitize=${EIDOLON_SANITIZE})
   target_compile_definitions(eidolon_options INTERFACE EIDOLON_SANITIZED=1)
 endif()

@@ -2,6 +2,7 @@
 // space, to registers in memory or by ports, a proper set-up, a change of a descriptor, a tail, a frame from
 // the network, frames that are sent, time that passes, or a snapshot that is loaded back, damaged or not.
 #include "device/net/e1000.h"
+#include "net/fake_link.h"
 #include "pci_board.h"
 
 namespace {
@@ -13,15 +14,8 @@ using fuzz::Input;
 constexpr uint64_t kReceive = 0x1000, kTransmit = 0x2000, kBuffers = 0x8000;
 constexpr uint32_t kEntries = 16;
 
-class Cable final : public net::Link {
- public:
-  void plug(net::Card* new_card) override { card = new_card; }
-  void wake() override {}
-  net::Card* card = nullptr;
-};
-
 struct Machine : fuzz::Board {
-  Cable cable;
+  net::FakeLink cable;
   net::E1000 card{"e1000", timers, cable, net::kFirstAddress};
 
   Machine() {

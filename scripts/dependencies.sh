@@ -2,7 +2,7 @@
 # Installs the Debian packages that are missing. Usage: scripts/dependencies.sh [--list] GROUP...
 # Groups: build (compiler and libraries), guest (unpacking the guest that ./quickstart boots),
 # bench (the monitor that is measured beside ours, and Google Benchmark for bench/micro),
-# test (the firmware that boot tests start from, and what disk images are checked with),
+# test (the firmware that boot tests start from, and what disk images and networks are checked with),
 # disk (what scripts/make_disk.sh makes a disk with).
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
@@ -13,7 +13,7 @@ build_packages=(g++ cmake ninja-build ccache git
   pkg-config libbz2-dev liblz4-dev liblzma-dev libxxhash-dev libzstd-dev zlib1g-dev)
 guest_packages=(cpio gzip xz-utils)
 bench_packages=(qemu-system-x86 python3 libbenchmark-dev)
-test_packages=(qemu-utils nbdkit seabios ovmf)
+test_packages=(qemu-utils nbdkit seabios ovmf passt iproute2 openssh-client)
 disk_packages=(mmdebstrap fdisk e2fsprogs dosfstools mtools)
 
 only_list=false

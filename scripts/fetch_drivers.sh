@@ -8,8 +8,8 @@ guest=$root/cache/guest
 downloads=$root/cache/packages
 stamp=$guest/drivers-made-from
 # What they depend on comes with them.
-modules=(virtio_pci virtio_blk virtio-rng virtio_net e1000 virtio_console virtio_balloon crc32c_generic ext4 nvme ahci ata_piix sd_mod sr_mod isofs
-  xhci_pci usbhid hid_generic evdev)
+modules=(virtio_pci virtio_mmio virtio_blk virtio-rng virtio_net e1000 ne2k-pci virtio_console virtio_balloon crc32c_generic ext4 nvme ahci ata_piix sd_mod sr_mod isofs
+  virtio_scsi virtio_input xhci_pci usbhid hid_generic evdev)
 # Loaded only where the kernel's command line has drivers=screen: they take the console along.
 screen_modules=(bochs)
 # The same for drivers=vsock and drivers=share: nobody else waits for them.

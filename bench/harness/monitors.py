@@ -45,10 +45,10 @@ def processor_times(pid):
     return ran / 1e9, waited / 1e9
 
 
-def stamped_lines(command, name, expected=0):
+def stamped_lines(command, name, expected=0, look=processor_times):
     """Runs the command and returns its lines as (wall, processor, waited, text), the end as a line None.
 
-    `expected` is the exit status of a run that ended well.
+    `expected` is the exit status of a run that ended well; `look` is asked for the two in the middle.
     """
     lines = []
     start = time.monotonic()
@@ -67,7 +67,7 @@ def stamped_lines(command, name, expected=0):
         timer.start()
         for raw in process.stdout:
             now = time.monotonic() - start
-            lines.append((now, *processor_times(process.pid), raw.decode(errors="replace").strip()))
+            lines.append((now, *look(process.pid), raw.decode(errors="replace").strip()))
         status = process.wait()
         timer.cancel()
         if status != expected:

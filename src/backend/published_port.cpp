@@ -1,9 +1,12 @@
 #include "backend/published_port.h"
 
 #include <arpa/inet.h>
+#include <fmt/format.h>
 
 #include <charconv>
 #include <optional>
+
+#include "base/try.h"
 
 namespace eidolon::backend {
 
@@ -51,6 +54,17 @@ Result<PublishedPort> parse_published_port(std::string_view text) {
   result.host_port = *host;
   result.guest_port = *guest;
   return result;
+}
+
+Result<std::vector<PublishedPort>> parse_published_ports(std::span<const std::string> texts) {
+  std::vector<PublishedPort> ports;
+  for (const std::string& text : texts) ports.push_back(EIDOLON_TRY(parse_published_port(text)));
+  return ports;
+}
+
+std::string to_string(const PublishedPort& port) {
+  return fmt::format("{}:{}:{}{}", port.host_address, port.host_port, port.guest_port,
+                     port.udp ? "/udp" : "");
 }
 
 }  // namespace eidolon::backend

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 
@@ -18,5 +20,7 @@ struct PublishedPort {
 
 /// "[ADDRESS:]HOST:GUEST[/udp]", e.g. "8080:80" or "0.0.0.0:5353:53/udp".
 [[nodiscard]] Result<PublishedPort> parse_published_port(std::string_view text);
+[[nodiscard]] Result<std::vector<PublishedPort>> parse_published_ports(std::span<const std::string> texts);
+[[nodiscard]] std::string to_string(const PublishedPort& port);
 
 }  // namespace eidolon::backend

@@ -53,19 +53,32 @@ void Switch::serve(Port& port, short ready) {
   if (!port.stream.fill()) port.over = true;
   const MacTable::Time now = std::chrono::steady_clock::now();
   while (const auto frame = port.stream.front()) {
-    if (frame->size() >= kHeaderBytes) forward(port, *frame, now);
+    if (FrameStream::is_greeting(*frame, FrameStream::Greeting::kQuestion)) {
+      if (!port.large && port.stream.has_room()) port.stream.queue_greeting(FrameStream::Greeting::kAnswer);
+      port.large = true;
+    } else if (frame->size() >= kHeaderBytes) {
+      forward(port, *frame, port.stream.front_offload(), now);
+    }
     port.stream.pop();
   }
   if (port.stream.broken()) port.over = true;
 }
 
-void Switch::forward(const Port& from, std::span<const uint8_t> frame, MacTable::Time now) {
+void Switch::forward(const Port& from, std::span<const uint8_t> frame, const device::net::Offload& offload,
+                     MacTable::Time now) {
   table_.learn(frame.subspan(kAddressBytes, kAddressBytes), from.number, now);
   const auto known = device::net::is_multicast(frame) ? std::nullopt : table_.find(frame, now);
   for (Port& port : ports_) {
     const bool wanted = known ? port.number == *known : true;
-    if (wanted && port.number != from.number && port.stream.has_room()) port.stream.queue(frame);
+    if (wanted && port.number != from.number) send(port, frame, offload);
   }
+}
+
+void Switch::send(Port& port, std::span<const uint8_t> frame, const device::net::Offload& offload) {
+  if (!port.stream.has_room()) return;
+  if (offload.finished() || port.large) return port.stream.queue(frame, offload);
+  if (!segments_.begin(frame, offload)) return;
+  while (port.stream.has_room() && segments_.next(segment_)) port.stream.queue(segment_);
 }
 
 void Switch::remove_ended() {

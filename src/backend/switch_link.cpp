@@ -1,11 +1,6 @@
 #include "backend/switch_link.h"
 
-#include <poll.h>
 #include <sys/socket.h>
-
-#include <array>
-#include <cerrno>
-#include <cstring>
 
 #include "backend/line_client.h"
 #include "base/try.h"
@@ -13,67 +8,47 @@
 namespace eidolon::backend {
 
 namespace {
-constexpr int kTryAgainMs = 1000;
-}
 
-Result<std::unique_ptr<SwitchLink>> SwitchLink::create(const std::string& path) {
-  EIDOLON_TRY(socket_address(path));
-  Wakeup wakeup = EIDOLON_TRY(Wakeup::create());
-  return std::unique_ptr<SwitchLink>(new SwitchLink(std::move(wakeup), path));
-}
-
-SwitchLink::~SwitchLink() {
-  stopping_.store(true);
-  wake_thread();
-  if (thread_.joinable()) thread_.join();
-}
-
-void SwitchLink::plug(device::net::Card* card) {
-  std::lock_guard lock(card_mutex_);
-  card_ = card;
-  if (card_ != nullptr) card_->set_link(up_);
-}
-
-void SwitchLink::wake() {
-  std::call_once(started_, [this] { thread_ = std::thread([this] { thread_main(); }); });
-  wake_thread();
-}
-
-void SwitchLink::wake_thread() { wakeup_.raise(); }
-
-void SwitchLink::thread_main() {
-  while (!stopping_.load()) {
-    if (!stream_) try_to_connect();
-    if (stream_ && !exchange()) {
-      stream_.reset();
-      set_link(false);
-    }
-    wait();
+class Place final : public SwitchLink::Opener {
+ public:
+  explicit Place(const sockaddr_un& address) : address_(address) {}
+  FileDescriptor open() override {
+    FileDescriptor fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    const auto* generic = reinterpret_cast<const sockaddr*>(&address_);  // SAFETY: as connect(2) has it
+    if (fd.valid() && connect(fd.get(), generic, sizeof address_) != 0) fd.reset();
+    return fd;
   }
+
+ private:
+  const sockaddr_un address_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<SwitchLink>> SwitchLink::create(const std::string& path, Peer peer) {
+  const sockaddr_un address = EIDOLON_TRY(socket_address(path));
+  return create(std::make_unique<Place>(address), peer);
 }
 
-void SwitchLink::try_to_connect() {
-  const auto address = socket_address(path_);
-  FileDescriptor fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  const auto* generic = reinterpret_cast<const sockaddr*>(&*address);  // SAFETY: as connect(2) has it
-  if (!fd.valid() || connect(fd.get(), generic, sizeof *address) != 0) return;
+Result<std::unique_ptr<SwitchLink>> SwitchLink::create(std::unique_ptr<Opener> opener, Peer peer) {
+  Wakeup wakeup = EIDOLON_TRY(Wakeup::create());
+  return std::unique_ptr<SwitchLink>(new SwitchLink(std::move(wakeup), std::move(opener), peer));
+}
+
+bool SwitchLink::open() {
+  FileDescriptor fd = opener_->open();
+  if (!fd.valid()) return false;
   stream_.emplace(std::move(fd));
-  refused_ = readable_ = hung_up_ = false;
-  set_link(true);
+  large_ = false;
+  if (peer_ == Peer::kSwitch) stream_->queue_greeting(FrameStream::Greeting::kQuestion);
+  return true;
 }
 
-void SwitchLink::set_link(bool up) {
-  std::lock_guard lock(card_mutex_);
-  up_ = up;
-  if (card_ != nullptr) card_->set_link(up);
-}
-
-bool SwitchLink::exchange() {
-  deliver();
-  if (refused_ && hung_up_) return false;
-  if (readable_ && !refused_) {
+bool SwitchLink::exchange(bool readable) {
+  deliver_frames();
+  if (readable && !refused()) {
     if (!stream_->fill()) return false;
-    deliver();
+    deliver_frames();
   }
   if (stream_->broken()) return false;
   send_frames();
@@ -83,37 +58,27 @@ bool SwitchLink::exchange() {
 /// Frames that the socket does not take stay in the card, where the guest sees them.
 void SwitchLink::send_frames() {
   constexpr unsigned kAtOnce = 256;  // then look after what comes, too
-  std::lock_guard lock(card_mutex_);
-  for (unsigned i = 0; card_ != nullptr && stream_->has_room(); ++i) {
-    if (i == kAtOnce) return wake_thread();
-    if (!card_->next_frame(frame_)) return;
-    stream_->queue(frame_);
+  device::net::Offload offload;
+  for (unsigned i = 0; stream_->has_room(); ++i) {
+    if (i == kAtOnce) return again();
+    if (!next_frame(frame_, offload, large_ || peer_ == Peer::kStack)) return;
+    if (peer_ == Peer::kStack) {
+      finish_sum(frame_, offload);
+      offload = {};
+    }
+    stream_->queue(frame_, offload);
   }
 }
 
-void SwitchLink::deliver() {
-  std::lock_guard lock(card_mutex_);
-  refused_ = false;
+void SwitchLink::deliver_frames() {
   while (const auto frame = stream_->front()) {
-    if (card_ != nullptr && !card_->receive(*frame)) {
-      refused_ = true;
+    if (peer_ == Peer::kSwitch && FrameStream::is_greeting(*frame, FrameStream::Greeting::kAnswer)) {
+      large_ = true;
+    } else if (!deliver(*frame, stream_->front_offload())) {
       return;
     }
     stream_->pop();
   }
-}
-
-void SwitchLink::wait() {
-  std::array<pollfd, 2> watched = {{wakeup_.watched(), {.fd = -1, .events = 0, .revents = 0}}};
-  if (stream_) {
-    // A card without room keeps what has come where it is.
-    const int events = (refused_ ? 0 : POLLIN) | (stream_->has_queued() ? POLLOUT : 0);
-    watched[1] = {.fd = stream_->fd(), .events = static_cast<short>(events), .revents = 0};
-  }
-  (void)poll(watched.data(), watched.size(), stream_ ? -1 : kTryAgainMs);
-  hung_up_ = (watched[1].revents & (POLLHUP | POLLERR)) != 0;
-  readable_ = hung_up_ || (watched[1].revents & POLLIN) != 0;
-  if (watched[0].revents != 0) wakeup_.drain();
 }
 
 }  // namespace eidolon::backend

@@ -1,58 +1,59 @@
-// A cable to a switch, or to whoever speaks as one (passt), on a Unix socket. While nobody listens there the
-// link is down, and the socket is tried again every second.
+// A cable to a switch, or to whoever speaks as one (passt), on a stream socket.
 #pragma once
 
-#include <atomic>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
-#include <thread>
-#include <vector>
 
+#include "backend/cable.h"
 #include "backend/frame_stream.h"
-#include "backend/wakeup.h"
 #include "base/result.h"
-#include "device/net/link.h"
 
 namespace eidolon::backend {
 
-class SwitchLink final : public device::net::Link {
+class SwitchLink final : public Cable {
  public:
-  /// Nobody needs to listen there yet. Its thread starts when the card is first used.
-  static Result<std::unique_ptr<SwitchLink>> create(const std::string& path);
-  ~SwitchLink() override;
+  /// What the other end can do with frames that are not finished.
+  enum class Peer : uint8_t {
+    kSwitch,  ///< it is asked
+    kStack,   ///< TCP/IP without a wire: packets may be long, but have their checksums
+  };
+  class Opener {
+   public:
+    virtual ~Opener() = default;
+    /// A socket that leads there; not valid: nobody is there.
+    [[nodiscard]] virtual FileDescriptor open() = 0;
+    /// The socket is closed.
+    virtual void closed() {}
+  };
 
-  void plug(device::net::Card* card) override;
-  void wake() override;
+  /// Nobody needs to listen at `path` yet.
+  static Result<std::unique_ptr<SwitchLink>> create(const std::string& path, Peer peer = Peer::kSwitch);
+  static Result<std::unique_ptr<SwitchLink>> create(std::unique_ptr<Opener> opener, Peer peer);
+  ~SwitchLink() override { stop(); }
 
  private:
-  SwitchLink(Wakeup wakeup, std::string path) : wakeup_(std::move(wakeup)), path_(std::move(path)) {}
-  void wake_thread();
-  void thread_main();
-  void try_to_connect();
-  /// False: the connection is over.
-  [[nodiscard]] bool exchange();
+  SwitchLink(Wakeup wakeup, std::unique_ptr<Opener> opener, Peer peer)
+      : Cable(std::move(wakeup)), opener_(std::move(opener)), peer_(peer) {}
+
+  // Cable
+  [[nodiscard]] bool open() override;
+  void close() override {
+    stream_.reset();
+    opener_->closed();
+  }
+  [[nodiscard]] int fd() const override { return stream_->fd(); }
+  [[nodiscard]] bool has_queued() const override { return stream_->has_queued(); }
+  [[nodiscard]] bool exchange(bool readable) override;
+
   void send_frames();
-  void deliver();
-  void wait();
-  void set_link(bool up);
+  void deliver_frames();
 
-  const Wakeup wakeup_;
-  const std::string path_;
-  std::mutex card_mutex_;  ///< before the card's lock
-  device::net::Card* card_ = nullptr;
-  bool up_ = false;
-  std::once_flag started_;
-  std::atomic<bool> stopping_{false};
-
-  // The thread's own.
+  const std::unique_ptr<Opener> opener_;
+  const Peer peer_;
   std::optional<FrameStream> stream_;
   std::vector<uint8_t> frame_;
-  bool refused_ = false;  ///< the card has no room for the next frame
-  bool readable_ = false;
-  bool hung_up_ = false;
-  std::thread thread_;
+  bool large_ = false;  ///< the other end takes frames that are not finished
 };
 
 }  // namespace eidolon::backend

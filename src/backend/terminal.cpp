@@ -46,13 +46,16 @@ void leave_own_screen() {
 std::mutex kept_mutex;   // NOLINT: like crash_state
 std::string kept_lines;  // NOLINT
 
+void give_back() {
+  if (!crash_state.active.load(std::memory_order_acquire)) return;
+  if (crash_state.own_screen.load()) leave_own_screen();
+  tcsetattr(crash_state.fd, TCSANOW, &crash_state.original);
+}
+
 // SAFETY: calls only async-signal-safe functions. Engines that take host faults install their handlers after
 // this one and pass on what is not theirs, so that whatever arrives here is a crash.
 void on_crash(int signal, siginfo_t* info, void* /*context*/) {
-  if (crash_state.active.load(std::memory_order_acquire)) {
-    if (crash_state.own_screen.load()) leave_own_screen();
-    tcsetattr(crash_state.fd, TCSANOW, &crash_state.original);
-  }
+  give_back();
   for (size_t i = 0; i < kCrashSignals.size(); ++i) {
     if (kCrashSignals[i] == signal) sigaction(signal, &previous_actions[i], nullptr);
   }
@@ -133,6 +136,18 @@ void say(std::string_view line) {
   }
   const std::string text = fmt::format("{}{}", line, crash_state.raw.load() ? "\r\n" : "\n");
   std::fwrite(text.data(), 1, text.size(), stderr);
+}
+
+void leave_at_once(std::string_view line, int status) {
+  give_back();
+  {
+    std::lock_guard lock(kept_mutex);
+    std::fwrite(kept_lines.data(), 1, kept_lines.size(), stderr);
+  }
+  const std::string text = fmt::format("{}\n", line);
+  std::fwrite(text.data(), 1, text.size(), stderr);
+  std::fflush(stderr);
+  _exit(status);
 }
 
 void say_lines(std::string_view text) {

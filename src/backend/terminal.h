@@ -45,6 +45,9 @@ class Terminal {
 /// Writes a line of the monitor's own to standard error, with the carriage return that raw mode needs. While
 /// a terminal has its own screen, lines wait until it is given back.
 void say(std::string_view line);
+/// Gives the terminal back, says the line, and ends the process where it is. From any thread, when no other
+/// one can be waited for.
+[[noreturn]] void leave_at_once(std::string_view line, int status);
 /// Each line of a text.
 void say_lines(std::string_view text);
 

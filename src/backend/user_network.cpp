@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/assert.h"
 #include "base/try.h"
 
 namespace eidolon::backend {
@@ -23,9 +24,9 @@ int64_t now_ns() {
   return int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
 }
 
-in_addr address(const char* text) {
+in_addr address(const std::string& text) {
   in_addr result{};
-  inet_pton(AF_INET, text, &result);
+  inet_pton(AF_INET, text.c_str(), &result);
   return result;
 }
 
@@ -94,17 +95,21 @@ struct UserNetwork::Callbacks {
                                      .timer_new_opaque = nullptr};
 };
 
-Result<std::unique_ptr<UserNetwork>> UserNetwork::create(std::span<const PublishedPort> published) {
+Result<std::unique_ptr<UserNetwork>> UserNetwork::create(unsigned number,
+                                                         std::span<const PublishedPort> published) {
   Wakeup wakeup = EIDOLON_TRY(Wakeup::create());
-  std::unique_ptr<UserNetwork> network(new UserNetwork(std::move(wakeup)));
+  EIDOLON_ASSERT(number <= kMostNumber);
+  const std::string name = number == 0 ? "user-network" : fmt::format("user-network{}", number);
+  const std::string prefix = fmt::format("10.0.{}.", 2 + number);
+  std::unique_ptr<UserNetwork> network(new UserNetwork(std::move(wakeup), name));
   SlirpConfig config{};
   config.version = 1;
   config.in_enabled = true;
-  config.vnetwork = address("10.0.2.0");
+  config.vnetwork = address(prefix + "0");
   config.vnetmask = address("255.255.255.0");
-  config.vhost = address("10.0.2.2");
-  config.vdhcp_start = address("10.0.2.15");
-  config.vnameserver = address("10.0.2.3");
+  config.vhost = address(prefix + "2");
+  config.vdhcp_start = address(prefix + "15");
+  config.vnameserver = address(prefix + "3");
   config.vhostname = "eidolon";
   network->slirp_ = slirp_new(&config, &Callbacks::kTable, network.get());
   if (network->slirp_ == nullptr) return fail("the user-mode network could not be started; use --net none");
@@ -121,8 +126,8 @@ UserNetwork::~UserNetwork() {
 }
 
 Result<> UserNetwork::publish(const PublishedPort& port) {
-  if (slirp_add_hostfwd(slirp_, port.udp ? 1 : 0, address(port.host_address.c_str()), port.host_port,
-                        in_addr{}, port.guest_port) == 0)
+  if (slirp_add_hostfwd(slirp_, port.udp ? 1 : 0, address(port.host_address), port.host_port, in_addr{},
+                        port.guest_port) == 0)
     return {};
   return fail("cannot listen on {}:{} ({}); name another port with --publish", port.host_address,
               port.host_port, strerror(errno));
@@ -131,7 +136,7 @@ Result<> UserNetwork::publish(const PublishedPort& port) {
 void UserNetwork::let_go() {
   std::unique_lock lock(slirp_mutex_);
   for (const PublishedPort& port : published_)
-    slirp_remove_hostfwd(slirp_, port.udp ? 1 : 0, address(port.host_address.c_str()), port.host_port);
+    slirp_remove_hostfwd(slirp_, port.udp ? 1 : 0, address(port.host_address), port.host_port);
   // A socket that is closed listens on until nobody waits for it any more.
   wakeup_.raise();
   polled_.wait(lock, [this, before = polls_done_] { return !polls_ || polls_done_ != before; });
@@ -169,22 +174,43 @@ void UserNetwork::send_frames() {
   for (unsigned i = 0; i < kAtOnce; ++i) {
     {
       std::lock_guard lock(card_mutex_);
-      if (card_ == nullptr || !card_->next_frame(frame_)) return;
+      if (card_ == nullptr || !next_frame()) return;
     }
     slirp_input(slirp_, frame_.data(), static_cast<int>(frame_.size()));
   }
   wake();  // not done
 }
 
-void UserNetwork::deliver_kept() {
-  std::lock_guard lock(card_mutex_);
-  while (!kept_.empty() && card_ != nullptr && card_->receive(kept_.front())) kept_.pop_front();
+/// Into frame_, with card_mutex_ held. Only packets of IPv6 have to be as short as the MTU says.
+bool UserNetwork::next_frame() {
+  if (segments_.next(frame_)) return true;
+  device::net::Offload offload;
+  if (!card_->next_large(frame_, offload)) return false;
+  if (offload.cut == device::net::Cut::kTcp6)
+    return segments_.begin(frame_, offload) && segments_.next(frame_);
+  finish_sum(frame_, offload);
+  return true;
 }
 
-void UserNetwork::to_guest(std::span<const uint8_t> frame) {
+void UserNetwork::deliver_kept() {
   std::lock_guard lock(card_mutex_);
-  if (card_ == nullptr || (kept_.empty() && card_->receive(frame))) return;
-  if (kept_.size() < kMostKept) kept_.emplace_back(frame.begin(), frame.end());
+  while (!kept_.empty() && card_ != nullptr &&
+         delivery_.deliver(*card_, kept_.front().frame, kept_.front().offload)) {
+    kept_bytes_ -= kept_.front().frame.size();
+    kept_.pop_front();
+  }
+}
+
+/// One by one: put together into large ones they are acknowledged so seldom that a stream stalls for some
+/// milliseconds at each window, on a host that has nothing else to do (docs/performance.md).
+void UserNetwork::to_guest(std::span<const uint8_t> frame) { deliver(frame, {.sum_valid = true}); }
+
+void UserNetwork::deliver(std::span<const uint8_t> frame, const device::net::Offload& offload) {
+  std::lock_guard lock(card_mutex_);
+  if (card_ == nullptr || (kept_.empty() && delivery_.deliver(*card_, frame, offload))) return;
+  if (kept_bytes_ + frame.size() > kMostKept) return;
+  kept_.push_back({.frame = {frame.begin(), frame.end()}, .offload = offload});
+  kept_bytes_ += frame.size();
 }
 
 void UserNetwork::wait(std::unique_lock<std::mutex>& slirp) {

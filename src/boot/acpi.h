@@ -28,6 +28,7 @@ struct AcpiConfig {
   unsigned present = 0;                 ///< processors that are there at the start; 0: all
   bool cpu_hotplug = false;             ///< they can come and go: device/chipset/cpu_hotplug.h
   uint64_t generation_base = 0;         ///< of device/chipset/generation_id.h; 0: it is not there
+  unsigned virtio = 0;                  ///< devices of virtio over MMIO
   uint8_t io_apic_id = 0;               ///< as its ID register reads
   uint32_t hpet_block_id = 0x8086a201;  ///< low half of the HPET's capabilities: here 3 comparators, 64 bits
   bool pm_timer_32bit = false;          ///< the PM timer counts 32 bits, not 24

@@ -128,6 +128,21 @@ Bytes generation_event() {
   return aml::scope("\\_GPE", aml::method("_E05", 0, aml::notify("\\_SB.VGEN", aml::integer(kChanged))));
 }
 
+/// Virtio over MMIO, by the name that Linux's and SeaBIOS's drivers know.
+Bytes virtio_devices(unsigned count) {
+  using namespace aml;
+  Bytes result;
+  for (unsigned i = 0; i < count; ++i) {
+    const auto base = static_cast<uint32_t>(virtio_base(i));
+    result =
+        join({result, device(fmt::format("VR{:02X}", i),
+                             join({name("_HID", text("LNRO0005")), name("_UID", integer(i)),
+                                   name("_CRS", resource_template({memory32(base, kVirtioBytes, true),
+                                                                   shared_interrupt(virtio_pin(i))}))}))});
+  }
+  return result;
+}
+
 Bytes devices(const AcpiConfig& config) {
   using namespace aml;
   return join({
@@ -135,6 +150,7 @@ Bytes devices(const AcpiConfig& config) {
       root_bus(config.pci),
       board(config),
       firmware_configuration(),
+      virtio_devices(config.virtio),
       isa_device("HPET", "PNP0103", 0, {memory32(static_cast<uint32_t>(kHpetBase), 0x400)}),
   });
 }

@@ -190,8 +190,15 @@ Bytes irq(unsigned number) {
   return result;
 }
 
-Bytes memory32(uint32_t base, uint32_t length) {
-  Bytes result{0x86, 9, 0, 0};  // read-only
+Bytes shared_interrupt(uint32_t pin) {
+  constexpr uint8_t kConsumer = 1, kActiveLow = 4, kShared = 8;  // 6.4.3.6; without bit 1, a level
+  Bytes result{0x89, 6, 0, kConsumer | kActiveLow | kShared, 1};
+  append(result, pin);
+  return result;
+}
+
+Bytes memory32(uint32_t base, uint32_t length, bool writable) {
+  Bytes result{0x86, 9, 0, static_cast<uint8_t>(writable)};
   append(result, base);
   append(result, length);
   return result;

@@ -58,7 +58,9 @@ struct FieldBits {
 // Resources, for resource_template.
 [[nodiscard]] Bytes io(uint16_t base, uint8_t length);
 [[nodiscard]] Bytes irq(unsigned number);
-[[nodiscard]] Bytes memory32(uint32_t base, uint32_t length);
+/// A pin of the I/O APIC whose level others share, asserted low, as PCI's are.
+[[nodiscard]] Bytes shared_interrupt(uint32_t pin);
+[[nodiscard]] Bytes memory32(uint32_t base, uint32_t length, bool writable = false);
 /// Ranges that a bus hands on to the devices behind it; `last` is the last one's address or number.
 [[nodiscard]] Bytes bus_window(uint16_t first, uint16_t last);
 [[nodiscard]] Bytes io_window(uint16_t first, uint16_t last);

@@ -31,6 +31,17 @@ inline constexpr uint64_t kIoApicBase = 0xfec00000;
 inline constexpr uint64_t kHpetBase = 0xfed00000;
 inline constexpr uint64_t kLocalApicBase = 0xfee00000;
 
+/// Virtio over MMIO, behind the page of device::GenerationId: a page for each device, and pins of the I/O
+/// APIC, which they share in turn. PCI uses the four before them.
+inline constexpr uint64_t kVirtioBase = 0xfef40000;
+inline constexpr uint64_t kVirtioBytes = 0x1000;
+inline constexpr unsigned kMostVirtio = 32;
+inline constexpr unsigned kVirtioFirstPin = 20, kVirtioPins = 4;
+[[nodiscard]] constexpr uint64_t virtio_base(unsigned number) { return kVirtioBase + number * kVirtioBytes; }
+[[nodiscard]] constexpr unsigned virtio_pin(unsigned number) {
+  return kVirtioFirstPin + number % kVirtioPins;
+}
+
 inline constexpr uint16_t kPmEventPort = 0x600;    ///< PM1a_EVT, 4 bytes
 inline constexpr uint16_t kPmControlPort = 0x604;  ///< PM1a_CNT, 2 bytes
 inline constexpr uint16_t kPmTimerPort = 0x608;    ///< PM_TMR, 4 bytes

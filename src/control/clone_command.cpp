@@ -71,25 +71,27 @@ Result<std::vector<std::string>> names_of(const std::string& name, unsigned coun
 }
 
 /// Whether copies can run beside each other, and beside the machine unless it has ended.
-Result<> check_image(const Image& image, bool ended) {
+Result<> check_image(const Image& image, const CloneRequest& request) {
   machine::SavedMachine saved = EIDOLON_TRY(machine::SavedMachine::open(image.path()));
-  if (const machine::DiskConfig* disk = machine::written_disk(saved.config); disk != nullptr && !ended)
+  if (const machine::DiskConfig* disk = machine::written_disk(saved.config); disk != nullptr && !request.stop)
     return fail(
         "the machine may write to '{}', which its copies would share with it; end it there with --stop, or "
         "start "
         "it with that disk as ,snapshot",
         disk->path);
-  return machine::make_clone(saved.config);
+  return machine::make_clone(saved.config, request.published);
 }
 
 /// All of them, or none.
 Result<std::vector<CloneProcess>> start_copies(const Image& image, const std::vector<std::string>& names,
-                                               const std::string& logs) {
+                                               const CloneRequest& request) {
   std::vector<CloneProcess> copies;
   Result<> done;
   for (const std::string& name : names) {
-    auto copy =
-        CloneProcess::start(image.path(), name, logs.empty() ? "" : fmt::format("{}/{}.log", logs, name));
+    const auto number = static_cast<unsigned>(copies.size() + 1);
+    const std::string log = request.logs.empty() ? "" : fmt::format("{}/{}.log", request.logs, name);
+    const auto ports = machine::ports_of_clone(request.published, number);
+    auto copy = ports ? CloneProcess::start(image.path(), name, *ports, log) : std::unexpected(ports.error());
     if (!copy) {
       done = std::unexpected(copy.error());
       break;
@@ -105,8 +107,8 @@ Result<std::vector<CloneProcess>> start_copies(const Image& image, const std::ve
 
 Result<std::vector<CloneProcess>> make_copies(const Image& image, const CloneRequest& request,
                                               const std::vector<std::string>& names) {
-  EIDOLON_TRY(check_image(image, request.stop));
-  return start_copies(image, names, request.logs);
+  EIDOLON_TRY(check_image(image, request));
+  return start_copies(image, names, request);
 }
 
 Result<> clone(const CloneRequest& request) {

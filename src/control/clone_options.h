@@ -18,6 +18,7 @@ class CloneOptions {
  private:
   CLI::App* clone_ = nullptr;
   CloneRequest request_;
+  std::vector<std::string> published_;
 };
 
 }  // namespace eidolon::control

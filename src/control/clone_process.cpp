@@ -60,12 +60,16 @@ int spawn(pid_t& pid, const std::vector<const char*>& arguments, int output, boo
 }  // namespace
 
 Result<CloneProcess> CloneProcess::start(const std::string& image, const std::string& name,
+                                         const std::vector<backend::PublishedPort>& published,
                                          const std::string& log) {
   CloneProcess process(name, EIDOLON_TRY(open_output(log)));
-  const std::vector<const char*> arguments = {
+  std::vector<const char*> arguments = {
       "eidolon", "restore",    image.c_str(), "--clone",
-      "--name",  name.c_str(), "--serial",    log.empty() ? "null" : "stdio",
-      nullptr};
+      "--name",  name.c_str(), "--serial",    log.empty() ? "null" : "stdio"};
+  std::vector<std::string> ports;
+  for (const backend::PublishedPort& port : published) ports.push_back("--publish=" + to_string(port));
+  for (const std::string& port : ports) arguments.push_back(port.c_str());
+  arguments.push_back(nullptr);
   if (const int failed = spawn(process.pid_, arguments, process.output_.get(), !log.empty()); failed != 0)
     return fail("cannot start '{}' ({}); let fewer programs run", name, std::strerror(failed));
   return process;

@@ -4,7 +4,9 @@
 #include <sys/types.h>
 
 #include <string>
+#include <vector>
 
+#include "backend/published_port.h"
 #include "base/file.h"
 #include "base/result.h"
 
@@ -14,6 +16,7 @@ class CloneProcess {
  public:
   /// `log`: what it writes to its serial port, and what it says; empty: only the latter, and it is forgotten.
   static Result<CloneProcess> start(const std::string& image, const std::string& name,
+                                    const std::vector<backend::PublishedPort>& published,
                                     const std::string& log);
 
   /// Returns when it answers on its control socket. The error is what it said when it ended instead.

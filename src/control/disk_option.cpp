@@ -21,8 +21,9 @@ Result<DiskConfig::Interface> parse_interface(std::string_view name) {
   if (name == "virtio") return Interface::kVirtio;
   if (name == "ide") return Interface::kIde;
   if (name == "ahci") return Interface::kAhci;
+  if (name == "scsi") return Interface::kScsi;
   if (name == "nvme") return Interface::kNvme;
-  return fail("there is no disk interface '{}'; say if=virtio, if=nvme, if=ahci or if=ide", name);
+  return fail("there is no disk interface '{}'; say if=virtio, if=scsi, if=nvme, if=ahci or if=ide", name);
 }
 
 /// Whether `word` is one of the options; then it is in `disk`.
@@ -73,8 +74,10 @@ Result<DiskConfig> parse_cdrom(std::string_view text) {
   disc = EIDOLON_TRY(parse(text, "--cdrom", disc));
   if (disc.access != DiskConfig::Access::kReadOnly)
     return fail("a CD-ROM is never written; leave out ,snapshot behind '{}'", disc.path);
-  if (disc.interface != Interface::kAhci && disc.interface != Interface::kIde)
-    return fail("a CD-ROM drive is on AHCI or IDE; say ,if=ahci or ,if=ide behind '{}'", disc.path);
+  if (disc.interface != Interface::kAhci && disc.interface != Interface::kIde &&
+      disc.interface != Interface::kScsi)
+    return fail("a CD-ROM drive is on AHCI, IDE or SCSI; say ,if=ahci, ,if=ide or ,if=scsi behind '{}'",
+                disc.path);
   return disc;
 }
 

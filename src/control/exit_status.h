@@ -24,6 +24,7 @@ inline constexpr int kExitSignal = 128;   ///< plus the signal's number
       return static_cast<int>(((ending.debug_value << 1) | 1) & 0xff);
     case Kind::kDisagreement:
     case Kind::kDamaged:
+    case Kind::kLost:
       return kExitHostError;
     case Kind::kPowerOff:
     case Kind::kMoved:

@@ -138,15 +138,26 @@ Answer migrate(const Json& request, const Commanded& on) {
   };
   machine::MigrationRequest wanted{.to = EIDOLON_TRY(migration::parse_place(text("to"))), .tls = text("tls")};
   if (!wanted.tls.empty() && !wanted.tls.starts_with('/')) return fail("\"tls\" is a folder's full name");
-  constexpr uint64_t kMostMilliseconds = 60'000;
+  constexpr uint64_t kMostMilliseconds = 60'000, kMostRounds = 1000;
   if (const auto time = request.find("down_time_ms"); time != request.end()) {
     if (!time->is_number_unsigned() || *time == 0u || *time > kMostMilliseconds)
       return fail("\"down_time_ms\" is a number from 1 to {}", kMostMilliseconds);
     wanted.down_time = std::chrono::milliseconds(time->get<uint64_t>());
   }
-  if (const auto converge = request.find("converge"); converge != request.end()) {
-    if (!converge->is_boolean()) return fail("\"converge\" is true or false");
-    wanted.converge = converge->get<bool>();
+  const auto choose = [&request](const char* name, bool& choice) -> Result<> {
+    const auto found = request.find(name);
+    if (found == request.end()) return {};
+    if (!found->is_boolean()) return fail("\"{}\" is true or false", name);
+    choice = found->get<bool>();
+    return {};
+  };
+  EIDOLON_TRY(choose("converge", wanted.converge));
+  EIDOLON_TRY(choose("post_copy", wanted.post_copy));
+  EIDOLON_TRY(choose("copy_disks", wanted.copy_disks));
+  if (const auto rounds = request.find("rounds"); rounds != request.end()) {
+    if (!rounds->is_number_unsigned() || *rounds > kMostRounds)
+      return fail("\"rounds\" is a number up to {}", kMostRounds);
+    wanted.most_rounds = rounds->get<unsigned>();
   }
   EIDOLON_TRY(on.machine.migrate(wanted));
   return Json::object();
@@ -157,6 +168,9 @@ Answer migration_progress(const Json& request, const Commanded& on) {
   using State = machine::MigrationProgress::State;
   if (const auto action = request.find("action"); action != request.end()) {
     if (*action != "cancel") return fail("migration takes cancel");
+    if (const auto progress = on.machine.migration(); progress && progress->there)
+      return fail(
+          "the machine runs there already, and the rest of its memory follows: that cannot be cancelled");
     on.machine.cancel_migration();
     return Json::object();
   }
@@ -167,9 +181,13 @@ Answer migration_progress(const Json& request, const Commanded& on) {
                                                         : "failed";
   Json answer = {{"state", state},
                  {"memory_bytes", progress->memory_bytes},
+                 {"disk_bytes", progress->disk_bytes},
                  {"sent_bytes", progress->sent_bytes},
                  {"left_bytes", progress->left_bytes},
                  {"rounds", progress->rounds},
+                 {"there", progress->there},
+                 {"followed_bytes", progress->followed_bytes},
+                 {"waits", progress->waits},
                  {"slowed_percent", progress->slowed_percent},
                  {"seconds", progress->seconds},
                  {"down_seconds", progress->down_seconds}};

@@ -26,11 +26,28 @@ Result<Json> ask(const std::string& path, const Json& request) { return ask_mach
 
 std::string in_words(const Json& progress) {
   const auto mib = [&progress](const char* name) { return progress.value(name, uint64_t{0}) >> 20; };
+  if (progress.value("there", false))
+    return fmt::format("the guest runs there: {} MiB of its memory still to come", mib("left_bytes"));
+  if (progress.value("rounds", 0u) == 0 && progress.value("sent_bytes", uint64_t{0}) == 0 &&
+      mib("disk_bytes") != 0)
+    return fmt::format("disks: {} MiB sent, {} MiB left, with memory", mib("disk_bytes"), mib("left_bytes"));
   std::string text = fmt::format("round {}: {} MiB sent, {} MiB left", progress.value("rounds", 0u) + 1,
                                  mib("sent_bytes"), mib("left_bytes"));
   if (const unsigned slowed = progress.value("slowed_percent", 0u); slowed != 0)
     text += fmt::format(", the guest is slowed down by {} %", slowed);
   return text;
+}
+
+std::string of_disks(const Json& progress) {
+  const auto bytes = progress.value("disk_bytes", uint64_t{0});
+  return bytes == 0 ? "" : fmt::format(", and {} MiB of disks", bytes >> 20);
+}
+
+std::string what_followed(const Json& progress) {
+  const auto bytes = progress.value("followed_bytes", uint64_t{0});
+  if (bytes == 0) return "";
+  return fmt::format(", then {} MiB followed, for which it waited {} times", bytes >> 20,
+                     progress.value("waits", uint64_t{0}));
 }
 
 /// On a terminal, in one line that changes.
@@ -69,9 +86,10 @@ Result<> follow(const std::string& path, const std::string& to) {
     line.clear();
     if (state != "done")
       return fail("the machine goes on here: {}", progress->value("reason", "it gave no reason"));
-    fmt::print("moved to {} in {:.1f} s: {} MiB sent in {} rounds, the guest stood for {:.0f} ms\n", to,
+    fmt::print("moved to {} in {:.1f} s: {} MiB sent in {} rounds{}, the guest stood for {:.0f} ms{}\n", to,
                progress->value("seconds", 0.0), progress->value("sent_bytes", uint64_t{0}) >> 20,
-               progress->value("rounds", 0u), progress->value("down_seconds", 0.0) * 1000);
+               progress->value("rounds", 0u), of_disks(*progress),
+               progress->value("down_seconds", 0.0) * 1000, what_followed(*progress));
     return {};
   }
 }
@@ -92,11 +110,15 @@ Result<> migrate(const MigrateRequest& request) {
       fmt::print("{}\n", state == "failed" ? progress.value("reason", "it gave no reason") : state);
     return {};
   }
-  EIDOLON_TRY(ask(path, {{"command", "migrate"},
-                         {"to", migration::to_string(request.to)},
-                         {"tls", request.tls},
-                         {"down_time_ms", request.down_time_ms},
-                         {"converge", request.converge}}));
+  Json wanted = {{"command", "migrate"},
+                 {"to", migration::to_string(request.to)},
+                 {"tls", request.tls},
+                 {"down_time_ms", request.down_time_ms},
+                 {"converge", request.converge},
+                 {"post_copy", request.post_copy},
+                 {"copy_disks", request.copy_disks}};
+  if (request.rounds) wanted["rounds"] = *request.rounds;
+  EIDOLON_TRY(ask(path, wanted));
   return follow(path, migration::to_string(request.to));
 }
 

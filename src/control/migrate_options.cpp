@@ -27,8 +27,10 @@ Result<migration::Place> safe_place(const std::string& text, const std::string& 
   return place;
 }
 
-std::string full_name(const std::string& folder) {
-  return folder.empty() ? "" : std::filesystem::absolute(folder).lexically_normal().string();
+/// Names of servers (nbd://...) stay as they are.
+std::string full_name(const std::string& path) {
+  if (path.empty() || path.find("://") != std::string::npos) return path;
+  return std::filesystem::absolute(path).lexically_normal().string();
 }
 
 }  // namespace
@@ -48,6 +50,22 @@ void MigrateOptions::describe(CLI::App& app) {
       ->capture_default_str();
   migrate_->add_flag("--no-converge", no_converge_,
                      "do not slow down a guest that writes faster than its memory can be sent");
+  CLI::Option* later = migrate_->add_flag(
+      "--post-copy", request_.post_copy,
+      "let the guest go on there before all of its memory is there, if it writes faster than that can be "
+      "sent: the "
+      "rest follows, what the guest waits for first. If the connection breaks then, the guest is lost");
+  migrate_
+      ->add_option("--rounds", request_.rounds,
+                   "with --post-copy: the guest goes on there after so many rounds of copying at the latest "
+                   "(0: at once)")
+      ->type_name("N")
+      ->check(CLI::Range(0u, 1000u))
+      ->needs(later);
+  migrate_->add_flag("--copy-disks", request_.copy_disks,
+                     "send what is on the disks too, into images of the same sizes that receive --disk "
+                     "names: for disks that "
+                     "the other side cannot reach. Those here stay as they are");
   migrate_->add_flag("--cancel", cancel_, "end a move that is under way: the machine goes on where it is");
   migrate_->add_flag("--show", show_, "say how far a move is");
   migrate_->footer(R"(Interrupting this command (Ctrl-C) cancels the move.
@@ -77,13 +95,21 @@ void ReceiveOptions::describe(CLI::App& app) {
   receive_->add_option("AT", at_, kPlaceHelp)->required();
   receive_->add_option("--tls", tls_, kTlsHelp)->type_name("FOLDER");
   receive_->add_flag("--insecure", insecure_, kInsecureHelp);
+  receive_
+      ->add_option(
+          "--disk", disks_,
+          "the disk that is called FROM where the machine comes from is TO here; with migrate --copy-disks "
+          "what is in TO is overwritten. May be given several times")
+      ->type_name("FROM=TO")
+      ->allow_extra_args(false);
   describe_session(*receive_, session_);
   receive_->footer(
       R"(The machine's disks, kernel and firmware are expected under the names that they have where it comes
 from. What is not the machine's own, such as --engine and --display, is given here.
 
-Example:
-  eidolon receive unix:/tmp/web.sock --name web2)");
+Examples; the second for a machine that is sent with migrate --copy-disks:
+  eidolon receive unix:/tmp/web.sock --name web2
+  eidolon receive tcp:0.0.0.0:4444 --tls certificates --disk /srv/web.img=/data/web.img)");
 }
 
 Result<ReceiveRequest> ReceiveOptions::read() const {
@@ -92,8 +118,17 @@ Result<ReceiveRequest> ReceiveOptions::read() const {
   EIDOLON_TRY(machine::parse_engine_choice(session_.engine));
   EIDOLON_TRY(backend::parse_display_target(session_.display));
   if (!session_.serial.empty()) EIDOLON_TRY(backend::parse_serial_target(session_.serial));
-  return ReceiveRequest{
-      .at = EIDOLON_TRY(safe_place(at_, tls_, insecure_)), .tls = full_name(tls_), .session = session_};
+  ReceiveRequest request{.at = EIDOLON_TRY(safe_place(at_, tls_, insecure_)),
+                         .tls = full_name(tls_),
+                         .disks = {},
+                         .session = session_};
+  for (const std::string& disk : disks_) {
+    const size_t equals = disk.find('=');
+    if (equals == std::string::npos || equals == 0 || equals + 1 == disk.size())
+      return fail("--disk takes FROM=TO, the names of a disk where the machine comes from and here");
+    request.disks.push_back({.from = disk.substr(0, equals), .to = full_name(disk.substr(equals + 1))});
+  }
+  return request;
 }
 
 }  // namespace eidolon::control

@@ -32,6 +32,7 @@ class ReceiveOptions {
   CLI::App* receive_ = nullptr;
   std::string at_, tls_;
   bool insecure_ = false;
+  std::vector<std::string> disks_;
   SessionText session_;
 };
 

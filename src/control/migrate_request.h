@@ -1,9 +1,11 @@
 // What `eidolon migrate` and `eidolon receive` are asked to do.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "control/session_options.h"
+#include "machine/arrival.h"
 #include "migration/place.h"
 
 namespace eidolon::control {
@@ -14,12 +16,14 @@ struct MigrateRequest {
   migration::Place to;
   std::string tls;  ///< a folder, by its full name; empty: plain
   unsigned down_time_ms = 300;
-  bool converge = true;
+  bool converge = true, post_copy = false, copy_disks = false;
+  std::optional<unsigned> rounds;  ///< of post_copy; nothing: until they do not help
 };
 
 struct ReceiveRequest {
   migration::Place at;
   std::string tls;
+  std::vector<machine::Arrival::Renamed> disks;
   SessionText session;  ///< whether it fits is known when the machine is
 };
 

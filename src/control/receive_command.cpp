@@ -27,8 +27,9 @@ Result<std::unique_ptr<Arrival>> wait_for_arrival(const ReceiveRequest& request,
   backend::say("eidolon: waiting for a machine at " + migration::to_string(request.at));
   for (;;) {
     auto connection = migration::Connection::accepted(listener.accept(), tls ? &*tls : nullptr, never);
-    Result<std::unique_ptr<Arrival>> arrival =
-        connection ? Arrival::greet(*std::move(connection)) : std::unexpected(connection.error());
+    Result<std::unique_ptr<Arrival>> arrival = connection
+                                                   ? Arrival::greet(*std::move(connection), request.disks)
+                                                   : std::unexpected(connection.error());
     if (arrival) return arrival;
     backend::say("eidolon: refused what has connected: " + arrival.error().message);
   }
@@ -44,7 +45,7 @@ Result<RunRequest> receive(const ReceiveRequest& request, const backend::Wakeup&
     arrival->refuse(session.error());
     return std::unexpected(session.error());
   }
-  auto saved = arrival->receive();
+  auto saved = arrival->receive(run.machine.engine);
   if (!saved) {
     arrival->refuse(saved.error());
     return fail("the machine goes on where it was: {}", saved.error().message);

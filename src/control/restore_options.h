@@ -20,7 +20,8 @@ class RestoreOptions {
  private:
   CLI::App* restore_ = nullptr;
   std::string file_;
-  bool changed_disks_ = false, clone_ = false;
+  bool changed_disks_ = false, clone_ = false, catch_up_ = false;
+  std::vector<std::string> published_;
   SessionText session_;
 };
 

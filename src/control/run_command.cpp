@@ -20,6 +20,7 @@
 #include "engine/translate/perf_map.h"
 #include "machine/engine_choice.h"
 #include "machine/machine.h"
+#include "migration/state.h"
 
 namespace eidolon::control {
 
@@ -195,6 +196,10 @@ int run_command(const RunRequest& request) {
   if (request.arrival) {
     if (const Result<> taken = request.arrival->take_over(**machine); !taken)
       return say_error(taken.error(), kExitHostError);
+  }
+  if (request.catch_up) {
+    if (const Result<> caught_up = (*machine)->catch_up(migration::time_of_day()); !caught_up)
+      return complain(caught_up.error(), kExitUsage);
   }
   ports->start();
   if (*sockets) (*sockets)->start();

@@ -48,27 +48,56 @@ bool same_file(const std::string& one, const std::string& other) {
   return !one.empty() && !other.empty() && std::filesystem::equivalent(one, other, ignored);
 }
 
-Result<machine::NetworkConfig> read_network(const RunText& text) {
-  machine::NetworkConfig network = EIDOLON_TRY(parse_network(text.net));
-  if (network.kind != machine::NetworkConfig::Kind::kUser && !text.published.empty())
-    return fail("--publish needs a network to lead into; add --net user");
-  for (const std::string& port : text.published)
-    network.published.push_back(EIDOLON_TRY(backend::parse_published_port(port)));
-  return network;
+/// What no two machines that run have in common: a name, or a disk that is written. Empty: there is no such
+/// thing.
+std::string identity(const RunRequest& request) {
+  if (!request.name.empty()) return request.name;
+  const auto is_own = [](const machine::DiskConfig& disk) {
+    return disk.access == machine::DiskConfig::Access::kReadWrite;
+  };
+  const auto disk = std::ranges::find_if(request.machine.disks, is_own);
+  if (disk == request.machine.disks.end()) return {};
+  std::error_code error;
+  const auto full = std::filesystem::absolute(disk->path, error);
+  return error ? disk->path : full.lexically_normal().string();
 }
 
-Result<machine::UsbConfig> read_usb(std::string_view text) {
-  machine::UsbConfig usb;
-  if (text == "none") return usb;
+Result<std::vector<machine::NetworkConfig>> read_networks(const RunText& text, const RunRequest& request) {
+  auto networks = EIDOLON_TRY(parse_networks(text.nets, identity(request)));
+  if (text.published.empty()) return networks;
+  const auto user = std::ranges::find_if(networks, &machine::NetworkConfig::publishes);
+  if (user == networks.end()) return fail("--publish needs a network to lead into; add --net user");
+  user->published = EIDOLON_TRY(backend::parse_published_ports(text.published));
+  return networks;
+}
+
+Result<machine::VirtioBus> read_virtio_bus(const RunText& text,
+                                           const std::vector<machine::DiskConfig>& disks) {
+  using Interface = machine::DiskConfig::Interface;
+  if (text.virtio == "pci") return machine::VirtioBus::kPci;
+  if (text.virtio != "mmio") return fail("--virtio does not know '{}'; it takes pci or mmio", text.virtio);
+  const auto unseen = [](const machine::DiskConfig& disk) {
+    return disk.interface == Interface::kVirtio || disk.interface == Interface::kScsi;
+  };
+  if (text.firmware.firmware == "uefi" && !disks.empty() && std::ranges::all_of(disks, unseen))
+    return fail(
+        "UEFI does not see disks of virtio over MMIO; leave out --virtio mmio, or boot from ,if=nvme");
+  return machine::VirtioBus::kMmio;
+}
+
+Result<machine::InputDevices> read_input_devices(std::string_view option, std::string_view text) {
+  machine::InputDevices devices;
+  if (text == "none") return devices;
   for (size_t comma = 0; comma != std::string_view::npos;) {
     comma = text.find(',');
     const std::string_view device = text.substr(0, comma);
     if (device != "tablet" && device != "keyboard")
-      return fail("--usb does not know '{}'; it takes tablet, keyboard, tablet,keyboard or none", device);
-    (device == "tablet" ? usb.tablet : usb.keyboard) = true;
+      return fail("{} does not know '{}'; it takes tablet, keyboard, tablet,keyboard or none", option,
+                  device);
+    (device == "tablet" ? devices.tablet : devices.keyboard) = true;
     if (comma != std::string_view::npos) text.remove_prefix(comma + 1);
   }
-  return usb;
+  return devices;
 }
 
 Result<machine::FirmwareConfig> read_firmware(const RunText& text) {
@@ -99,6 +128,16 @@ Result<machine::FirmwareConfig> read_firmware(const RunText& text) {
   return config;
 }
 
+Result<> check_capture(const std::string& capture, const RunText& text, const RunRequest& request) {
+  if (same_file(capture, text.machine.kernel) || same_file(capture, text.machine.initrd) ||
+      same_file(capture, request.serial.path))
+    return fail("pcap= would overwrite '{}', which the machine needs; name another file", capture);
+  for (const machine::DiskConfig& disk : request.machine.disks)
+    if (same_file(capture, disk.path))
+      return fail("pcap= would overwrite the disk '{}'; name another file", disk.path);
+  return {};
+}
+
 }  // namespace
 
 void RunOptions::describe(CLI::App& app) {
@@ -112,11 +151,14 @@ void RunOptions::describe(CLI::App& app) {
          "a disk: an image, a block device, or nbd://host/name; its format is seen from its start, or said: "
          ",format=raw (qcow2, vmdk, vhdx, vdi); with ,readonly it cannot be written, with ,snapshot "
          "what is written is forgotten at the end; ,if=virtio (/dev/vda, vdb ...; the default) or "
-         ",if=nvme (/dev/nvme0n1 ...), ,if=ahci or ,if=ide (/dev/sda ...). May be given several times")
+         ",if=nvme (/dev/nvme0n1 ...), ,if=scsi (virtio-scsi), ,if=ahci or ,if=ide (/dev/sda ...). May be "
+         "given "
+         "several times")
       ->type_name("FILE")
       ->allow_extra_args(false);
-  run.add_option("--cdrom", text.cdroms,
-                 "an ISO image in a CD-ROM drive, on ,if=ahci or ,if=ide. May be given several times")
+  run.add_option(
+         "--cdrom", text.cdroms,
+         "an ISO image in a CD-ROM drive, on ,if=ahci, ,if=ide or ,if=scsi. May be given several times")
       ->type_name("FILE")
       ->allow_extra_args(false);
   run.add_option("--floppy", text.floppies,
@@ -126,24 +168,34 @@ void RunOptions::describe(CLI::App& app) {
       ->type_name("FILE")
       ->allow_extra_args(false);
   describe_firmware(run, text.firmware);
-  run.add_option("--net", text.net,
-                 "user: a network card behind the host's own connections; switch=SOCKET: one on a switch, "
-                 "see eidolon "
-                 "switch; none. ,card=virtio (the default) or ,card=e1000 (Intel 82540EM) says which card, "
-                 ",mac=ADDRESS "
-                 "its address; what passes is kept in a file for Wireshark with ,pcap=FILE")
+  run.add_option(
+         "--net", text.nets,
+         "a network card, which leads to: user (the host's own connections), passt (the same by that "
+         "program, "
+         "or by one that runs at passt=SOCKET), switch=SOCKET (a switch, see eidolon switch), or "
+         "tap,ifname=NAME (a tap device of the host's); none: no card. ,card=virtio (the default) or "
+         ",card=e1000 (Intel 82540EM), ne2000 (on PCI) or ne2000-isa says which card, ,mac=ADDRESS its "
+         "address; "
+         "what passes is kept in a file for Wireshark with ,pcap=FILE. May be given several times, once for "
+         "each card")
       ->type_name("NETWORK")
-      ->capture_default_str();
+      ->allow_extra_args(false);
   run.add_option(
          "--publish", text.published,
          "a TCP port of the host that leads into the guest, as 8080:80; [ADDRESS:]HOST:GUEST[/udp]. May be "
-         "given several times, with --net user")
+         "given several times, with --net user or passt; the first of those is meant")
       ->type_name("HOST:GUEST")
       ->allow_extra_args(false);
   run.add_option(
          "--usb", text.usb,
          "what is plugged into a USB controller: tablet (a pointer with absolute positions), keyboard, or "
          "both, as tablet,keyboard; none: no controller")
+      ->type_name("DEVICES")
+      ->capture_default_str();
+  run.add_option("--input", text.input,
+                 "virtio input devices, which get what the user does once the guest has drivers: tablet, "
+                 "keyboard, or "
+                 "both, as tablet,keyboard; none")
       ->type_name("DEVICES")
       ->capture_default_str();
   run.add_option("--vga", text.vga, "std: a VGA adapter with the Bochs display interface; none")
@@ -163,7 +215,8 @@ void RunOptions::describe(CLI::App& app) {
   run.add_option(
          "--vsock", text.vsock,
          "sockets between host and guest (AF_VSOCK): a program that connects to this Unix socket and says "
-         "'CONNECT <port>' reaches that port of the guest; a guest that connects to port N of the host (CID 2) "
+         "'CONNECT <port>' reaches that port of the guest; a guest that connects to port N of the host (CID "
+         "2) "
          "reaches PATH_N. ,cid=N is the guest's address, if not 3")
       ->type_name("PATH");
   run.add_option(
@@ -172,6 +225,11 @@ void RunOptions::describe(CLI::App& app) {
          "calls it something else than share, with ,ro it cannot be changed. May be given several times")
       ->type_name("DIR")
       ->allow_extra_args(false);
+  run.add_option(
+         "--virtio", text.virtio,
+         "where the virtio devices are: pci, or mmio (a page and a shared interrupt each, named in ACPI)")
+      ->type_name("BUS")
+      ->capture_default_str();
   run.add_option("--balloon", text.balloon,
                  "virtio: a memory balloon, by which the guest gives memory back; none")
       ->type_name("BALLOON")
@@ -210,15 +268,18 @@ Result<RunRequest> RunOptions::read() const {
   for (const std::string& disc : text.cdroms) request.machine.disks.push_back(EIDOLON_TRY(parse_cdrom(disc)));
   for (const std::string& diskette : text.floppies)
     request.machine.disks.push_back(EIDOLON_TRY(parse_floppy(diskette)));
-  request.machine.network = EIDOLON_TRY(read_network(text));
-  request.machine.usb = EIDOLON_TRY(read_usb(text.usb));
+  request.machine.networks = EIDOLON_TRY(read_networks(text, request));
+  request.machine.virtio_bus = EIDOLON_TRY(read_virtio_bus(text, request.machine.disks));
+  request.machine.usb = EIDOLON_TRY(read_input_devices("--usb", text.usb));
+  request.machine.virtio_input = EIDOLON_TRY(read_input_devices("--input", text.input));
   // A recording cannot hold what devices write into memory while the processor runs.
   if (request.machine.engine == machine::EngineChoice::kLockstep &&
-      (!request.machine.disks.empty() || text.usb != "none" || !request.machine.ports.empty() ||
-       !request.machine.vsock.path.empty() || !request.machine.shares.empty() ||
-       request.machine.network.kind != machine::NetworkConfig::Kind::kNone))
+      (!request.machine.disks.empty() || text.usb != "none" || text.input != "none" ||
+       !request.machine.ports.empty() || !request.machine.vsock.path.empty() ||
+       !request.machine.shares.empty() || !request.machine.networks.empty()))
     return fail(
         "--engine lockstep works without devices that write to memory; leave out disks, --net, --usb, "
+        "--input, "
         "--console, --port, --vsock and --share");
   request.machine.firmware.text_on_serial = request.display.kind == backend::DisplayTarget::Kind::kNone;
   if (request.machine.engine == machine::EngineChoice::kLockstep && text.machine.kernel.empty())
@@ -228,16 +289,11 @@ Result<RunRequest> RunOptions::read() const {
   if (same_file(file, text.machine.kernel) || same_file(file, text.machine.initrd)) {
     return fail("--serial would overwrite '{}', which the guest is loaded from; name another file", file);
   }
-  const std::string& capture = request.machine.network.capture_path;
-  if (same_file(capture, text.machine.kernel) || same_file(capture, text.machine.initrd) ||
-      same_file(capture, file))
-    return fail("pcap= would overwrite '{}', which the machine needs; name another file", capture);
-  for (const machine::DiskConfig& disk : request.machine.disks) {
+  for (const machine::DiskConfig& disk : request.machine.disks)
     if (same_file(request.serial.path, disk.path))
       return fail("--serial would overwrite the disk '{}'; name another file", disk.path);
-    if (same_file(capture, disk.path))
-      return fail("pcap= would overwrite the disk '{}'; name another file", disk.path);
-  }
+  for (const machine::NetworkConfig& network : request.machine.networks)
+    EIDOLON_TRY(check_capture(network.capture_path, text, request));
   for (const machine::PortConfig& port : request.machine.ports) {
     const std::string& path = port.target.path;
     if (same_file(path, text.machine.kernel) || same_file(path, text.machine.initrd) ||

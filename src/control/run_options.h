@@ -26,7 +26,7 @@ struct RunText {
   std::vector<std::string> cdroms;
   std::vector<std::string> floppies;
   FirmwareText firmware;
-  std::string net = "none";
+  std::vector<std::string> nets;
   std::vector<std::string> published;
   std::string console;
   std::vector<std::string> ports;
@@ -35,6 +35,8 @@ struct RunText {
   std::string usb = "none";
   std::string vga = "std";
   std::string balloon = "virtio";
+  std::string virtio = "pci";
+  std::string input = "none";
 };
 
 class RunOptions {

@@ -18,6 +18,7 @@ struct RunRequest {
   std::shared_ptr<const machine::SavedMachine> snapshot;
   /// It is handed over by another process, as soon as it can run; null: it is ours alone.
   std::shared_ptr<machine::Arrival> arrival;
+  bool catch_up = false;  ///< of a snapshot: its clocks are not to be late by the time since
   backend::SerialTarget serial;
   backend::DisplayTarget display;
   std::string name;          ///< of the machine, for its control socket; empty: none

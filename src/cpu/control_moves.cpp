@@ -3,6 +3,7 @@
 #include "cpu/control.h"
 #include "cpu/debug.h"
 #include "cpu/handlers.h"
+#include "cpu/state_image.h"
 
 namespace eidolon::cpu::handlers {
 
@@ -126,9 +127,8 @@ Outcome<> xgetbv(Operation& op) {
     op.set_edx_eax(op.state.xcr0);
     return {};
   }
-  // XCR0 & XINUSE; the image holds XINUSE as XSTATE_BV.
   if (index != 1 || !op.cpu.model.has(CpuidModel::Feature::kXgetbv1)) return raise_gp();
-  op.set_edx_eax(op.state.xcr0 & op.state.fpu.in_use());
+  op.set_edx_eax(op.state.xcr0 & image::in_use(op.cpu.model, op.state.fpu));
   return {};
 }
 

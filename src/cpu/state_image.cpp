@@ -1,5 +1,7 @@
 #include "cpu/state_image.h"
 
+#include <algorithm>
+
 #include "base/try.h"
 
 namespace eidolon::cpu::image {
@@ -11,6 +13,16 @@ constexpr uint16_t kFcwFixed = 0x40;
 constexpr uint16_t kExceptions = 0x3f;
 constexpr uint16_t kErrorSummary = 0x80;
 constexpr uint16_t kBusy = 0x8000;
+
+[[nodiscard]] bool is_zero(const uint8_t* bytes, size_t size) {
+  static constexpr std::array<uint8_t, 1024> kZeros{};  // no component is larger
+  return std::memcmp(bytes, kZeros.data(), size) == 0;
+}
+
+[[nodiscard]] bool is_x87_initial(const uint8_t* legacy) {
+  return load<uint16_t>(legacy, kFcw) == kInitialFcw && load<uint16_t>(legacy, kFsw) == 0 &&
+         legacy[kFtw] == 0 && is_zero(legacy + kSt, kXmm - kSt);
+}
 
 }  // namespace
 
@@ -26,6 +38,54 @@ void materialize_xmm(XsaveImage& fpu) {
   if ((fpu.in_use() & x86::kXcr0Sse) != 0) return;
   std::memset(fpu.bytes.data() + kXmm, 0, 256);
   fpu.set_in_use(fpu.in_use() | x86::kXcr0Sse);
+}
+
+AreaLayout standard_area(const CpuidModel& model, uint64_t components) {
+  AreaLayout area;
+  for (unsigned i = 2; i < kComponents; ++i) {
+    if ((components >> i & 1) == 0) continue;
+    const XsaveComponent& component = model.xsave_component(i);
+    area.offset[i] = component.offset;
+    area.end = std::max(area.end, component.offset + component.size);
+  }
+  return area;
+}
+
+AreaLayout compacted_area(const CpuidModel& model, uint64_t components) {
+  AreaLayout area;
+  for (unsigned i = 2; i < kComponents; ++i) {
+    if ((components >> i & 1) == 0) continue;
+    const XsaveComponent& component = model.xsave_component(i);
+    if (component.aligned) area.end = (area.end + 63) & ~63u;
+    area.offset[i] = area.end;
+    area.end += component.size;
+  }
+  return area;
+}
+
+uint64_t in_use(const CpuidModel& model, const uint8_t* image, const AreaLayout& area, uint64_t components) {
+  uint64_t initial = 0;
+  if ((components & x86::kXcr0X87) != 0 && is_x87_initial(image)) initial |= x86::kXcr0X87;
+  if ((components & x86::kXcr0Sse) != 0 && is_zero(image + kXmm, 256)) initial |= x86::kXcr0Sse;
+  for (unsigned i = 2; i < kComponents; ++i)
+    if ((components >> i & 1) != 0 && is_zero(image + area.offset[i], model.xsave_component(i).size))
+      initial |= uint64_t{1} << i;
+  return components & ~initial;
+}
+
+uint64_t in_use(const CpuidModel& model, const XsaveImage& fpu) {
+  return in_use(model, fpu.bytes.data(), standard_area(model, fpu.in_use()), fpu.in_use());
+}
+
+bool is_header(const uint8_t* header, uint64_t xcr0) {
+  const auto xstate_bv = load<uint64_t>(header, 0);
+  const auto xcomp_bv = load<uint64_t>(header, 8);
+  const bool compacted = (xcomp_bv & kCompacted) != 0;
+  if (!compacted && xcomp_bv != 0) return false;
+  const uint64_t allowed = compacted ? xcomp_bv & ~kCompacted : xcr0;
+  if ((allowed & ~xcr0) != 0 || (xstate_bv & ~allowed) != 0) return false;
+  return std::all_of(header + 16, header + (compacted ? kHeaderSize : 24),
+                     [](uint8_t byte) { return byte == 0; });
 }
 
 Legacy guest_legacy(const XsaveImage& fpu) {

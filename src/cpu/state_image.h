@@ -36,6 +36,28 @@ inline constexpr uint32_t kMxcsrDefined = 0xffff;  ///< MXCSR_MASK as the guest 
 
 using Legacy = std::array<uint8_t, kLegacySize>;
 
+inline constexpr unsigned kComponents = 8;
+inline constexpr uint64_t kCompacted = uint64_t{1} << 63;  ///< of XCOMP_BV
+
+/// Where each component lies in an XSAVE area, from its start.
+struct AreaLayout {
+  std::array<unsigned, kComponents> offset{};
+  unsigned end = kExtended;
+};
+/// In the standard format, which is State::fpu's, at the host's offsets (SDM volume 1, 13.4.2).
+[[nodiscard]] AreaLayout standard_area(const CpuidModel& model, uint64_t components);
+/// In the compacted format (13.4.3), which is the host's own.
+[[nodiscard]] AreaLayout compacted_area(const CpuidModel& model, uint64_t components);
+/// XINUSE as the guest sees it: those of `components` in an area that are not in their initial state by what
+/// they hold. The host's XINUSE is no answer: whether it counts a component in use that holds nothing is
+/// left to the processor (13.6), and differs with where the host switches between programs. MXCSR has no
+/// part in it.
+[[nodiscard]] uint64_t in_use(const CpuidModel& model, const uint8_t* image, const AreaLayout& area,
+                              uint64_t components);
+[[nodiscard]] uint64_t in_use(const CpuidModel& model, const XsaveImage& fpu);
+/// Whether XRSTOR takes the header of an area (SDM volume 1, 13.8): in the compacted format, or not.
+[[nodiscard]] bool is_header(const uint8_t* header, uint64_t xcr0);
+
 template <typename T>
 [[nodiscard]] T load(const uint8_t* bytes, unsigned offset) {
   T value;

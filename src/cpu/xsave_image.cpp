@@ -17,8 +17,6 @@ using x86::kXcr0Avx;
 using x86::kXcr0Sse;
 using x86::kXcr0X87;
 
-constexpr unsigned kComponents = 8;
-constexpr uint64_t kCompacted = uint64_t{1} << 63;
 constexpr unsigned kXcompBv = kLegacySize + 8;
 
 /// Bytes of a component that an instruction in this code size reaches: the first eight vector registers
@@ -27,35 +25,6 @@ constexpr unsigned kXcompBv = kLegacySize + 8;
   if (long_code || component == 5) return size;
   if (component == 7) return 0;  // Hi16_ZMM
   return size / 2;
-}
-
-/// Where each component lies in an area in guest memory, from its start.
-struct AreaLayout {
-  std::array<unsigned, kComponents> offset{};
-  unsigned end = kExtended;
-};
-
-[[nodiscard]] AreaLayout standard_area(const CpuidModel& model, uint64_t components) {
-  AreaLayout area;
-  for (unsigned i = 2; i < kComponents; ++i) {
-    if ((components >> i & 1) == 0) continue;
-    const XsaveComponent& component = model.xsave_component(i);
-    area.offset[i] = component.offset;
-    area.end = std::max(area.end, component.offset + component.size);
-  }
-  return area;
-}
-
-[[nodiscard]] AreaLayout compacted_area(const CpuidModel& model, uint64_t components) {
-  AreaLayout area;
-  for (unsigned i = 2; i < kComponents; ++i) {
-    if ((components >> i & 1) == 0) continue;
-    const XsaveComponent& component = model.xsave_component(i);
-    if (component.aligned) area.end = (area.end + 63) & ~63u;
-    area.offset[i] = area.end;
-    area.end += component.size;
-  }
-  return area;
 }
 
 Outcome<> check_xsave(const Operation& op) {
@@ -128,7 +97,7 @@ Outcome<> save_standard(Operation& op, bool optimized) {
   const uint64_t requested = op.state.xcr0 & op.edx_eax();
   const AreaLayout area = standard_area(op.cpu.model, requested);
   const uint64_t linear = EIDOLON_TRY(area_address(op, area.end, mmu::Access::kWrite));
-  const uint64_t in_use = op.state.fpu.in_use();
+  const uint64_t in_use = image::in_use(op.cpu.model, op.state.fpu);
   const Legacy legacy = guest_legacy(op.state.fpu);
 
   const auto old_bv = EIDOLON_TRY(read_linear<uint64_t>(op.cpu, linear + kLegacySize, op.cpu.data_view()));
@@ -142,16 +111,9 @@ Outcome<> save_standard(Operation& op, bool optimized) {
 }
 
 Outcome<> check_header(const Operation& op, const uint8_t* header) {
-  const auto xstate_bv = load<uint64_t>(header, 0);
-  const auto xcomp_bv = load<uint64_t>(header, 8);
-  const bool compacted = (xcomp_bv & kCompacted) != 0;
+  const bool compacted = (load<uint64_t>(header, 8) & kCompacted) != 0;
   if (compacted && !op.cpu.model.has(CpuidModel::Feature::kXsaveC)) return raise_gp();
-  if (!compacted && xcomp_bv != 0) return raise_gp();
-  const uint64_t allowed = compacted ? xcomp_bv & ~kCompacted : op.state.xcr0;
-  if ((allowed & ~op.state.xcr0) != 0 || (xstate_bv & ~allowed) != 0) return raise_gp();
-  const bool clean = std::all_of(header + 16, header + (compacted ? kHeaderSize : 24),
-                                 [](uint8_t byte) { return byte == 0; });
-  if (!clean) return raise_gp();
+  if (!is_header(header, op.state.xcr0)) return raise_gp();
   return {};
 }
 
@@ -218,7 +180,7 @@ Outcome<> xsavec(Operation& op) {
   const AreaLayout area = compacted_area(op.cpu.model, requested);
   const uint64_t linear = EIDOLON_TRY(area_address(op, area.end, mmu::Access::kWrite));
   const Legacy legacy = guest_legacy(op.state.fpu);
-  uint64_t in_use = op.state.fpu.in_use();
+  uint64_t in_use = image::in_use(op.cpu.model, op.state.fpu);
   if (load<uint32_t>(legacy.data(), kMxcsr) != kInitialMxcsr) in_use |= kXcr0Sse;
 
   uint8_t header[16];

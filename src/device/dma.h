@@ -41,15 +41,23 @@ class Dma {
   [[nodiscard]] std::span<uint8_t> writable(GuestPhysical address, uint64_t length) const {
     const auto place = memory_.locate(address);
     if (!enabled() || !place || place->kind != memory::RegionKind::kRam || length > place->left) return {};
-    return {place->host, length};
+    return present(std::span(place->host, length));
   }
   [[nodiscard]] std::span<const uint8_t> readable(GuestPhysical address, uint64_t length) const {
     const uint8_t* bytes = enabled() ? memory_.host(address, length) : nullptr;
-    return bytes == nullptr ? std::span<const uint8_t>() : std::span(bytes, length);
+    return bytes == nullptr ? std::span<const uint8_t>() : present(std::span(bytes, length));
   }
+  /// Some of what the others return might still have to come from another host.
+  [[nodiscard]] bool arriving() const { return memory_.arriving(); }
   void written(GuestPhysical address, uint64_t length) { memory_.after_foreign_write(address, length); }
 
  private:
+  template <typename Byte>
+  std::span<Byte> present(std::span<Byte> bytes) const {
+    if (memory_.arriving()) [[unlikely]]
+      memory::GuestMemory::touch(bytes);
+    return bytes;
+  }
   memory::GuestMemory& memory_;
   std::atomic<bool> enabled_{true};
 };

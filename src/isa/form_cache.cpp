@@ -1,7 +1,7 @@
 #include "isa/form_cache.h"
 
 #include <algorithm>
-#include <cstring>
+#include <cstddef>
 
 #include "base/bits.h"
 #include "isa/rewrite.h"
@@ -10,11 +10,27 @@ namespace eidolon::isa {
 
 namespace {
 
-int64_t read(std::span<const uint8_t> bytes, unsigned at, unsigned size, bool is_signed) {
-  if (size == 0) return 0;
+uint64_t read(std::span<const uint8_t> bytes, unsigned at, unsigned size) {
   uint64_t value = 0;
   for (unsigned i = 0; i < size; ++i) value |= uint64_t{bytes[at + i]} << 8 * i;
-  return static_cast<int64_t>(is_signed ? sign_extend(value, 8 * size) : value);
+  return value;
+}
+
+int64_t extend(uint64_t value, unsigned size, bool is_signed) {
+  return static_cast<int64_t>(is_signed && size != 0 ? sign_extend(value, 8 * size) : value);
+}
+
+/// What translation reads of a form: what it is by itself, what rewriting asks for, and two or three
+/// operands.
+void fetch(const Form* form) {
+  constexpr size_t kLine = 64;
+  constexpr size_t kParts = offsetof(Instruction, zydis) + offsetof(ZydisDecodedInstruction, raw.modrm);
+  constexpr size_t kFirst = offsetof(Form, instruction) + kParts,
+                   kEnd = sizeof(Form) - 7 * sizeof(ZydisDecodedOperand);
+  const auto* bytes = reinterpret_cast<const char*>(form);
+  __builtin_prefetch(bytes);
+  __builtin_prefetch(bytes + kLine);
+  for (size_t at = kFirst / kLine * kLine; at < kEnd; at += kLine) __builtin_prefetch(bytes + at);
 }
 
 /// Whether the decoder sees the parts where the layout has them, and operands take their values as they are.
@@ -55,24 +71,39 @@ FormCache::FormCache(const Decoder& decoder) : decoder_(decoder) {
   for (Table& slots : slots_) slots.resize(kSlots);
 }
 
-std::optional<FormCache::Found> FormCache::find(CodeSize size, std::span<const uint8_t> bytes) {
+std::optional<FormCache::Hit> FormCache::look_up(CodeSize size, std::span<const uint8_t> bytes) {
   const auto layout = instruction_layout(size, bytes);
   if (!layout) return std::nullopt;
   // High bytes count as much as low ones.
   const uint64_t hash = (layout->key ^ layout->key >> 29) * 0x9e3779b97f4a7c15u;
   Table& slots = size == CodeSize::k64 ? slots_[1] : slots_[0];
   size_t at = hash >> (64 - kSlotsLog2);
-  while (slots[at].form != nullptr && slots[at].key != layout->key) at = (at + 1) % kSlots;
-  const Form* form = slots[at].form;
-  if (form == nullptr) {
-    form = make(size, bytes, *layout);
-    if (form == nullptr) return std::nullopt;
-    slots[at] = {layout->key, form};
+  while (slots[at].form != 0 && slots[at].key != layout->key) at = (at + 1) % kSlots;
+  Slot& slot = slots[at];
+  if (slot.form == 0) {
+    const Form* made = make(size, bytes, *layout);
+    if (made == nullptr) return std::nullopt;
+    const bool jumps = made->instruction.klass == Class::kControlFlow;
+    slot = {layout->key, reinterpret_cast<uint64_t>(made) | (jumps ? 1u : 0u)};
   }
-  Found found{form, read(bytes, layout->displacement_at, layout->displacement_size, true), form->immediate};
-  if (layout->immediate_size != 0)
-    found.immediate = read(bytes, layout->immediate_at, layout->immediate_size, form->immediate_is_signed);
-  return found;
+  // SAFETY: the address of a Form, without the bit that its alignment leaves.
+  const auto* form = reinterpret_cast<const Form*>(slot.form & ~uint64_t{1});
+  fetch(form);
+  return Hit{.form = form,
+             .displacement = extend(read(bytes, layout->displacement_at, layout->displacement_size),
+                                    layout->displacement_size, true),
+             .immediate = read(bytes, layout->immediate_at, layout->immediate_size),
+             .immediate_size = layout->immediate_size,
+             .length = layout->length,
+             .jumps = (slot.form & 1) != 0};
+}
+
+FormCache::Found FormCache::complete(const Hit& hit) {
+  return {.form = hit.form,
+          .displacement = hit.displacement,
+          .immediate = hit.immediate_size == 0
+                           ? hit.form->immediate
+                           : extend(hit.immediate, hit.immediate_size, hit.form->immediate_is_signed)};
 }
 
 const Form* FormCache::make(CodeSize size, std::span<const uint8_t> bytes, const InstructionLayout& layout) {

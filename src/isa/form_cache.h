@@ -23,14 +23,14 @@ namespace eidolon::isa {
 
 /// Displacement and immediate are those of the instruction that it was made from: the values that count are
 /// in FormCache::Found.
-struct Form {
-  Instruction instruction;
+struct alignas(64) Form {
   RegisterUse use;
-  bool immediate_is_signed = false;
-  bool verbatim = false;  ///< rewrite_plain() would give the bytes as they are
   int64_t immediate = 0;  ///< if its value is part of the form
   /// For the user of the cache, who may find out more about the form; 0 at first.
   mutable uint32_t note = 0;
+  bool immediate_is_signed = false;
+  bool verbatim = false;  ///< rewrite_plain() would give the bytes as they are
+  Instruction instruction;
 };
 
 class FormCache {
@@ -43,7 +43,24 @@ class FormCache {
   };
   /// The instruction at the start of `bytes`, if it is of a kind that is kept, and all there. The form stays
   /// until `trim`.
-  [[nodiscard]] std::optional<Found> find(CodeSize size, std::span<const uint8_t> bytes);
+  [[nodiscard]] std::optional<Found> find(CodeSize size, std::span<const uint8_t> bytes) {
+    const auto hit = look_up(size, bytes);
+    return hit ? std::optional(complete(*hit)) : std::nullopt;
+  }
+
+  /// The two halves of find(). Forms are large, and few of those that code new to the processor uses are in
+  /// its caches: look_up() has the form fetched, but does not wait for it, so that those of several
+  /// instructions can be on their way at once.
+  struct Hit {
+    const Form* form;
+    int64_t displacement;
+    uint64_t immediate;  ///< zero-extended
+    uint8_t immediate_size;
+    uint8_t length;
+    bool jumps;  ///< its class is kControlFlow
+  };
+  [[nodiscard]] std::optional<Hit> look_up(CodeSize size, std::span<const uint8_t> bytes);
+  [[nodiscard]] static Found complete(const Hit& hit);
 
   /// Forgets everything if there is a lot.
   void trim();
@@ -56,7 +73,7 @@ class FormCache {
   static constexpr size_t kSlots = size_t{1} << kSlotsLog2;
   struct Slot {
     uint64_t key = 0;
-    const Form* form = nullptr;
+    uint64_t form = 0;  ///< address of a Form; bit 0: it jumps
   };
   [[nodiscard]] const Form* make(CodeSize size, std::span<const uint8_t> bytes,
                                  const InstructionLayout& layout);

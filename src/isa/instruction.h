@@ -27,11 +27,11 @@ enum class Class : uint8_t {
 };
 
 struct Instruction {
+  Class klass;
+  CodeSize code_size;
   ZydisDecodedInstruction zydis;
   /// The first `zydis.operand_count` are valid after decode(), none after decode_brief().
   ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
-  Class klass;
-  CodeSize code_size;
 
   [[nodiscard]] unsigned length() const { return zydis.length; }
   [[nodiscard]] ZydisMnemonic mnemonic() const { return zydis.mnemonic; }

@@ -138,11 +138,15 @@ Result<> Devices::attach(memory::IoBus& ports, memory::IoBus& mmio) {
   return {};
 }
 
-Result<> Devices::add(const MachineConfig& config, memory::IoBus& ports, const Clock& clock) {
+Result<> Devices::add(const MachineConfig& config, memory::IoBus& ports, memory::IoBus& mmio,
+                      const Clock& clock) {
   EIDOLON_TRY(generation_id_.place(memory_));
   EIDOLON_TRY(add_common_items(fw_cfg_, config, memory_));
+  if (config.virtio_bus == VirtioBus::kMmio) virtio_.use_mmio(memory_);
   virtio_.add(config, pci_);
-  EIDOLON_TRY(network_.add(config.network, pci_, timers_, boot_order_, virtio_));
+  EIDOLON_TRY(networks_.add(
+      config, {.pci = pci_, .ports = ports, .irqs = irqs_, .timers = timers_, .order = boot_order_},
+      virtio_));
   EIDOLON_TRY(disks_.add(
       config,
       {.pci = pci_, .ports = ports, .irqs = irqs_, .dma = isa_dma_, .rtc = rtc_, .order = boot_order_},
@@ -152,13 +156,15 @@ Result<> Devices::add(const MachineConfig& config, memory::IoBus& ports, const C
   virtio_.add_balloon(config, pci_);
   EIDOLON_TRY(virtio_.add_vsock(config, pci_));
   EIDOLON_TRY(virtio_.add_shares(config, pci_));
-  return {};
+  virtio_.add_input(config.virtio_input, pci_, input_);
+  return virtio_.attach(mmio);
 }
 
 void Devices::stop() {
   usb_.stop();
+  input_.remove_all();
   virtio_.remove_all();
-  network_.remove_card();
+  networks_.remove_cards();
   disks_.remove_all();
 }
 
@@ -170,9 +176,10 @@ std::vector<Stateful*> Devices::parts() {
                                         &reset_control_, &system_control_, &isa_dma_, &fw_cfg_, &pci_config_})
     parts.push_back(part);
   for (const auto& place : pci_.places()) parts.push_back(place.occupant);
+  for (Stateful* device : virtio_.parts()) parts.push_back(device);
   if (Stateful* floppy = disks_.floppy()) parts.push_back(floppy);
   if (Stateful* flash = firmware_.flash()) parts.push_back(flash);
-  if (Stateful* network = network_.state()) parts.push_back(network);
+  for (Stateful* network : networks_.parts()) parts.push_back(network);
   return parts;
 }
 
@@ -212,14 +219,14 @@ Result<> Devices::let_go() {
     (void)take_back();
     return fail("the host cannot write what waits for '{}'; look after that disk", medium.path);
   }
-  network_.let_go();
+  networks_.let_go();
   return {};
 }
 
 bool Devices::take_back() {
   bool all = true;
   for (const SavedMedium& medium : media()) all = medium.medium->take_back() && all;
-  if (all && !network_.take_back())
+  if (all && !networks_.take_back())
     backend::say("eidolon: a published port is taken by now, and leads to the guest no more");
   return all;
 }
@@ -246,6 +253,11 @@ Result<> Devices::add_vga(const MachineConfig& config, memory::IoBus& ports, mem
 }
 
 Result<> Devices::configure_pci(memory::IoBus& ports) {
+  if (pci_.free_device() > 31)
+    return fail(
+        "the machine has more devices than its PCI bus has room for; leave out network cards, shared folders "
+        "or disks, or put "
+        "disks on the SCSI controller, which takes one place for all (if=scsi)");
   const device::pci::Windows windows = {
       .ports = {boot::kPciPortBase, boot::kPciPortEnd},
       .memory32 = {boot::kMmioHoleBase, boot::kPciConfigBase},

@@ -58,7 +58,7 @@ class Devices {
   /// Puts every device on its bus. Once, before the processor runs.
   Result<> attach(memory::IoBus& ports, memory::IoBus& mmio);
   /// The devices that the user asked for. Before configure_pci().
-  Result<> add(const MachineConfig& config, memory::IoBus& ports, const Clock& clock);
+  Result<> add(const MachineConfig& config, memory::IoBus& ports, memory::IoBus& mmio, const Clock& clock);
   /// The VGA adapter, in the mode that a video BIOS would leave it in. Before configure_pci().
   Result<> add_vga(const MachineConfig& config, memory::IoBus& ports, memory::IoBus& mmio,
                    const Clock& clock);
@@ -71,7 +71,9 @@ class Devices {
   /// For a machine with firmware: puts it where the processor starts. After add().
   Result<> load_firmware(const MachineConfig& config, memory::IoBus& ports, memory::IoBus& mmio);
   /// What the guest can be told of the machine.
-  [[nodiscard]] PciParts pci() const { return {pci_, host_bridge_, lpc_, vga_ != nullptr}; }
+  [[nodiscard]] PciParts pci() const {
+    return {pci_, host_bridge_, lpc_, vga_ != nullptr, virtio_.on_mmio()};
+  }
 
   /// One for each processor. They are on no bus of these devices': each processor sees its own.
   [[nodiscard]] std::span<const std::unique_ptr<interrupt::LocalApic>> local_apics() const {
@@ -140,8 +142,8 @@ class Devices {
   UsbDevices usb_;
   BootOrder boot_order_;
   Disks disks_;
-  NetworkDevices network_;
-  VirtioDevices virtio_;  ///< some on the media of disks_, or on network_
+  NetworkDevices networks_;
+  VirtioDevices virtio_;  ///< some on the media of disks_, or on networks_
   Firmware firmware_;
 };
 

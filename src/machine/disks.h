@@ -44,11 +44,15 @@ class Disks {
   }
 
  private:
+  void add_scsi(const MachineConfig& config, const Board& board, VirtioDevices& virtio, bool cdrom,
+                device::storage::Medium& medium, const std::string& serial);
+
   std::vector<std::unique_ptr<device::storage::Medium>> media_;
   std::vector<std::string> paths_;  ///< of media_
   // After what they stand on.
   std::vector<std::unique_ptr<device::storage::NvmeController>> nvme_;
   PcDisks pc_;
+  device::virtio::Scsi* scsi_ = nullptr;  ///< of `virtio`, if there is one
 };
 
 }  // namespace eidolon::machine

@@ -1,6 +1,7 @@
 #include "machine/engine_choice.h"
 
 #include <algorithm>
+#include <bit>
 #include <functional>
 
 #include "base/try.h"
@@ -81,6 +82,13 @@ Result<> EngineMaker::make_virtual_machine(const memory::GuestMemory& memory) {
   return {};
 }
 
+/// What one processor's translations may take: a kernel with a compiler fills 64 MiB, and whoever starts
+/// afresh all the time translates more than it runs. The host supplies what is used.
+size_t EngineMaker::code_cache_bytes() const {
+  constexpr size_t kAll = size_t{1} << 30, kLeast = size_t{64} << 20, kMost = size_t{256} << 20;
+  return std::clamp(std::bit_floor(kAll / config_.topology.processors()), kLeast, kMost);
+}
+
 Result<std::unique_ptr<engine::Engine>> EngineMaker::make(cpu::Cpu& cpu) {
   switch (kind_) {
     case EngineKind::kStep:
@@ -93,8 +101,9 @@ Result<std::unique_ptr<engine::Engine>> EngineMaker::make(cpu::Cpu& cpu) {
     case EngineKind::kTranslate:
       break;
   }
-  return EIDOLON_TRY(engine::TranslateEngine::create(
-      cpu, {.observer = config_.block_observer, .sample_time = config_.sample_time}));
+  return EIDOLON_TRY(engine::TranslateEngine::create(cpu, {.cache_bytes = code_cache_bytes(),
+                                                           .observer = config_.block_observer,
+                                                           .sample_time = config_.sample_time}));
 }
 
 }  // namespace eidolon::machine

@@ -47,6 +47,7 @@ class EngineMaker {
   [[nodiscard]] std::shared_ptr<engine::kvm::VirtualMachine> virtual_machine() const { return kvm_; }
 
  private:
+  [[nodiscard]] size_t code_cache_bytes() const;
   [[nodiscard]] Result<> make_virtual_machine(const memory::GuestMemory& memory);
   const EngineKind kind_;
   const MachineConfig& config_;

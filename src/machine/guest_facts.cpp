@@ -85,6 +85,7 @@ boot::AcpiConfig acpi_config(const memory::GuestMemory& memory, const PciParts& 
   config.generation_base = device::GenerationId::kBase;
   config.ram = boot::ram_sizes(memory);
   config.vga = pci.vga;
+  config.virtio = pci.virtio;
   if (const uint16_t pm = pci.lpc.pm_base(); pm != 0) config.pm_base = pm;
   config.pci.config_base = pci.bridge.window_base();
   if (config.pci.config_base >= boot::kIoApicBase) config.pci.config_base = 0;

@@ -19,7 +19,8 @@ struct PciParts {
   const device::pci::Root& root;
   const device::pci::HostBridge& bridge;
   const device::pci::Lpc& lpc;
-  bool vga = false;  ///< there is a VGA adapter
+  bool vga = false;     ///< there is a VGA adapter
+  unsigned virtio = 0;  ///< devices of virtio that are on no PCI bus
 };
 /// `present` as MachineConfig has it.
 [[nodiscard]] boot::AcpiConfig acpi_config(const memory::GuestMemory& memory, const PciParts& pci,

@@ -12,6 +12,7 @@
 #include "boot/memory_layout.h"
 #include "engine/kvm/system.h"
 #include "machine/migration.h"
+#include "machine/saved_machine.h"
 #include "snapshot/memory_checker.h"
 #include "x86/cpuid.h"
 
@@ -120,18 +121,20 @@ Machine::Machine(cpu::CpuidModel model, EngineDecision decision, std::unique_ptr
 
 // No timer may run into a device that is being destroyed, and no device's thread into the processor.
 Machine::~Machine() {
+  leaps_ = {};
   migration_.reset();
   memory_checker_.reset();
   devices_.stop_waiting();
   devices_.stop();
   timers_.stop();
+  if (fetcher_ != nullptr) fetcher_->stop();
 }
 
 Result<> Machine::assemble(const MachineConfig& config) {
   if (decision_.kind == EngineKind::kLockstep) memory_->forbid_windows();  // its recording is of MMIO
   EIDOLON_TRY(devices_.attach(ports_, mmio_));
   if (config.vga) EIDOLON_TRY(devices_.add_vga(config, ports_, mmio_, clock_));
-  EIDOLON_TRY(devices_.add(config, ports_, clock_));
+  EIDOLON_TRY(devices_.add(config, ports_, mmio_, clock_));
   for (const auto& apic : devices_.local_apics()) processors_.add(*apic);
   if (config.present != 0 && config.present < config.topology.processors()) {
     slots_.emplace(config.topology, config.present, devices_, processors_);
@@ -290,6 +293,7 @@ Result<> Machine::change_engine(EngineKind kind) {
   if (kind == EngineKind::kLockstep || decision_.kind == EngineKind::kLockstep)
     return fail("lockstep has to see a guest from its start to its end; start another machine for it");
   if (kind == EngineKind::kKvm) EIDOLON_TRY(fits_kvm(model_));
+  if (kind == EngineKind::kKvm) EIDOLON_TRY(check_memory_is_here());
   EIDOLON_TRY(processors_.make_engines(kind, config_));
   // What the one has noted of the guest's writes the other does not know.
   if (memory_->logs_writes()) log_writes(false);

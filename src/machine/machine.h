@@ -12,6 +12,7 @@
 #include <mutex>
 #include <optional>
 #include <span>
+#include <thread>
 
 #include "base/clock.h"
 #include "base/result.h"
@@ -37,6 +38,7 @@ class FileReader;
 class MemoryChecker;
 }  // namespace eidolon::snapshot
 namespace eidolon::migration {
+class PageFetcher;
 class PageReceiver;
 }  // namespace eidolon::migration
 
@@ -94,9 +96,12 @@ class Machine final : private device::MachineControl {
   void cancel_migration();
   /// Of the last one; nothing: there was none.
   [[nodiscard]] std::optional<MigrationProgress> migration();
-  // For a machine that has moved here, before run().
+  // For a machine that has moved here, or comes from a snapshot, before run().
   /// Its clocks go on as if so much time had passed since they stopped.
   void skip_time(Nanoseconds time);
+  /// The same for all the time since the snapshot was taken, by the host's time of day: a part of it at once,
+  /// and the rest by leaps, between which the guest runs for a moment.
+  Result<> catch_up(Nanoseconds time_of_day);
   /// It stands until resume().
   void start_paused();
   void press_power_button() { devices_.acpi_pm().press_power_button(); }
@@ -159,7 +164,9 @@ class Machine final : private device::MachineControl {
   void collect_written(const std::function<void(uint64_t page)>& visit);
   void protect_memory();
   [[nodiscard]] migration::MemoryLayout memory_layout();
-  Result<> take_moved_memory(migration::PageReceiver& memory);
+  Result<> take_moved_memory(const SavedMachine& saved);
+  /// Nothing that needs all memory at once can be done until it is there.
+  [[nodiscard]] Result<> check_memory_is_here() const;
 
   // machine_snapshot.cpp
   class StandStill;
@@ -182,6 +189,7 @@ class Machine final : private device::MachineControl {
   HostClock clock_;
   TimerQueue timers_{clock_};
   const std::unique_ptr<memory::GuestMemory> memory_;
+  std::shared_ptr<migration::PageFetcher> fetcher_;  ///< of a machine that moved here before its memory
   memory::IoBus ports_;
   memory::IoBus mmio_;
   Devices devices_;
@@ -191,6 +199,8 @@ class Machine final : private device::MachineControl {
   /// What the host's time-stamp counter showed when the clocks stopped; nothing: they run, or have not begun.
   std::optional<uint64_t> stopped_tsc_;
   std::unique_ptr<snapshot::MemoryChecker> memory_checker_;  ///< of a machine that came from a snapshot
+  Nanoseconds stopped_at_ = 0;  ///< the host's time of day, as that says; 0: it does not
+  std::jthread leaps_;          ///< of catch_up
 
   std::mutex still_mutex_;   ///< held by the one StandStill; before any other
   uint64_t log_number_ = 0;  ///< how often a log of writes has begun; while all stand

@@ -24,6 +24,8 @@ namespace eidolon::machine {
 enum class EngineChoice : uint8_t { kAuto, kTranslate, kKvm, kStep, kLockstep };
 /// Who has the local APICs under KVM: the monitor, or the kernel.
 enum class IrqchipChoice : uint8_t { kAuto, kUser, kSplit };
+/// Where all devices of virtio are.
+enum class VirtioBus : uint8_t { kPci, kMmio };
 
 struct DiskConfig {
   enum class Access : uint8_t {
@@ -32,7 +34,7 @@ struct DiskConfig {
     kSnapshot,  ///< what is written is forgotten when the machine ends
   };
   /// The controller that the guest sees.
-  enum class Interface : uint8_t { kVirtio, kNvme, kAhci, kIde, kFloppy };
+  enum class Interface : uint8_t { kVirtio, kNvme, kAhci, kIde, kFloppy, kScsi };
   std::string path;
   Interface interface = Interface::kVirtio;
   Access access = Access::kReadWrite;
@@ -40,19 +42,27 @@ struct DiskConfig {
   backend::image::Format format = backend::image::Format::kUnknown;
   /// The guest sees an error when the host's disk is full; otherwise it waits for room.
   bool error_when_full = false;
-  bool cdrom = false;  ///< a disc in a drive, on AHCI or IDE
+  bool cdrom = false;  ///< a disc in a drive, on AHCI, IDE or virtio-scsi
 };
 
+/// A network card and what it is plugged into.
 struct NetworkConfig {
-  enum class Kind : uint8_t { kNone, kUser, kSwitch } kind = Kind::kNone;
+  enum class Kind : uint8_t { kUser, kSwitch, kTap, kPasst } kind = Kind::kUser;
   /// What the guest sees.
-  enum class Card : uint8_t { kVirtio, kE1000 } card = Card::kVirtio;
+  enum class Card : uint8_t { kVirtio, kE1000, kNe2000, kNe2000Isa } card = Card::kVirtio;
   device::net::MacAddress address = device::net::kFirstAddress;
-  std::vector<backend::PublishedPort> published;  ///< of kUser
-  std::string switch_path;                        ///< of kSwitch: a socket
+  /// Ports of the host may lead into it.
+  [[nodiscard]] bool publishes() const {
+    return kind == Kind::kUser || (kind == Kind::kPasst && switch_path.empty());
+  }
+  std::vector<backend::PublishedPort> published;  ///< if it publishes()
+  std::string switch_path;                        ///< of kSwitch, and maybe of kPasst: a socket
+  std::string interface;                          ///< of kTap: the host's device
   /// A file that gets all frames; empty: none. It is the host's, and no part of a snapshot.
   std::string capture_path;
 };
+
+inline constexpr size_t kMostNetworks = 8;
 
 /// A port of the virtio console.
 struct PortConfig {
@@ -80,8 +90,8 @@ struct ShareConfig {
   std::shared_ptr<device::virtio::FileServer> server;
 };
 
-/// What is plugged into the USB controller. Without anything there is none.
-struct UsbConfig {
+/// What of its user's hands a machine has on a bus.
+struct InputDevices {
   bool tablet = false;
   bool keyboard = false;
 };
@@ -99,11 +109,13 @@ struct MachineConfig {
   EngineChoice engine = EngineChoice::kAuto;
   IrqchipChoice irqchip = IrqchipChoice::kAuto;
   std::vector<DiskConfig> disks;
-  NetworkConfig network;
-  std::vector<PortConfig> ports;  ///< at most one of them the console
+  std::vector<NetworkConfig> networks;  ///< kMostNetworks at most
+  std::vector<PortConfig> ports;        ///< at most one of them the console
   VsockConfig vsock;
   std::vector<ShareConfig> shares;
-  UsbConfig usb;
+  InputDevices usb;  ///< plugged into the controller; without anything there is none
+  InputDevices virtio_input;
+  VirtioBus virtio_bus = VirtioBus::kPci;
   bool vga = true;      ///< a VGA adapter
   bool balloon = true;  ///< a virtio balloon, but not in lockstep
   /// The adapter's expansion ROM, for BIOS firmware. If the file is not there, the adapter has none.

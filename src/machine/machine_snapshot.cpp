@@ -1,5 +1,6 @@
 // Machine::save and Machine::restore (docs/snapshots.md). The machine stands, and nothing of its devices
 // moves, while what it is made of is written down; time stands with it, so that its guest sees no gap.
+#include <algorithm>
 #include <utility>
 
 #include "backend/terminal.h"
@@ -10,6 +11,7 @@
 #include "machine/saved_machine.h"
 #include "machine/saved_media.h"
 #include "machine/stand_still.h"
+#include "migration/state.h"
 #include "snapshot/memory_checker.h"
 #include "snapshot/memory_reader.h"
 
@@ -35,6 +37,7 @@ Result<> Machine::save(const SaveRequest& request) {
         "--engine lockstep runs two processors beside each other, and a snapshot is of one; use another");
   // Both would take what is known of the guest's writes.
   if (moves()) return fail("the machine is moving to another process; take the snapshot there");
+  EIDOLON_TRY(check_memory_is_here());
   snapshot::FileWriter file = EIDOLON_TRY(snapshot::FileWriter::create(request.path));
   std::optional<StandStill> still(std::in_place, *this);
   EIDOLON_TRY(still->hold_devices());
@@ -98,7 +101,7 @@ std::vector<snapshot::PagePlace> Machine::take_changes() {
 
 /// All but the memory.
 Result<> Machine::write_state(snapshot::FileWriter& to) {
-  EIDOLON_TRY(write_clock(to, clock_.now()));
+  EIDOLON_TRY(write_clock(to, {.now = clock_.now(), .time_of_day = migration::time_of_day()}));
   StateWriter model;
   cpu::save_model(model, model_);
   EIDOLON_TRY(to.add("cpuid", model.bytes()));
@@ -138,9 +141,13 @@ Result<> Machine::read_state(const SavedMachine& saved) {
   const std::vector<uint8_t> model = EIDOLON_TRY(saved.file.section("cpuid"));
   StateReader reader(model);
   EIDOLON_TRY(cpu::check_model(reader, model_));
-  clock_.pause_at(EIDOLON_TRY(read_clock(saved.file)));
+  const SavedClock clock = EIDOLON_TRY(read_clock(saved.file));
+  clock_.pause_at(clock.now);
+  stopped_at_ = clock.time_of_day;
   stopped_tsc_ = __builtin_ia32_rdtsc();
-  EIDOLON_TRY(load_media(saved.file, saved.media, devices_.media(), saved.changed_disks));
+  EIDOLON_TRY(load_media(saved.file, saved.media, devices_.media(), [&saved](const std::string& path) {
+    return saved.changed_disks || std::ranges::find(saved.given_disks, path) != saved.given_disks.end();
+  }));
   EIDOLON_TRY(read_memory(saved));
   EIDOLON_TRY(read_processors(saved.file));
   EIDOLON_TRY(read_paravirt_clock(saved.file));
@@ -215,7 +222,7 @@ std::vector<std::span<uint8_t>> Machine::own_memory() {
 }
 
 Result<> Machine::read_memory(const SavedMachine& saved) {
-  if (saved.memory != nullptr) return take_moved_memory(*saved.memory);
+  if (saved.memory != nullptr) return take_moved_memory(saved);
   return snapshot::read_memory_and_changes(saved.file, saved.bases, own_memory());
 }
 

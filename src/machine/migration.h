@@ -3,7 +3,10 @@
 //   connects --> sends all memory, then what was written meanwhile, again and again --> the machine stands
 //   --> the rest and the state --> the other side could run --> it does, and this one ends
 //
-// Until the other side has been told to run, whatever fails leaves the machine running here.
+// Until the other side has been told to run, whatever fails leaves the machine running here. With
+// MigrationRequest::post_copy the rest may come after the state, while the machine runs there
+// (migration/page_server.h): then neither side has all of it for a while, and a connection that breaks is its
+// end.
 #pragma once
 
 #include <chrono>
@@ -15,9 +18,12 @@
 
 #include "backend/wakeup.h"
 #include "base/result.h"
+#include "machine/disk_copy.h"
 #include "machine/machine.h"
 #include "machine/migration_request.h"
+#include "machine/stand_still.h"
 #include "migration/connection.h"
+#include "migration/page_server.h"
 #include "migration/pages.h"
 #include "migration/state.h"
 
@@ -42,6 +48,8 @@ class Migration {
   void thread_main();
   Result<> move();
   Result<> greet();
+  Result<> copy_disks();
+  Result<> check_on_the_way();
   Result<> copy_while_running();
   [[nodiscard]] Pages all_pages() const;
   Result<> send(const Pages& pages, migration::PageSender::Zeros zeros);
@@ -50,6 +58,10 @@ class Migration {
   void slow_down();
   Result<> hand_over();
   Result<> send_rest();
+  Result<> leave_rest_for_later();
+  Result<> await_loaded();
+  Result<> await_running();
+  Result<> follow();
   Result<> send_state(const migration::StateEnd& end);
   [[nodiscard]] bool take_back();
   template <typename Change>
@@ -61,7 +73,13 @@ class Migration {
   migration::MemoryLayout layout_;
   std::unique_ptr<migration::Connection> connection_;
   std::unique_ptr<migration::PageSender> sender_;
-  double bytes_per_second_ = 0;  ///< in the last round
+  std::unique_ptr<DiskCopy> disks_;                ///< null: the other side reaches them
+  bool later_ = false;                             ///< what is left is sent when the machine runs there
+  Pages left_;                                     ///< what that is, but for what is written still
+  std::unique_ptr<migration::PageServer> server_;  ///< of later_
+  std::unique_ptr<Machine::StandStill> still_;     ///< from the hand-over on
+  bool gone_ = false;                              ///< it runs there, and never again here
+  double bytes_per_second_ = 0;                    ///< in the last round
   unsigned slowed_percent_ = 0;
   std::chrono::steady_clock::time_point began_, slowed_at_;
 

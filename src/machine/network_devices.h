@@ -1,45 +1,65 @@
-// The network card of a machine, the network behind it, and what listens in between.
+// The network cards of a machine, the networks behind them, and what listens in between.
 #pragma once
 
 #include <memory>
+#include <vector>
 
-#include "backend/capture.h"
-#include "backend/switch_link.h"
+#include "backend/exclusive.h"
 #include "backend/user_network.h"
 #include "base/clock.h"
 #include "base/result.h"
-#include "device/net/e1000.h"
+#include "base/state_stream.h"
+#include "device/net/ne2000.h"
+#include "device/pci/function.h"
 #include "device/pci/root.h"
+#include "interrupt/irq_router.h"
 #include "machine/boot_order.h"
 #include "machine/machine_config.h"
 #include "machine/virtio_devices.h"
+#include "memory/io_bus.h"
 
 namespace eidolon::machine {
 
 class NetworkDevices {
  public:
-  /// A paravirtual card becomes one of `virtio`, whose devices end before this. Starts no thread.
-  Result<> add(const NetworkConfig& config, device::pci::Root& root, TimerQueue& timers, BootOrder& order,
-               VirtioDevices& virtio);
-  /// Once, before what the card interrupts is destroyed.
-  void remove_card() { e1000_.reset(); }
-  /// Of what only one process may have (backend::UserNetwork).
-  void let_go() {
-    if (user_) user_->let_go();
+  /// Where cards are put.
+  struct Board {
+    device::pci::Root& pci;
+    memory::IoBus& ports;
+    interrupt::IrqRouter& irqs;
+    TimerQueue& timers;
+    BootOrder& order;
+  };
+  /// Paravirtual cards become some of `virtio`, whose devices end before this. Starts no thread.
+  Result<> add(const MachineConfig& machine, const Board& board, VirtioDevices& virtio);
+  /// Once, before what the cards interrupt is destroyed.
+  void remove_cards() {
+    cards_.clear();
+    isa_cards_.clear();
   }
-  [[nodiscard]] bool take_back() { return !user_ || user_->take_back(); }
-  /// What a snapshot has of the network; null: nothing.
-  [[nodiscard]] Stateful* state() { return user_.get(); }
+  /// Of what only one process may have.
+  void let_go();
+  /// False: others have something of it, and what was published there is not any more.
+  [[nodiscard]] bool take_back();
+  /// What a snapshot has of the networks, and the cards that are on no PCI bus.
+  [[nodiscard]] std::vector<Stateful*> parts() const;
 
  private:
-  /// What the card is to be plugged into.
+  Result<> add_isa(const NetworkConfig& config, std::string name, const Board& board,
+                   device::net::Link& link);
+  /// What a card is to be plugged into.
   Result<device::net::Link*> make_link(const NetworkConfig& config);
+  Result<std::unique_ptr<device::net::Link>> make_network(const NetworkConfig& config);
+  template <typename Network>
+  std::unique_ptr<Network> with_exclusive(std::unique_ptr<Network> network);
 
-  // One of these two.
-  std::unique_ptr<backend::UserNetwork> user_;
-  std::unique_ptr<backend::SwitchLink> switch_;
-  std::unique_ptr<backend::Capture> capture_;
-  std::unique_ptr<device::net::E1000> e1000_;  ///< after what it is plugged into
+  // Each plugged into one before it.
+  std::vector<std::unique_ptr<device::net::Link>> links_;
+  std::vector<std::unique_ptr<device::pci::Function>> cards_;
+  std::vector<std::unique_ptr<device::net::Ne2000Isa>> isa_cards_;
+  // In links_.
+  std::vector<backend::UserNetwork*> users_;
+  std::vector<backend::Exclusive*> exclusive_;
 };
 
 }  // namespace eidolon::machine

@@ -68,7 +68,7 @@ Json disk_json(const DiskConfig& disk) {
 DiskConfig read_disk(JsonFields fields, JsonFields& whole) {
   DiskConfig disk;
   fields.get("path", disk.path);
-  fields.get("interface", disk.interface, DiskConfig::Interface::kFloppy);
+  fields.get("interface", disk.interface, DiskConfig::Interface::kScsi);
   fields.get("access", disk.access, DiskConfig::Access::kSnapshot);
   fields.get("format", disk.format, Format::kNbd);
   fields.get("error_when_full", disk.error_when_full);
@@ -101,16 +101,19 @@ Json network_json(const NetworkConfig& network) {
           {"card", static_cast<unsigned>(network.card)},
           {"address", to_hex({network.address.begin(), network.address.end()})},
           {"switch", full_name(network.switch_path)},
+          {"interface", network.interface},
           {"published", ports}};
 }
 
-void read_network(JsonFields fields, NetworkConfig& network, JsonFields& whole) {
+NetworkConfig read_network(JsonFields fields, JsonFields& whole) {
+  NetworkConfig network;
   std::string address;
   std::vector<uint8_t> bytes;
-  fields.get("kind", network.kind, NetworkConfig::Kind::kSwitch);
-  fields.get("card", network.card, NetworkConfig::Card::kE1000);
+  fields.get("kind", network.kind, NetworkConfig::Kind::kPasst);
+  fields.get("card", network.card, NetworkConfig::Card::kNe2000Isa);
   fields.get("address", address);
   fields.get("switch", network.switch_path);
+  fields.get("interface", network.interface);
   from_hex(fields, address, bytes);
   if (bytes.size() == network.address.size()) {
     std::ranges::copy(bytes, network.address.begin());
@@ -120,6 +123,7 @@ void read_network(JsonFields fields, NetworkConfig& network, JsonFields& whole) 
   for (const Json& port : fields.list("published"))
     network.published.push_back(read_port(JsonFields(port), fields));
   whole.include(fields);
+  return network;
 }
 
 Json channel_json(const PortConfig& port) {
@@ -201,7 +205,8 @@ void read_firmware(JsonFields fields, FirmwareConfig& firmware, JsonFields& whol
 }  // namespace
 
 Json to_json(const MachineConfig& config) {
-  Json disks = Json::array(), channels = Json::array(), shares = Json::array();
+  Json disks = Json::array(), networks = Json::array(), channels = Json::array(), shares = Json::array();
+  for (const NetworkConfig& network : config.networks) networks.push_back(network_json(network));
   for (const ShareConfig& share : config.shares) shares.push_back(share_json(share));
   for (const PortConfig& port : config.ports) channels.push_back(channel_json(port));
   for (const DiskConfig& disk : config.disks) disks.push_back(disk_json(disk));
@@ -214,14 +219,17 @@ Json to_json(const MachineConfig& config) {
           {"present", config.present},
           {"kernel", kernel_json(config)},
           {"disks", disks},
-          {"network", network_json(config.network)},
+          {"networks", networks},
           {"ports", channels},
           {"vsock", {{"path", full_name(config.vsock.path)}, {"cid", config.vsock.cid}}},
           {"shares", shares},
           {"usb_tablet", config.usb.tablet},
           {"usb_keyboard", config.usb.keyboard},
+          {"virtio_tablet", config.virtio_input.tablet},
+          {"virtio_keyboard", config.virtio_input.keyboard},
           {"vga", config.vga},
           {"balloon", config.balloon},
+          {"virtio_bus", static_cast<unsigned>(config.virtio_bus)},
           {"vga_bios", full_name(config.vga_bios_path)},
           {"firmware", firmware_json(config.firmware)}};
 }
@@ -238,7 +246,8 @@ Result<MachineConfig> config_from_json(const Json& json) {
   fields.get("present", config.present, x86::Topology::kMostProcessors);
   read_kernel(JsonFields(fields.object("kernel")), config, fields);
   for (const Json& disk : fields.list("disks")) config.disks.push_back(read_disk(JsonFields(disk), fields));
-  read_network(JsonFields(fields.object("network")), config.network, fields);
+  for (const Json& network : fields.list("networks"))
+    config.networks.push_back(read_network(JsonFields(network), fields));
   for (const Json& port : fields.list("ports"))
     config.ports.push_back(read_channel(JsonFields(port), fields));
   read_vsock(JsonFields(fields.object("vsock")), config.vsock, fields);
@@ -246,12 +255,15 @@ Result<MachineConfig> config_from_json(const Json& json) {
     config.shares.push_back(read_share(JsonFields(share), fields));
   fields.get("usb_tablet", config.usb.tablet);
   fields.get("usb_keyboard", config.usb.keyboard);
+  fields.get("virtio_tablet", config.virtio_input.tablet);
+  fields.get("virtio_keyboard", config.virtio_input.keyboard);
   fields.get("vga", config.vga);
   fields.get("balloon", config.balloon);
+  fields.get("virtio_bus", config.virtio_bus, VirtioBus::kMmio);
   fields.get("vga_bios", config.vga_bios_path);
   read_firmware(JsonFields(fields.object("firmware")), config.firmware, fields);
   constexpr uint64_t kMiB = uint64_t{1} << 20;
-  if (fields.failed() || !config.topology.valid() || config.present > config.topology.processors() ||
+  if (fields.failed() || config.networks.size() > kMostNetworks || !config.topology.valid() || config.present > config.topology.processors() ||
       config.memory_bytes == 0 || config.memory_bytes % kMiB != 0)
     return fail(
         "the snapshot describes its machine in a way that this version of Eidolon does not understand");

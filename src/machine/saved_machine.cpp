@@ -11,6 +11,7 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr const char *kDescription = "machine", *kClock = "clock";
+constexpr uint32_t kClockVersion = 2;  ///< 1: without the time of day
 constexpr Nanoseconds kLongestTime = Nanoseconds{1}
                                      << 61;  ///< 73 years: what is added to it does not overflow
 
@@ -77,24 +78,26 @@ Result<> read_parts(const snapshot::FileReader& from, std::span<Stateful* const>
   return {};
 }
 
-Result<> write_clock(snapshot::FileWriter& to, Nanoseconds now) {
+Result<> write_clock(snapshot::FileWriter& to, const SavedClock& clock) {
   StateWriter writer;
-  writer.begin(kClock, 1);
-  writer(now);
+  writer.begin(kClock, kClockVersion);
+  writer(clock.now, clock.time_of_day);
   writer.end();
   return to.add(kClock, writer.bytes());
 }
 
-Result<Nanoseconds> read_clock(const snapshot::FileReader& from) {
+Result<SavedClock> read_clock(const snapshot::FileReader& from) {
   const std::vector<uint8_t> bytes = EIDOLON_TRY(from.section(kClock));
   StateReader reader(bytes);
-  Nanoseconds now = 0;
-  reader.begin(kClock);
-  reader(now);
-  if (reader.failed() || now < 0 || now > kLongestTime)
+  SavedClock clock;
+  const uint32_t version = reader.begin(kClock);
+  reader(clock.now);
+  if (version >= kClockVersion) reader(clock.time_of_day);
+  if (reader.failed() || version > kClockVersion || clock.now < 0 || clock.now > kLongestTime ||
+      clock.time_of_day < 0)
     return fail("the snapshot '{}' has no time that a machine can have; restore from another copy",
                 from.path());
-  return now;
+  return clock;
 }
 
 }  // namespace eidolon::machine

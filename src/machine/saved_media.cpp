@@ -116,12 +116,13 @@ Result<> load_written(const snapshot::FileReader& from, const SavedMedium& mediu
   return {};
 }
 
-Result<> check_medium(const SavedMedium& medium, uint64_t bytes, const std::string& written, bool changed) {
+Result<> check_medium(const SavedMedium& medium, uint64_t bytes, const std::string& written,
+                      bool may_differ) {
   if (medium.medium->size() != bytes)
     return fail(
         "the disk '{}' has {} bytes, and it had {} when the snapshot was taken; put back the one of then",
         medium.path, medium.medium->size(), bytes);
-  if (changed || written == std::to_string(last_written(medium.path))) return {};
+  if (may_differ || written == std::to_string(last_written(medium.path))) return {};
   return fail(
       "the disk '{}' was written after the snapshot was taken, and is not as its guest remembers it; put "
       "back the "
@@ -145,7 +146,7 @@ Result<Json> save_media(snapshot::FileWriter& to, std::span<const SavedMedium> m
 }
 
 Result<> load_media(const snapshot::FileReader& from, const Json& facts, std::span<const SavedMedium> media,
-                    bool changed) {
+                    const std::function<bool(const std::string&)>& may_differ) {
   const auto wrong = [&from] {
     return fail("the snapshot '{}' does not say which disks it was taken with; restore from another copy",
                 from.path());
@@ -159,7 +160,7 @@ Result<> load_media(const snapshot::FileReader& from, const Json& facts, std::sp
     fields.get("bytes", bytes, ~uint64_t{0});
     fields.get("written", written);
     if (fields.failed() || name != media[i].name) return wrong();
-    EIDOLON_TRY(check_medium(media[i], bytes, written, changed));
+    EIDOLON_TRY(check_medium(media[i], bytes, written, may_differ(media[i].path)));
     EIDOLON_TRY(load_written(from, media[i]));
   }
   return {};

@@ -4,6 +4,7 @@
 // snapshot.
 #pragma once
 
+#include <functional>
 #include <nlohmann/json_fwd.hpp>
 #include <span>
 #include <string>
@@ -24,8 +25,9 @@ struct SavedMedium {
 
 /// No request is under way. Facts about the media, as they are to be when they are used again.
 [[nodiscard]] Result<nlohmann::json> save_media(snapshot::FileWriter& to, std::span<const SavedMedium> media);
-/// `changed`: a disk that was written since is taken nevertheless.
+/// A disk that was written since is taken nevertheless if it `may_differ`.
 [[nodiscard]] Result<> load_media(const snapshot::FileReader& from, const nlohmann::json& facts,
-                                  std::span<const SavedMedium> media, bool changed);
+                                  std::span<const SavedMedium> media,
+                                  const std::function<bool(const std::string& path)>& may_differ);
 
 }  // namespace eidolon::machine

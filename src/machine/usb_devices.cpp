@@ -6,7 +6,7 @@ namespace eidolon::machine {
 
 using namespace device::usb;
 
-void UsbDevices::add(const UsbConfig& config, device::pci::Root& root, const Clock& clock,
+void UsbDevices::add(const InputDevices& config, device::pci::Root& root, const Clock& clock,
                      device::input::Input& input) {
   if (!config.tablet && !config.keyboard) return;
   controller_ = std::make_unique<XhciController>("xhci0", clock);

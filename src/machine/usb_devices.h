@@ -17,7 +17,8 @@ namespace eidolon::machine {
 class UsbDevices {
  public:
   /// No controller if nothing is to be plugged in. Starts no thread.
-  void add(const UsbConfig& config, device::pci::Root& root, const Clock& clock, device::input::Input& input);
+  void add(const InputDevices& config, device::pci::Root& root, const Clock& clock,
+           device::input::Input& input);
   /// Ends the controller's thread. Once, before what it interrupts is destroyed.
   void stop() {
     if (controller_) controller_->stop();

@@ -2,14 +2,25 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
+#include "base/try.h"
+#include "boot/memory_layout.h"
 #include "device/virtio/block.h"
 #include "device/virtio/console.h"
 #include "device/virtio/fs.h"
+#include "device/virtio/input_keyboard.h"
+#include "device/virtio/input_tablet.h"
 #include "device/virtio/net.h"
 #include "device/virtio/rng.h"
 #include "device/virtio/vsock.h"
+#include "machine/boot_order.h"
 
 namespace eidolon::machine {
+
+static_assert(boot::kVirtioBytes == device::virtio::MmioTransport::kBytes);
+static_assert(boot::kVirtioFirstPin + boot::kVirtioPins ==
+              device::pci::Pirq::kFirstPin + device::pci::Pirq::kLines);
 
 void VirtioDevices::add(const MachineConfig& config, device::pci::Root& root) {
   // A recording cannot hold what a device's thread writes into memory.
@@ -60,22 +71,76 @@ Result<> VirtioDevices::add_shares(const MachineConfig& config, device::pci::Roo
   return {};
 }
 
-void VirtioDevices::add_disk(device::pci::Root& root, size_t number, device::storage::Medium& medium,
-                             std::string serial) {
-  put(root, std::make_unique<device::virtio::Block>(fmt::format("virtio-blk{}", number), medium,
-                                                    std::move(serial)));
+void VirtioDevices::add_input(const InputDevices& config, device::pci::Root& root,
+                              device::input::Input& input) {
+  if (config.tablet) {
+    auto tablet = std::make_unique<device::virtio::InputTablet>("virtio-tablet0");
+    input.add(*tablet);
+    put(root, std::move(tablet));
+  }
+  if (config.keyboard) {
+    auto keyboard = std::make_unique<device::virtio::InputKeyboard>("virtio-keyboard0");
+    input.add(*keyboard);
+    put(root, std::move(keyboard));
+  }
 }
 
-void VirtioDevices::add_network(device::pci::Root& root, device::net::Link& link,
-                                const device::net::MacAddress& address) {
-  put(root, std::make_unique<device::virtio::Net>("virtio-net0", link, address));
+void VirtioDevices::add_disk(device::pci::Root& root, size_t number, device::storage::Medium& medium,
+                             std::string serial, unsigned queues) {
+  put(root, std::make_unique<device::virtio::Block>(fmt::format("virtio-blk{}", number), medium,
+                                                    std::move(serial), queues));
+}
+
+device::virtio::Scsi& VirtioDevices::add_scsi(device::pci::Root& root, unsigned request_queues) {
+  auto controller = std::make_unique<device::virtio::Scsi>("virtio-scsi0", request_queues);
+  device::virtio::Scsi& added = *controller;
+  put(root, std::move(controller));
+  return added;
+}
+
+void VirtioDevices::add_network(device::pci::Root& root, size_t number, device::net::Link& link,
+                                const device::net::MacAddress& address, unsigned processors) {
+  using device::virtio::Net;
+  put(root, std::make_unique<Net>(fmt::format("virtio-net{}", number), link, address,
+                                  std::min(processors, Net::kMostPairs)));
 }
 
 void VirtioDevices::put(device::pci::Root& root, std::unique_ptr<device::virtio::Device> device) {
-  Slot slot{.transport = std::make_unique<device::virtio::PciTransport>(*device),
-            .device = std::move(device)};
-  root.add(root.free_device(), 0, *slot.transport);
+  Slot slot;
+  if (mmio_memory_ != nullptr) {
+    const unsigned line = boot::virtio_pin(on_mmio()) - device::pci::Pirq::kFirstPin;
+    slot.mmio =
+        std::make_unique<device::virtio::MmioTransport>(*device, *mmio_memory_, root.pirq().source(line));
+  } else {
+    slot.pci = std::make_unique<device::virtio::PciTransport>(*device);
+    root.add(root.free_device(), 0, *slot.pci);
+  }
+  slot.device = std::move(device);
   slots_.push_back(std::move(slot));
+}
+
+Result<> VirtioDevices::attach(memory::IoBus& mmio) {
+  if (on_mmio() > boot::kMostVirtio)
+    return fail(
+        "there is room for {} devices of virtio on MMIO, and this machine has {}; leave out disks, network "
+        "cards or shared folders, or put disks on the SCSI controller (if=scsi)",
+        boot::kMostVirtio, on_mmio());
+  for (unsigned i = 0; i < on_mmio(); ++i)
+    EIDOLON_TRY(mmio.attach(boot::virtio_base(i), boot::kVirtioBytes, *slots_[i].mmio,
+                            slots_[i].device->shape().name));
+  return {};
+}
+
+std::vector<Stateful*> VirtioDevices::parts() const {
+  std::vector<Stateful*> parts;
+  for (const Slot& slot : slots_)
+    if (slot.mmio) parts.push_back(slot.mmio.get());
+  return parts;
+}
+
+std::string VirtioDevices::boot_path(std::string_view node, const device::pci::Root& root) const {
+  if (mmio_memory_ != nullptr) return fmt::format("/virtio-mmio@{:016x}", boot::virtio_base(on_mmio()));
+  return BootOrder::pci_path(node, root.free_device());
 }
 
 }  // namespace eidolon::machine

@@ -250,6 +250,14 @@ void GuestMemory::log_writes(bool on) {
   logs_writes_.store(on);
 }
 
+void GuestMemory::touch(std::span<const uint8_t> bytes) {
+  if (bytes.empty()) return;
+  // SAFETY: read only, as the host's processor does it.
+  const auto look = [&bytes](uint64_t at) { (void)*static_cast<const volatile uint8_t*>(&bytes[at]); };
+  for (uint64_t at = 0; at < bytes.size(); at += kPageSize) look(at);
+  look(bytes.size() - 1);
+}
+
 void GuestMemory::before_write(GuestPhysical address, uint64_t length, unsigned viewer) {
   if (length == 0) return;
   for_each_page(address, length, [&](GuestPhysical from, uint64_t bytes) {

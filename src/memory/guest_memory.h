@@ -149,6 +149,12 @@ class GuestMemory {
   /// Of bytes(). After the first log_writes(true).
   [[nodiscard]] DirtyPages& dirty_pages() { return *dirty_pages_; }
 
+  // While pages come from elsewhere as they are touched (migration/page_fetcher.h).
+  void set_arriving(bool arriving) { arriving_.store(arriving); }
+  [[nodiscard]] bool arriving() const { return arriving_.load(std::memory_order_relaxed); }
+  /// Returns when all of these are there. For system calls, which may not be able to wait for them.
+  static void touch(std::span<const uint8_t> bytes);
+
   /// To be called on the viewer's thread before it changes bytes in [address, address + length); cheap for
   /// pages without code. Other viewers are told when this one settles, and it has to before it goes on.
   void before_write(GuestPhysical address, uint64_t length, unsigned viewer = 0);
@@ -209,7 +215,7 @@ class GuestMemory {
   Marks* marks_ = nullptr;  ///< by page of the mapping; the host supplies those that are used
   std::array<Viewer, kMostViewers> viewers_;
   std::unique_ptr<DirtyPages> dirty_pages_;  ///< stays, once made: devices' threads may be about to mark
-  std::atomic<bool> logs_writes_{false};
+  std::atomic<bool> logs_writes_{false}, arriving_{false};
 };
 
 }  // namespace eidolon::memory

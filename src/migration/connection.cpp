@@ -9,9 +9,12 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
+#include <vector>
 
 #include "backend/line_client.h"
 #include "base/try.h"
@@ -100,7 +103,15 @@ Result<> Connection::begin_tls(const Tls& tls, const std::string& host) {
   }
 }
 
+void Connection::keep_queue_short() {
+  // Of TCP only; elsewhere the calls fail, and the queue is short.
+  constexpr int kOn = 1, kUnsentBytes = 128 << 10;
+  (void)setsockopt(socket_.get(), IPPROTO_TCP, TCP_NODELAY, &kOn, sizeof kOn);
+  (void)setsockopt(socket_.get(), IPPROTO_TCP, TCP_NOTSENT_LOWAT, &kUnsentBytes, sizeof kUnsentBytes);
+}
+
 Result<> Connection::wait(short events, int patience_seconds) {
+  patience_seconds = std::max(patience_seconds, least_patience_seconds_);
   std::array<pollfd, 2> watched = {{{socket_.get(), events, 0}, cancelled_.watched()}};
   const int ready = poll(watched.data(), cancellable_ ? 2 : 1, patience_seconds * 1000);
   if (watched[1].revents != 0) return fail("it was cancelled");
@@ -165,6 +176,21 @@ Result<> Connection::receive(std::span<uint8_t> bytes, int patience_seconds) {
   }
   return {};
 }
+
+void Connection::wait_for_close(int seconds) const {
+  using Clock = std::chrono::steady_clock;
+  const auto end = Clock::now() + std::chrono::seconds(seconds);
+  std::vector<uint8_t> unread(64 << 10);
+  for (pollfd watched{socket_.get(), POLLIN, 0};;) {
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end - Clock::now()).count();
+    if (left <= 0 || poll(&watched, 1, static_cast<int>(left)) <= 0) return;
+    if (const ssize_t got = recv(socket_.get(), unread.data(), unread.size(), 0);
+        got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR))
+      return;
+  }
+}
+
+void Connection::shut() const { (void)shutdown(socket_.get(), SHUT_RDWR); }
 
 bool Connection::readable() {
   if (session_ != nullptr && SSL_pending(session_.get()) > 0) return true;

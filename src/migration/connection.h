@@ -1,6 +1,8 @@
 // A stream of bytes to the other side of a migration. One thread uses it; cancel() comes from any.
 #pragma once
 
+#include <poll.h>
+
 #include <memory>
 #include <span>
 #include <string>
@@ -37,8 +39,19 @@ class Connection {
   Result<> receive(std::span<uint8_t> bytes, int patience_seconds = kPatienceSeconds);
   /// From here on only the other side ends a wait: what is said now cannot be taken back.
   void ignore_cancellation() { cancellable_ = false; }
+  /// From here on any wait may last so long: giving up would cost the guest its life.
+  void be_patient(int seconds) { least_patience_seconds_ = seconds; }
+  /// From here on what is sent last does not wait long behind what was sent before it.
+  void keep_queue_short();
+  /// Until the other side closes it, or `seconds` have passed: what was said last may get lost if it is
+  /// closed with something unread.
+  void wait_for_close(int seconds) const;
+  /// Whatever waits here or on the other side finds that it is over. From any thread.
+  void shut() const;
   /// receive() would not wait, be it that the other side has gone.
   [[nodiscard]] bool readable();
+  /// For poll(), if readable() says no.
+  [[nodiscard]] pollfd watched() const { return {.fd = socket_.get(), .events = POLLIN, .revents = 0}; }
 
  private:
   struct FreeSession {
@@ -54,6 +67,7 @@ class Connection {
   const FileDescriptor socket_;
   const backend::Wakeup& cancelled_;
   bool cancellable_ = true;
+  int least_patience_seconds_ = 0;
   std::unique_ptr<ssl_st, FreeSession> session_;  ///< null: plain
 };
 

@@ -8,10 +8,11 @@ namespace eidolon::migration {
 
 using snapshot::kPageBytes;
 
-bool MemoryLayout::has_page(uint64_t number) const {
-  return std::ranges::any_of(pieces, [number](const Piece& piece) {
-    return number - piece.offset / kPageBytes < piece.length / kPageBytes;
-  });
+bool MemoryLayout::has_pages(uint64_t first, uint64_t count) const {
+  return count != 0 && std::ranges::any_of(pieces, [first, count](const Piece& piece) {
+           const uint64_t offset = first - piece.offset / kPageBytes, pages = piece.length / kPageBytes;
+           return offset < pages && count <= pages - offset;
+         });
 }
 
 bool MemoryLayout::possible(uint64_t most) const {

@@ -24,7 +24,9 @@ struct MemoryLayout {
     for (const Piece& piece : pieces) sum += piece.length;
     return sum;
   }
-  [[nodiscard]] bool has_page(uint64_t number) const;
+  [[nodiscard]] bool has_page(uint64_t number) const { return has_pages(number, 1); }
+  /// At least one, all in one piece.
+  [[nodiscard]] bool has_pages(uint64_t first, uint64_t count) const;
   /// In order, whole pages, none empty, within `most` bytes of mapping.
   [[nodiscard]] bool possible(uint64_t most) const;
   bool operator==(const MemoryLayout&) const = default;

@@ -39,10 +39,14 @@ Result<> send_message(Connection& to, Kind kind, Bytes payload) {
                          .reserved = 0,
                          .length = payload.size(),
                          .checksum = snapshot::checksum(payload)};
-  std::array<uint8_t, sizeof header> bytes;
+  // What is short is one packet: somebody may wait for it.
+  constexpr size_t kShort = 64 << 10;
+  std::vector<uint8_t> bytes(sizeof header);
   std::memcpy(bytes.data(), &header, sizeof header);
+  const bool together = payload.size() <= kShort;
+  if (together) bytes.insert(bytes.end(), payload.begin(), payload.end());
   EIDOLON_TRY(to.send(bytes));
-  return to.send(payload);
+  return together ? Result<>() : to.send(payload);
 }
 
 Result<Message> receive_message(Connection& from, int patience_seconds) {
@@ -60,9 +64,13 @@ Result<Message> receive_message(Connection& from, int patience_seconds) {
 
 Result<Message> expect(Connection& from, Kind kind, int patience_seconds) {
   Message message = EIDOLON_TRY(receive_message(from, patience_seconds));
-  if (message.kind == Kind::kRefused) return fail("{}", printable(message.payload));
-  if (message.kind != kind) return nonsense();
+  if (message.kind != kind) return std::unexpected(unexpected_message(message));
   return message;
+}
+
+Error unexpected_message(const Message& message) {
+  if (message.kind == Kind::kRefused) return {printable(message.payload)};
+  return nonsense().error();
 }
 
 Result<> send_refusal(Connection& to, const std::string& sentence) {

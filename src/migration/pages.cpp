@@ -56,6 +56,24 @@ Result<> PageSender::flush() {
   return send_message(to_, Kind::kPages, payload);
 }
 
+Result<> read_pages(Bytes payload, const MemoryLayout& layout,
+                    const std::function<Result<>(uint64_t page, Bytes content)>& visit) {
+  const auto wrong = [] { return fail("the other side sends pages that this machine does not have"); };
+  const uint64_t count = payload.size() < sizeof(uint64_t) ? 0 : number_at(payload, 0);
+  const uint64_t head = (1 + count) * sizeof(uint64_t);
+  if (count == 0 || count > kMostPages || payload.size() < head) return wrong();
+  uint64_t at = head;
+  for (uint64_t i = 1; i <= count; ++i) {
+    const uint64_t entry = number_at(payload, i * sizeof(uint64_t)), page = entry >> 1;
+    if (!layout.has_page(page)) return wrong();
+    const bool zeros = (entry & 1) != 0;
+    if (!zeros && payload.size() - at < kPageBytes) return wrong();
+    EIDOLON_TRY(visit(page, zeros ? Bytes() : payload.subspan(at, kPageBytes)));
+    at += zeros ? 0 : kPageBytes;
+  }
+  return at == payload.size() ? Result<>() : Result<>(wrong());
+}
+
 Result<PageReceiver> PageReceiver::create(MemoryLayout layout) {
   const uint64_t mapped = align_up(layout.end(), kHugePage) + kHugePage;
   void* mapping =
@@ -82,25 +100,15 @@ uint8_t* PageReceiver::begin() const {
 }
 
 Result<> PageReceiver::take(Bytes payload) {
-  const auto wrong = [] { return fail("the other side sends pages that this machine does not have"); };
-  const uint64_t count = payload.size() < sizeof(uint64_t) ? 0 : number_at(payload, 0);
-  const uint64_t head = (1 + count) * sizeof(uint64_t);
-  if (count == 0 || count > kMostPages || payload.size() < head) return wrong();
-  uint64_t at = head;
-  for (uint64_t i = 1; i <= count; ++i) {
-    const uint64_t entry = number_at(payload, i * sizeof(uint64_t)), page = entry >> 1;
-    if (!layout_.has_page(page)) return wrong();
+  return read_pages(payload, layout_, [this](uint64_t page, Bytes content) -> Result<> {
     uint8_t* to = begin() + page * kPageBytes;  // SAFETY: the layout lies within the mapping
-    if ((entry & 1) != 0) {
-      // What is zeros already is not touched: it may take no room yet.
-      if (!snapshot::is_zero({to, kPageBytes})) std::memset(to, 0, kPageBytes);
-      continue;
+    if (!content.empty()) {
+      std::memcpy(to, content.data(), kPageBytes);
+    } else if (!snapshot::is_zero({to, kPageBytes})) {
+      std::memset(to, 0, kPageBytes);  // what is zeros already is not touched: it may take no room yet
     }
-    if (payload.size() - at < kPageBytes) return wrong();
-    std::memcpy(to, payload.data() + at, kPageBytes);
-    at += kPageBytes;
-  }
-  return at == payload.size() ? Result<>() : Result<>(wrong());
+    return {};
+  });
 }
 
 Result<> PageReceiver::move_into(std::span<uint8_t> memory) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -14,6 +15,11 @@
 namespace eidolon::migration {
 
 inline constexpr uint64_t kMostPages = 256;
+
+/// Calls visit(page, content) for each page of a kPages message, with an empty content for one of zeros. What
+/// is no list of pages of `layout` is a sentence; some of it may have been visited.
+Result<> read_pages(Bytes payload, const MemoryLayout& layout,
+                    const std::function<Result<>(uint64_t page, Bytes content)>& visit);
 
 class PageSender {
  public:

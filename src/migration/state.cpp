@@ -15,7 +15,7 @@ namespace eidolon::migration {
 namespace {
 
 constexpr const char *kHelloSection = "eidolon-migration", *kEndSection = "end";
-constexpr uint32_t kProtocolVersion = 1;
+constexpr uint32_t kProtocolVersion = 2;
 constexpr uint32_t kMostPieces = 16;
 constexpr uint64_t kPart = uint64_t{1} << 20;
 
@@ -60,7 +60,7 @@ Nanoseconds time_of_day() {
   return Nanoseconds{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
 }
 
-Result<> send_hello(Connection& to, const MemoryLayout& layout, int description) {
+Result<> send_hello(Connection& to, const MemoryLayout& layout, int description, bool memory_may_follow) {
   std::vector<uint8_t> bytes;
   EIDOLON_TRY(for_each_part(description, [&bytes](Bytes part) -> Result<> {
     bytes.insert(bytes.end(), part.begin(), part.end());
@@ -70,7 +70,7 @@ Result<> send_hello(Connection& to, const MemoryLayout& layout, int description)
   hello.begin(kHelloSection, kProtocolVersion);
   hello(static_cast<uint32_t>(layout.pieces.size()));
   for (const Piece& piece : layout.pieces) hello(piece.offset, piece.length);
-  hello(bytes);
+  hello(bytes, memory_may_follow);
   hello.end();
   return send_message(to, Kind::kHello, hello.bytes());
 }
@@ -93,7 +93,7 @@ Result<Hello> read_hello(const Message& message, uint64_t host_bytes) {
     hello.layout.pieces.push_back(piece);
   }
   std::vector<uint8_t> description;
-  reader(description);
+  reader(description, hello.memory_may_follow);
   if (reader.failed() || pieces > kMostPieces) return fail("what has connected is no migration of Eidolon's");
   if (!hello.layout.possible(host_bytes))
     return fail("this host has only {} MiB of memory, and the guest needs more", host_bytes >> 20);

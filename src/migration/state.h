@@ -14,9 +14,10 @@ namespace eidolon::migration {
 /// The first message.
 struct Hello {
   MemoryLayout layout;
-  FileDescriptor description;  ///< a file with no name
+  FileDescriptor description;      ///< a file with no name
+  bool memory_may_follow = false;  ///< after the machine has begun to run there (kMissing)
 };
-Result<> send_hello(Connection& to, const MemoryLayout& layout, int description);
+Result<> send_hello(Connection& to, const MemoryLayout& layout, int description, bool memory_may_follow);
 /// `host_bytes`: a machine with more memory is refused.
 Result<Hello> read_hello(const Message& message, uint64_t host_bytes);
 

@@ -11,6 +11,8 @@
 #include "backend/line_client.h"
 #include "backend/switch_link.h"
 #include "backend/test_card.h"
+#include "device/net/segments.h"
+#include "net/packets.h"
 
 namespace eidolon::backend {
 namespace {
@@ -165,6 +167,13 @@ class SwitchTest : public testing::Test {
     TestCard card;
     std::unique_ptr<SwitchLink> link;
   };
+  /// As a program does that knows nothing of large frames.
+  [[nodiscard]] FileDescriptor connect_plainly() const {
+    FileDescriptor fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    const auto address = *socket_address(path);
+    EXPECT_EQ(connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+    return fd;
+  }
   const std::string path = testing::TempDir() + "switch_test." + std::to_string(getpid());
 };
 
@@ -232,9 +241,7 @@ TEST_F(SwitchTest, GarbageCostsItsSenderTheConnection) {
   Machine one(path), two(path);
   ASSERT_TRUE(one.wait_for_link(true));
   ASSERT_TRUE(two.wait_for_link(true));
-  const FileDescriptor bad(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  const auto address = *socket_address(path);
-  ASSERT_EQ(connect(bad.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+  const FileDescriptor bad = connect_plainly();
   const uint8_t bytes[] = {0, 0, 0, 1, 9, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff};
   ASSERT_EQ(write(bad.get(), bytes, sizeof bytes), static_cast<ssize_t>(sizeof bytes));
   uint8_t byte = 0;
@@ -255,6 +262,122 @@ TEST_F(SwitchTest, ACardWithoutRoomLosesNothingThatTheSwitchHasRoomFor) {
   two.link->wake();
   EXPECT_TRUE(two.card.wait_for([&] { return two.card.received.size() == kFrames; }));
   for (uint8_t i = 0; i < kFrames; ++i) EXPECT_EQ(two.card.received[i][20], i);
+}
+
+/// Between two machines that take large frames, they stay as they are; a third one gets segments.
+TEST_F(SwitchTest, LargeFramesAreCutOnlyForWhoDoesNotTakeThem) {
+  RunningSwitch running(path);
+  Machine one(path), two(path), three(path);
+  const FileDescriptor plain = connect_plainly();
+  FrameStream four(FileDescriptor(dup(plain.get())));
+  for (Machine* machine : {&one, &two, &three}) ASSERT_TRUE(machine->wait_for_link(true));
+  two.card.change([&] { two.card.takes_large = true; });
+  Frame frame = device::net::tcp4(device::net::payload_of(3500));
+  std::ranges::copy(kAll, frame.begin());
+  const device::net::Offload offload = device::net::cut(frame, 1000);
+  one.card.change([&] { one.card.sends = offload; });
+  // The question and the answer may not be over when the first one is sent; a card hands over large frames
+  // only then.
+  const auto got_large = [&] { return !two.card.received.empty() && two.card.last_offload == offload; };
+  for (int i = 0; i < 200 && !two.card.holds(got_large); ++i) {
+    one.send(frame);
+    std::this_thread::sleep_for(20ms);
+  }
+  ASSERT_TRUE(two.card.wait_for(got_large));
+  EXPECT_EQ(two.card.received.back(), frame);
+  device::net::Segments segments;
+  ASSERT_TRUE(segments.begin(frame, offload));
+  std::vector<Frame> cut_frames(1);
+  while (segments.next(cut_frames.back())) cut_frames.emplace_back();
+  cut_frames.pop_back();
+  ASSERT_EQ(cut_frames.size(), 4u);
+  const auto ends_with_them = [&](const std::vector<Frame>& frames) {
+    return frames.size() >= 4 && std::equal(frames.end() - 4, frames.end(), cut_frames.begin());
+  };
+  EXPECT_TRUE(three.card.wait_for([&] { return ends_with_them(three.card.received); })) << "by its own cable";
+  std::vector<Frame> at_four;
+  for (int i = 0; i < 1000 && !ends_with_them(at_four); ++i) {
+    ASSERT_TRUE(four.fill());
+    for (; const auto next = four.front(); four.pop()) {
+      EXPECT_TRUE(four.front_offload().finished());
+      at_four.emplace_back(next->begin(), next->end());
+    }
+    std::this_thread::sleep_for(10ms);
+  }
+  EXPECT_TRUE(ends_with_them(at_four)) << "by the switch, for one that never asked";
+}
+
+TEST_F(SwitchTest, OnlyWhoAsksIsAnswered) {
+  RunningSwitch running(path);
+  const FileDescriptor fd = connect_plainly();
+  FrameStream stream(FileDescriptor(dup(fd.get())));
+  Machine other(path);
+  ASSERT_TRUE(other.wait_for_link(true));
+  other.send(frame_of(kAll, kOne, 1));
+  const auto wait_for_frame = [&] {
+    for (int i = 0; i < 1000 && !stream.front(); ++i) {
+      ASSERT_TRUE(stream.fill());
+      std::this_thread::sleep_for(5ms);
+    }
+    ASSERT_TRUE(stream.front());
+  };
+  wait_for_frame();
+  EXPECT_EQ((*stream.front())[20], 1) << "the others' questions are not for everybody";
+  stream.pop();
+  stream.queue_greeting(FrameStream::Greeting::kQuestion);
+  ASSERT_TRUE(stream.flush());
+  wait_for_frame();
+  EXPECT_TRUE(FrameStream::is_greeting(*stream.front(), FrameStream::Greeting::kAnswer));
+}
+
+TEST_F(FrameStreamTest, CarriesWhatIsLeftToDo) {
+  Frame frame = device::net::tcp4(device::net::payload_of(5000));
+  const device::net::Offload offload = device::net::cut(frame, 1400);
+  one->queue(frame, offload);
+  one->queue(Frame(60, 1));
+  ASSERT_TRUE(one->flush());
+  ASSERT_TRUE(other->fill());
+  ASSERT_TRUE(other->front());
+  EXPECT_TRUE(std::ranges::equal(*other->front(), frame));
+  EXPECT_EQ(other->front_offload(), offload);
+  other->pop();
+  ASSERT_TRUE(other->front());
+  EXPECT_EQ(other->front()->size(), 60u);
+  EXPECT_TRUE(other->front_offload().finished());
+}
+
+TEST(FrameStream, HostileOffloadsEndTheConnection) {
+  Frame frame = device::net::tcp4(device::net::payload_of(5000));
+  const device::net::Offload good = device::net::cut(frame, 1400);
+  const auto broken = [&](std::vector<uint8_t> header, Frame behind) {
+    std::array<int, 2> ends;
+    EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends.data()), 0);
+    const FileDescriptor one(ends[0]);
+    FrameStream other{FileDescriptor(ends[1])};
+    header.insert(header.end(), behind.begin(), behind.end());
+    const auto length = static_cast<uint32_t>(header.size());
+    const std::array<uint8_t, 4> word = {0x80, static_cast<uint8_t>(length >> 16),
+                                         static_cast<uint8_t>(length >> 8), static_cast<uint8_t>(length)};
+    EXPECT_EQ(write(one.get(), word.data(), word.size()), 4);
+    EXPECT_EQ(write(one.get(), header.data(), header.size()), static_cast<ssize_t>(header.size()));
+    EXPECT_TRUE(other.fill());
+    EXPECT_EQ(other.front().has_value(), !other.broken());
+    return other.broken();
+  };
+  const auto bytes = [](const device::net::Offload& offload) {
+    const auto header = encode(offload, 54);
+    return std::vector<uint8_t>(header.begin(), header.end());
+  };
+  EXPECT_FALSE(broken(bytes(good), frame));
+  EXPECT_TRUE(broken({1, 2, 3}, {})) << "too short for what was announced";
+  EXPECT_TRUE(broken(bytes(good), {}));
+  EXPECT_TRUE(broken(bytes(good), Frame(2000)));
+  device::net::Offload wrong = good;
+  wrong.segment = 0;
+  EXPECT_TRUE(broken(bytes(wrong), frame));
+  std::vector<uint8_t> unknown = bytes(good);
+  unknown[1] = 3;
+  EXPECT_TRUE(broken(unknown, frame)) << "UDP is not cut here";
 }
 
 TEST_F(SwitchTest, OnePlaceHasOneSwitch) {

@@ -8,7 +8,7 @@
 #include <optional>
 #include <vector>
 
-#include "device/net/link.h"
+#include "device/net/offload.h"
 
 namespace eidolon::backend {
 
@@ -17,16 +17,25 @@ using Frame = std::vector<uint8_t>;
 class TestCard final : public device::net::Card {
  public:
   bool next_frame(Frame& frame) override {
+    device::net::Offload finished;
+    return next_large(frame, finished);
+  }
+  /// Each is as `sends` says.
+  bool next_large(Frame& frame, device::net::Offload& offload) override {
     std::lock_guard lock(mutex_);
     if (to_send.empty()) return false;
+    offload = sends;
     frame = to_send.front();
     to_send.pop_front();
     return true;
   }
-  bool receive(std::span<const uint8_t> frame) override {
+  bool receive(std::span<const uint8_t> frame) override { return receive_large(frame, {}); }
+  bool takes(const device::net::Offload& offload) override { return takes_large || offload.finished(); }
+  bool receive_large(std::span<const uint8_t> frame, const device::net::Offload& offload) override {
     std::lock_guard lock(mutex_);
     refused = !room;
     if (room) received.emplace_back(frame.begin(), frame.end());
+    if (room) last_offload = offload;
     changed_.notify_all();
     return room;
   }
@@ -41,6 +50,12 @@ class TestCard final : public device::net::Card {
     std::unique_lock lock(mutex_);
     return changed_.wait_for(lock, std::chrono::seconds(20), condition);
   }
+  /// As it is at the moment.
+  template <typename Condition>
+  bool holds(Condition condition) {
+    std::lock_guard lock(mutex_);
+    return condition();
+  }
   template <typename Change>
   void change(Change body) {
     std::lock_guard lock(mutex_);
@@ -48,6 +63,8 @@ class TestCard final : public device::net::Card {
   }
   std::deque<Frame> to_send;
   std::vector<Frame> received;
+  device::net::Offload sends, last_offload;
+  bool takes_large = false;
   bool room = true;
   bool refused = false;
   std::optional<bool> link;

@@ -108,6 +108,20 @@ TEST_F(Acpi, ProcessorsThatMayComeAreListedAsSuch) {
   EXPECT_EQ(at<uint64_t>(fadt + 220 + 4), 0x620u);
 }
 
+TEST_F(Acpi, VirtioOnMmioIsFoundWithItsPageAndItsPin) {
+  const AcpiTable dsdt = make_dsdt({.virtio = 6});
+  const auto has = [&](const aml::Bytes& bytes) {
+    return std::search(dsdt.begin(), dsdt.end(), bytes.begin(), bytes.end()) != dsdt.end();
+  };
+  // Fixed memory that is written, and an interrupt: consumed, a level, active low, shared (6.4.3.4, 6.4.3.6).
+  const aml::Bytes resources = {0x86, 9,    0, 1, 0x00, 0x50, 0xf4, 0xfe, 0, 0x10, 0,
+                                0,    0x89, 6, 0, 0x0d, 1,    21,   0,    0, 0};
+  EXPECT_TRUE(has({'V', 'R', '0', '5'}));
+  EXPECT_TRUE(has(resources));
+  EXPECT_TRUE(has(aml::text("LNRO0005")));
+  EXPECT_FALSE(has({'V', 'R', '0', '6'}));
+}
+
 TEST_F(Acpi, TheGenerationIdIsFoundAndItsEventHasRegisters) {
   constexpr uint64_t kBase = 0x1'2345'6000;
   const AcpiTable with = make_dsdt({.generation_base = kBase}), without = make_dsdt({});

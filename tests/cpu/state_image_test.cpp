@@ -224,6 +224,44 @@ TEST_F(SaveAndRestore, XsaveC) {
   exchange(ImageInstruction::kXsaveC, {0x48, 0x0f, 0xc7, 0x27});
 }
 
+// Whatever the host processor took to be in use: a component that holds nothing is in its initial state.
+TEST_F(StateImage, WhatHoldsNothingIsNotInUse) {
+  const uint64_t all = host_model().supported_xcr0();
+  state.xcr0 = all;
+  Area full;
+  fill(full);
+  const auto saved = [&](const std::vector<int>& code) {
+    to_guest(full);
+    set_mask(all);
+    EXPECT_TRUE(run(code));
+    return from_guest();
+  };
+  const auto in_use = [](const Area& area) { return load<uint64_t>(area.data(), kLegacySize); };
+  const std::vector<int> xsave = {0x48, 0x0f, 0xae, 0x27}, xsavec = {0x48, 0x0f, 0xc7, 0x27};
+
+  state.fpu = XsaveImage{};
+  store(state.fpu.bytes.data(), kFcw, kInitialFcw);
+  store(state.fpu.bytes.data(), kMxcsr, kInitialMxcsr);
+  state.fpu.set_in_use(all);
+  EXPECT_EQ(in_use(saved(xsave)) & all, 0u);
+  if (!host_model().has(Feature::kXsaveC)) return;
+  Area expected = full;
+  store(expected.data(), kLegacySize, uint64_t{0});
+  store(expected.data(), kLegacySize + 8, uint64_t{1} << 63 | all);
+  EXPECT_EQ(first_difference(saved(xsavec), expected), -1);
+
+  store(state.fpu.bytes.data(), kMxcsr, uint32_t{0x3f80});
+  EXPECT_EQ(in_use(saved(xsavec)), kXcr0Sse);
+  EXPECT_EQ(in_use(saved(xsave)) & all, 0u);
+  store(state.fpu.bytes.data(), kSt, uint8_t{1});
+  EXPECT_EQ(in_use(saved(xsavec)), kXcr0X87 | kXcr0Sse);
+
+  if (!host_model().has(Feature::kXgetbv1)) return;
+  state.gpr[kRcx] = 1;
+  ASSERT_TRUE(run({0x0f, 0x01, 0xd0}));
+  EXPECT_EQ(state.gpr[kRax], kXcr0X87);
+}
+
 TEST_F(StateImage, XrstorRejectsBadHeaders) {
   const auto restore = [this](unsigned offset, uint64_t value) {
     Area area{};

@@ -134,12 +134,12 @@ TEST(Parts, AreCutAnywhere) {
   std::string a = "abc", b = "defg";
   const std::array<iovec, 2> parts = {iovec{a.data(), 3}, iovec{b.data(), 4}};
   EXPECT_EQ(bytes_of(parts), 7u);
-  const std::vector<iovec> middle = cut(parts, 2, 3);
+  const std::vector<iovec> middle = part_of(parts, 2, 3);
   ASSERT_EQ(middle.size(), 2u);
   EXPECT_EQ(middle[0].iov_len, 1u);
   EXPECT_EQ(static_cast<char*>(middle[1].iov_base)[1], 'e');
   EXPECT_EQ(middle[1].iov_len, 2u);
-  EXPECT_TRUE(cut(parts, 7, 1).empty());
+  EXPECT_TRUE(part_of(parts, 7, 1).empty());
 }
 
 }  // namespace

@@ -47,7 +47,7 @@ class MemoryFile final : public File {
   [[nodiscard]] IoStatus read(uint64_t offset, std::span<const iovec> into) override {
     std::lock_guard lock(disk_.mutex);
     if (offset > disk_.now.size() || bytes_of(into) > disk_.now.size() - offset) return IoStatus::kFailed;
-    copy_out(std::span(disk_.now).subspan(offset), into);
+    scatter(std::span(disk_.now).subspan(offset), into);
     return IoStatus::kDone;
   }
   [[nodiscard]] IoStatus write(uint64_t offset, std::span<const iovec> from) override {

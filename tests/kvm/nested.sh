@@ -46,7 +46,9 @@ tr -d '\r' <"$log" >"$log.text"
 bad=0
 for what in "$@"; do
   result=$(sed -n "s/^NESTED $what //p" "$log.text")
-  failed=$(sed -n "s/^FAIL \(${what%@*}\/[^ ]*\).*/\1/p" "$log.text" | grep -vxE -f <(grep -hv '^#' "$here/known_nested.txt" "$root/tests/guest/known_qemu.txt") || true)
+  known=("$here/known_nested.txt" "$root/tests/guest/known_qemu.txt")
+  [ "${what%@split}" = "$what" ] || known+=("$here/known_split.txt")
+  failed=$(sed -n "s/^FAIL \(${what%@*}\/[^ ]*\).*/\1/p" "$log.text" | grep -vxE -f <(grep -hv '^#' "${known[@]}") || true)
   if [ "$result" = ok ] && [ -z "$failed" ]; then
     echo "ok $what"
   else

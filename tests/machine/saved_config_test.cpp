@@ -23,11 +23,19 @@ MachineConfig full_config() {
                           .interface = DiskConfig::Interface::kIde,
                           .access = DiskConfig::Access::kReadOnly,
                           .cdrom = true});
-  config.network.kind = NetworkConfig::Kind::kUser;
-  config.network.card = NetworkConfig::Card::kE1000;
-  config.network.address = {2, 0, 0, 0xab, 0, 1};
-  config.network.published.push_back(
-      {.host_address = "127.0.0.1", .host_port = 8080, .guest_port = 80, .udp = true});
+  config.networks.push_back(
+      {.kind = NetworkConfig::Kind::kUser,
+       .card = NetworkConfig::Card::kE1000,
+       .address = {2, 0, 0, 0xab, 0, 1},
+       .published = {{.host_address = "127.0.0.1", .host_port = 8080, .guest_port = 80, .udp = true}},
+       .switch_path = "",
+       .interface = "",
+       .capture_path = ""});
+  config.networks.push_back({.kind = NetworkConfig::Kind::kSwitch,
+                             .published = {},
+                             .switch_path = "/a/lan",
+                             .interface = "tap7",
+                             .capture_path = ""});
   config.ports.push_back(
       {.name = "", .target = {.kind = backend::PortTarget::Kind::kStdio, .path = ""}, .channel = nullptr});
   config.ports.push_back({.name = "org.a",
@@ -36,8 +44,10 @@ MachineConfig full_config() {
   config.vsock = {.path = "/a/v", .cid = 77, .wire = nullptr};
   config.shares.push_back({.path = "/a/folder", .tag = "work", .read_only = true, .server = nullptr});
   config.usb.keyboard = true;
+  config.virtio_input.tablet = true;
   config.vga = false;
   config.balloon = false;
+  config.virtio_bus = VirtioBus::kMmio;
   config.firmware.items.push_back({.name = "opt/x", .bytes = {0, 0xff, 0x5a}});
   config.firmware.smbios_strings = {"a", "b"};
   config.firmware.boot_order = {BootDevice::kCdrom, BootDevice::kNetwork};
@@ -55,8 +65,11 @@ TEST(SavedConfig, ComesBack) {
   EXPECT_EQ(back->present, 4u);
   EXPECT_EQ(back->disks[0].path, "nbd://host/disk");
   EXPECT_TRUE(back->disks[1].cdrom);
-  EXPECT_EQ(back->network.card, NetworkConfig::Card::kE1000);
-  EXPECT_EQ(back->network.address, full_config().network.address);
+  ASSERT_EQ(back->networks.size(), 2u);
+  EXPECT_EQ(back->networks[0].card, NetworkConfig::Card::kE1000);
+  EXPECT_EQ(back->networks[0].address, full_config().networks[0].address);
+  EXPECT_EQ(back->networks[1].switch_path, "/a/lan");
+  EXPECT_EQ(back->networks[1].interface, "tap7");
   EXPECT_EQ(back->ports[1].target.path, "/a/s");
   EXPECT_EQ(back->vsock.path, "/a/v");
   EXPECT_EQ(back->vsock.cid, 77u);
@@ -73,8 +86,8 @@ TEST(SavedConfig, FilesGetTheirFullNames) {
 
 TEST(SavedConfig, WhatCannotBeIsRefused) {
   const Json good = to_json(full_config());
-  for (const char* name :
-       {"memory", "cpu", "cores", "present", "kernel", "disks", "network", "vsock", "shares", "vga", "firmware"}) {
+  for (const char* name : {"memory", "cpu", "cores", "present", "kernel", "disks", "networks", "vsock",
+                           "shares", "vga", "firmware"}) {
     Json without = good;
     without.erase(name);
     EXPECT_FALSE(config_from_json(without)) << name;
@@ -95,9 +108,10 @@ TEST(SavedConfig, WhatCannotBeIsRefused) {
   refused("/present", 7);
   refused("/disks/0/interface", 99);
   refused("/disks/0", "a string");
-  refused("/network/published/0/host", 70000);
-  refused("/network/card", 9);
-  refused("/network/address", "0102030405");
+  refused("/networks/0/published/0/host", 70000);
+  refused("/networks/0/card", 9);
+  refused("/networks/0/address", "0102030405");
+  refused("/networks", std::vector<Json>(kMostNetworks + 1, good["networks"][0]));
   refused("/firmware/items/0/bytes", "0");
   refused("/firmware/items/0/bytes", "zz");
   refused("/firmware/order/0/device", 4);

@@ -30,17 +30,18 @@ TEST(Hello, ComesAsItWasSent) {
   Pair pair;
   const std::vector<uint8_t> description(100'000, 5);
   const FileDescriptor file = file_of(description);
-  ASSERT_TRUE(send_hello(*pair.one, kLayout, file.get()));
+  ASSERT_TRUE(send_hello(*pair.one, kLayout, file.get(), true));
   const auto hello = read_hello(*receive_message(*pair.other), kHost);
   ASSERT_TRUE(hello) << hello.error().message;
   EXPECT_EQ(hello->layout, kLayout);
   EXPECT_EQ(contents(hello->description), description);
+  EXPECT_TRUE(hello->memory_may_follow);
 }
 
 TEST(Hello, AnythingElseIsASentence) {
   Pair pair;
   const FileDescriptor file = file_of({1, 2, 3});
-  ASSERT_TRUE(send_hello(*pair.one, kLayout, file.get()));
+  ASSERT_TRUE(send_hello(*pair.one, kLayout, file.get(), true));
   const Message good = *receive_message(*pair.other);
   EXPECT_FALSE(read_hello(good, kHost / 1024)) << "more memory than the host has";
   EXPECT_FALSE(read_hello({.kind = Kind::kReady, .payload = good.payload}, kHost));
@@ -51,11 +52,11 @@ TEST(Hello, AnythingElseIsASentence) {
         kHost))
         << length;
   StateWriter newer;
-  newer.begin("eidolon-migration", 2);
+  newer.begin("eidolon-migration", 3);
   newer.end();
   const auto refused = read_hello({.kind = Kind::kHello, .payload = newer.bytes()}, kHost);
   ASSERT_FALSE(refused);
-  EXPECT_NE(refused.error().message.find("version 2"), std::string::npos) << refused.error().message;
+  EXPECT_NE(refused.error().message.find("version 3"), std::string::npos) << refused.error().message;
 }
 
 TEST(State, ComesInPartsAndWhole) {

@@ -5,19 +5,12 @@
 
 #include "device/net/e1000.h"
 #include "device/net/ethernet.h"
+#include "net/fake_link.h"
 #include "pci/fixture.h"
 
 namespace eidolon::device::net {
 
 using Frame = std::vector<uint8_t>;
-
-class FakeLink final : public Link {
- public:
-  void plug(Card* new_card) override { card = new_card; }
-  void wake() override { ++wakes; }
-  Card* card = nullptr;
-  unsigned wakes = 0;
-};
 
 class E1000Test : public pci::PciTest {
  protected:

@@ -85,6 +85,23 @@ TEST_F(KvmTest, TheClockFollowsTheCounterThatIsSet) {
   EXPECT_EQ(at<SystemTime>(kAt).tsc_timestamp - cpus[0]->state.tsc_offset, before);
 }
 
+TEST_F(KvmTest, AJumpOfTimeIsToldUntilTheGuestHasSeenIt) {
+  for (unsigned number = 0; number < 2; ++number)
+    ASSERT_TRUE(cpu::write_msr(*cpus[number], kMsrSystemTime, (kAt + number * 64) | 1));
+  const auto flags = [this](unsigned number) { return at<SystemTime>(kAt + number * 64).flags; };
+  host.note_jump();
+  for (const auto& kvm : kvms) kvm->tsc_changed();
+  EXPECT_EQ(flags(0), SystemTime::kStable | SystemTime::kStopped);
+  EXPECT_EQ(flags(1), SystemTime::kStable | SystemTime::kStopped);
+  kvms[0]->tsc_changed();
+  EXPECT_EQ(flags(0), SystemTime::kStable | SystemTime::kStopped) << "it has not looked";
+  auto seen = at<SystemTime>(kAt);
+  seen.flags = SystemTime::kStable;
+  ASSERT_TRUE(memory->write(kAt, &seen, sizeof seen));
+  kvms[0]->tsc_changed();
+  EXPECT_EQ(flags(0), SystemTime::kStable) << "once is enough";
+}
+
 TEST_F(KvmTest, WallClockIsTheTimeOfDayOfTheStart) {
   ASSERT_TRUE(cpu::write_msr(*cpus[0], kMsrWallClock, kAt));
   EXPECT_NEAR(at<WallClock>(kAt).seconds, static_cast<double>(time(nullptr) - 5), 2);

@@ -4,10 +4,13 @@
 #include <gtest/gtest.h>
 
 #include "device/storage/big_endian.h"
-#include "device/storage/cdrom_operations.h"
+#include "device/storage/scsi_operations.h"
 #include "storage/memory_medium.h"
 
 namespace eidolon::device::storage::ata {
+
+using namespace scsi;
+
 namespace {
 
 constexpr uint64_t kBlocks = 300;

@@ -97,8 +97,8 @@ TEST(TranslateReturn, CannotLoopWithoutSeeingEvents) {
     machine.cpu().events.raise(cpu::kEventStop);
   });
   // call 2f; 1: lea rsp, [rsp - 8]; 2: lea rax, [rip + (1b)]; mov [rsp], rax; ret
-  EXPECT_EQ(machine.run({0xe8, 5, 0, 0, 0, 0x48, 0x8d, 0x64, 0x24, 0xf8, 0x48, 0x8d, 0x05, 0xf4, 0xff, 0xff,
-                         0xff, 0x48, 0x89, 0x04, 0x24, 0xc3}),
+  EXPECT_EQ(machine.run({0xe8, 5,    0,    0,    0,    0x48, 0x8d, 0x64, 0x24, 0xf8, 0x48,
+                         0x8d, 0x05, 0xf4, 0xff, 0xff, 0xff, 0x48, 0x89, 0x04, 0x24, 0xc3}),
             Stop::kRequested);
   stopper.join();
   EXPECT_LT(statistics(machine).dispatches, 20u);
@@ -160,6 +160,18 @@ class RandomFunctions {
       {0x48, 0xd3, 0xc0},                    // rol rax, cl
       {0x48, 0x8d, 0x04, 0x18},              // lea rax, [rax + rbx]
       {0x9e, 0x9f},                          // sahf; lahf
+      // push rax; push rbx; mov rcx, rax; pop rdx; pop rbx
+      {0x50, 0x53, 0x48, 0x89, 0xc1, 0x5a, 0x5b},
+      // sub rsp, 24; push rcx; mov [rsp + 8], rax; pop rbx; pop rcx; add rsp, 16
+      {0x48, 0x83, 0xec, 24, 0x51, 0x48, 0x89, 0x44, 0x24, 8, 0x5b, 0x59, 0x48, 0x83, 0xc4, 16},
+      // push rsp; push -5; lea rcx, [rsp + 8]; pop r10; pop r9
+      {0x54, 0x6a, 0xfb, 0x48, 0x8d, 0x4c, 0x24, 8, 0x41, 0x5a, 0x41, 0x59},
+      // push rdx; push [rdi]; pop [rdi + 8]; sub rsp, 8; lea rsp, [rsp + 16]
+      {0x52, 0xff, 0x37, 0x8f, 0x47, 8, 0x48, 0x83, 0xec, 8, 0x48, 0x8d, 0x64, 0x24, 16},
+      // push rbx; lea rbx, [rsp + 8]; push rbx; pop rsp; mov rbx, [rsp - 8]
+      {0x53, 0x48, 0x8d, 0x5c, 0x24, 8, 0x53, 0x5c, 0x48, 0x8b, 0x5c, 0x24, 0xf8},
+      // push rbp; mov rbp, rsp; push rax; push rcx; leave
+      {0x55, 0x48, 0x89, 0xe5, 0x50, 0x51, 0xc9},
   };
   std::mt19937_64 random_;
 };
@@ -175,6 +187,7 @@ TEST(TranslateReturn, RandomFunctionsAgreeWithStep) {
       for (unsigned i = 0; i < 16; ++i)
         if (i != x86::kRsp) machine->state().gpr[i] = seed * 0x9e3779b97f4a7c15u * (i + 1);
       machine->state().gpr[x86::kRdi] = BareMachine::kData;
+      machine->state().gpr[x86::kRsp] = BareMachine::kStack + seed % 32 * 8;  // on both sides of a page's end
       Code code = {0xbd, 6, 0, 0, 0};  // mov ebp, 6; 1: mov eax, kFunction; call rax; dec ebp; jnz 1b
       append(code, kCallFunction);
       append(code, {0xff, 0xcd, 0x75, 0xf5});

@@ -15,12 +15,12 @@ class BlockTest : public VirtioTest {
   static constexpr uint64_t kSize = 1 << 20;
   static constexpr GuestPhysical kHeader = kData, kStatus = kData + 0x80, kBuffer = kData + 0x1000;
 
-  void start(bool read_only = false) {
+  void start(bool read_only = false, uint64_t without = 0, unsigned queues = 1) {
     medium.is_read_only = read_only;
-    block = std::make_unique<Block>("blk", medium, "number 7");
+    block = std::make_unique<Block>("blk", medium, "number 7", queues);
     put(*block);
-    use_messages(1);
-    accept(offered() & ~kFeaturePacked & ~kFeatureEventIndex);
+    use_messages(queues);
+    accept(offered() & ~kFeaturePacked & ~kFeatureEventIndex & ~without);
     driver.emplace(make_queue(0));
     driver_ok();
     ASSERT_EQ(status(), 15u);
@@ -82,6 +82,63 @@ TEST_F(BlockTest, FlushesAndTellsItsNumber) {
   EXPECT_EQ(medium.flushes, 1u);
   EXPECT_EQ(request(8, 0, 20, true), 0u);
   EXPECT_EQ(driver->get<uint8_t>(kBuffer + 7), '7');
+}
+
+TEST_F(BlockTest, AWriteCacheCanBeSwitchedOff) {
+  start();
+  EXPECT_EQ(get_bar(kConfig + 32, 1), 1u);
+  EXPECT_EQ(request(1, 4, 512, false), 0u);
+  EXPECT_EQ(medium.flushes, 0u);
+  set_bar(kConfig + 32, 1, 0);
+  EXPECT_EQ(get_bar(kConfig + 32, 1), 0u);
+  EXPECT_EQ(request(1, 4, 512, false), 0u);
+  EXPECT_EQ(medium.flushes, 1u);
+  driver->put<uint64_t>(kBuffer, 16);
+  driver->put<uint64_t>(kBuffer + 8, 8);
+  EXPECT_EQ(request(13, 0, 16, false), 0u);
+  EXPECT_EQ(medium.flushes, 2u);
+  StateWriter writer;
+  transport->save(writer);
+  set_bar(0x14, 1, 0);
+  EXPECT_EQ(get_bar(kConfig + 32, 1), 1u) << "a reset switches it on";
+  StateReader reader(writer.bytes());
+  transport->load(reader);
+  EXPECT_FALSE(reader.failed());
+  EXPECT_EQ(request(1, 4, 512, false), 0u);
+  EXPECT_EQ(medium.flushes, 3u);
+}
+
+TEST_F(BlockTest, ADriverThatCannotFlushNeedNot) {
+  start(false, 1u << 9);
+  EXPECT_EQ(request(1, 4, 512, false), 0u);
+  EXPECT_EQ(medium.flushes, 1u);
+}
+
+TEST_F(BlockTest, SeveralQueuesEachHaveTheirInterrupt) {
+  start(false, 0, 3);
+  EXPECT_NE(offered() & 1u << 12, 0u);
+  EXPECT_EQ(get_bar(kConfig + 34, 2), 3u);
+  // The driver of start() has queue 0; this one the last.
+  set_bar(0x14, 1, 0);
+  use_messages(3);
+  accept(offered() & ~kFeaturePacked & ~kFeatureEventIndex);
+  std::vector<SplitDriver> drivers;
+  for (unsigned queue = 0; queue < 3; ++queue) drivers.push_back(make_queue(queue));
+  driver_ok();
+  medium.bytes[9 * 512] = 0x5a;
+  SplitDriver& last = drivers[2];
+  last.put<uint32_t>(kHeader, 0);
+  last.put<uint64_t>(kHeader + 8, 9);
+  last.descriptor(0, kHeader, 16, SplitDriver::kNext, 1);
+  last.descriptor(1, kBuffer, 512, SplitDriver::kNext | SplitDriver::kWrite, 2);
+  last.descriptor(2, kStatus, 1, SplitDriver::kWrite);
+  last.offer(0);
+  notify(2);
+  ASSERT_TRUE(wait_until([&] { return last.used() == 1; }));
+  EXPECT_EQ(last.get<uint8_t>(kBuffer), 0x5a);
+  EXPECT_TRUE(wait_until([&] { return local.interrupt_pending(); }));
+  EXPECT_EQ(local.acknowledge(), kQueueVector + 2);
+  EXPECT_EQ(drivers[0].used(), 0u);
 }
 
 TEST_F(BlockTest, DiscardsAndWritesZeroes) {

@@ -6,16 +6,17 @@
 #include <vector>
 
 #include "device/virtio/ring.h"
+#include "virtio/guest_words.h"
 
 namespace eidolon::device::virtio {
 
-class SplitDriver {
+class SplitDriver : public GuestWords {
  public:
   static constexpr uint16_t kNext = 1, kWrite = 2, kIndirect = 4;
 
   /// Takes three pages from `base` on.
   SplitDriver(memory::GuestMemory& memory, GuestPhysical base, uint16_t size)
-      : memory_(memory),
+      : GuestWords(memory),
         place_{.size = size, .descriptors = base, .driver = base + 0x1000, .device = base + 0x2000} {
     const std::vector<uint8_t> zeroes(0x3000);
     EXPECT_TRUE(memory.write(base, zeroes.data(), zeroes.size()));
@@ -55,24 +56,7 @@ class SplitDriver {
     return get<uint16_t>(place_.device + 4 + place_.size * 8u);
   }
 
-  template <typename T>
-  void put(GuestPhysical at, T value) {
-    EXPECT_TRUE(memory_.write(at, &value, sizeof value));
-  }
-  template <typename T>
-  [[nodiscard]] T get(GuestPhysical at) const {
-    T value{};
-    EXPECT_TRUE(memory_.read(at, &value, sizeof value));
-    return value;
-  }
-
  private:
-  [[nodiscard]] uint16_t* word(GuestPhysical at) const {
-    uint8_t* bytes = memory_.host(at, 2);
-    EXPECT_NE(bytes, nullptr);
-    return reinterpret_cast<uint16_t*>(bytes);
-  }
-  memory::GuestMemory& memory_;
   const RingPlace place_;
   uint16_t available_ = 0;
 };

@@ -1,34 +1,10 @@
 // Virtio over PCI: discovery, negotiation, queues, interrupts, reset; with a device that returns what it is
 // sent.
+#include "virtio/echo.h"
 #include "virtio/fixture.h"
 
 namespace eidolon::device::virtio {
 namespace {
-
-/// Copies each buffer's readable part to its writable part, at once.
-class Echo final : public Device {
- public:
-  Echo() : Device({.name = "echo", .type = 40, .features = 1u << 3, .queue_sizes = {16, 8}}) {}
-  unsigned resets = 0;
-  std::vector<uint8_t> bytes = {1, 2, 3, 4, 5};
-
- protected:
-  void queue_notified(unsigned queue) override {
-    Chain chain;
-    while (take(queue, chain)) {
-      uint32_t value = 0;
-      const bool done = chain.read(dma(), 0, &value, 4) && chain.write(dma(), 0, &value, 4);
-      give_back(queue, chain, done ? 4 : 0);
-    }
-    signal(queue);
-    (void)rearm(queue);
-  }
-  void reset_device() override { ++resets; }
-  std::vector<uint8_t> config() override { return bytes; }
-  void config_byte_written(uint64_t offset, uint8_t value) override {
-    if (offset < bytes.size()) bytes[offset] = value;
-  }
-};
 
 class TransportTest : public VirtioTest {
  protected:
@@ -37,12 +13,7 @@ class TransportTest : public VirtioTest {
     accept(features);
     ASSERT_EQ(status(), 11u);
   }
-  void offer(SplitDriver& driver, uint32_t value) {
-    driver.put<uint32_t>(kData, value);
-    driver.descriptor(0, kData, 4, SplitDriver::kNext, 1);
-    driver.descriptor(1, kData + 16, 4, SplitDriver::kWrite);
-    driver.offer(0);
-  }
+  void offer(SplitDriver& driver, uint32_t value) { offer_echo(driver, kData, value); }
   Echo echo;
 };
 

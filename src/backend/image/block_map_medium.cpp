@@ -13,7 +13,7 @@ IoStatus BlockMapMedium::read(uint64_t offset, std::span<const iovec> into) {
   for (uint64_t done = 0; done < total;) {
     const uint64_t at = offset + done, within = at % map_.block_bytes;
     const uint64_t length = std::min(total - done, map_.block_bytes - within);
-    const std::vector<iovec> parts = cut(into, done, length);
+    const std::vector<iovec> parts = part_of(into, done, length);
     const uint64_t place = map_.places[at / map_.block_bytes];
     if (place == kNowhere) {
       clear(parts);

@@ -21,8 +21,8 @@ IoResult<> read_padded(File& file, uint64_t offset, std::span<const iovec> into)
   const uint64_t total = bytes_of(into), size = file.size();
   const uint64_t inside = offset >= size ? 0 : std::min(total, size - offset);
   if (inside == total) return checked(file.read(offset, into));
-  if (inside > 0) EIDOLON_TRY(checked(file.read(offset, cut(into, 0, inside))));
-  clear(cut(into, inside, total - inside));
+  if (inside > 0) EIDOLON_TRY(checked(file.read(offset, part_of(into, 0, inside))));
+  clear(part_of(into, inside, total - inside));
   return {};
 }
 

@@ -80,7 +80,7 @@ IoStatus OverlayMedium::read(uint64_t offset, std::span<const iovec> into) {
     bool written = false;
     const uint64_t length =
         run_length((offset + done) / kSector, (total - done) / kSector, written) * kSector;
-    const std::vector<iovec> parts = cut(into, done, length);
+    const std::vector<iovec> parts = part_of(into, done, length);
     const IoStatus status =
         written ? read_all(file_.get(), offset + done, parts) : base_->read(offset + done, parts);
     if (status != IoStatus::kDone) return status;

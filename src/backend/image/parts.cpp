@@ -9,22 +9,6 @@ namespace eidolon::backend::image {
 
 using device::storage::IoStatus;
 
-std::vector<iovec> cut(std::span<const iovec> parts, uint64_t offset, uint64_t length) {
-  std::vector<iovec> result;
-  for (const iovec& part : parts) {
-    if (length == 0) break;
-    if (offset >= part.iov_len) {
-      offset -= part.iov_len;
-      continue;
-    }
-    const size_t taken = std::min<uint64_t>(part.iov_len - offset, length);
-    result.push_back({static_cast<uint8_t*>(part.iov_base) + offset, taken});
-    length -= taken;
-    offset = 0;
-  }
-  return result;
-}
-
 uint64_t bytes_of(std::span<const iovec> parts) {
   uint64_t sum = 0;
   for (const iovec& part : parts) sum += part.iov_len;
@@ -33,14 +17,6 @@ uint64_t bytes_of(std::span<const iovec> parts) {
 
 void clear(std::span<const iovec> parts) {
   for (const iovec& part : parts) std::memset(part.iov_base, 0, part.iov_len);
-}
-
-void copy_out(std::span<const uint8_t> from, std::span<const iovec> into) {
-  for (const iovec& part : into) {
-    if (part.iov_len == 0) continue;  // such a part may have no address
-    std::memcpy(part.iov_base, from.data(), part.iov_len);
-    from = from.subspan(part.iov_len);
-  }
 }
 
 bool is_zero(std::span<const uint8_t> bytes) {
@@ -58,7 +34,7 @@ template <typename Call>
 IoStatus transfer(Call call, uint64_t offset, std::span<const iovec> parts) {
   const uint64_t total = bytes_of(parts);
   for (uint64_t done = 0; done < total;) {
-    const std::vector<iovec> left = cut(parts, done, total - done);
+    const std::vector<iovec> left = part_of(parts, done, total - done);
     const ssize_t count = call(left.data(), static_cast<int>(std::min<size_t>(left.size(), IOV_MAX)),
                                static_cast<off_t>(offset + done));
     if (count < 0 && errno == EINTR) continue;

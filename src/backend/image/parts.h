@@ -5,19 +5,18 @@
 
 #include <cstdint>
 #include <span>
-#include <vector>
 
 #include "device/storage/medium.h"
+#include "device/storage/pieces.h"
 
 namespace eidolon::backend::image {
 
-/// Of the pieces, the bytes [offset, offset + length).
-[[nodiscard]] std::vector<iovec> cut(std::span<const iovec> parts, uint64_t offset, uint64_t length);
+using device::storage::part_of;
+using device::storage::scatter;
+
 [[nodiscard]] uint64_t bytes_of(std::span<const iovec> parts);
 /// Fills them with zeroes.
 void clear(std::span<const iovec> parts);
-/// Fills them with the first bytes of `from`, which has enough.
-void copy_out(std::span<const uint8_t> from, std::span<const iovec> into);
 [[nodiscard]] bool is_zero(std::span<const uint8_t> bytes);
 
 // All of it, in as many system calls as that takes.

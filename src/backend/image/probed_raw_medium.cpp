@@ -19,7 +19,7 @@ IoStatus ProbedRawMedium::write(uint64_t offset, std::span<const iovec> from) {
   // The guest's memory may change under us: what was looked at is what is written.
   std::array<uint8_t, 512> sector{};
   size_t copied = 0;
-  for (const iovec& part : cut(from, 0, sector.size())) {
+  for (const iovec& part : part_of(from, 0, sector.size())) {
     std::memcpy(sector.data() + copied, part.iov_base, part.iov_len);
     copied += part.iov_len;
   }
@@ -32,7 +32,7 @@ IoStatus ProbedRawMedium::write(uint64_t offset, std::span<const iovec> from) {
     return IoStatus::kFailed;
   }
   std::vector<iovec> parts = {{sector.data(), copied}};
-  const std::vector<iovec> rest = cut(from, copied, bytes_of(from) - copied);
+  const std::vector<iovec> rest = part_of(from, copied, bytes_of(from) - copied);
   parts.insert(parts.end(), rest.begin(), rest.end());
   return raw_->write(0, parts);
 }

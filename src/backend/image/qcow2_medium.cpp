@@ -76,7 +76,7 @@ IoResult<> Qcow2Medium::read_pieces(uint64_t offset, std::span<const iovec> into
   const uint64_t total = bytes_of(into);
   for (uint64_t done = 0; done < total;) {
     const Extent extent = EIDOLON_TRY(mapping_.find(offset + done, total - done));
-    EIDOLON_TRY(read_extent(extent, offset + done, cut(into, done, extent.length)));
+    EIDOLON_TRY(read_extent(extent, offset + done, part_of(into, done, extent.length)));
     done += extent.length;
   }
   return {};
@@ -95,7 +95,7 @@ IoResult<> Qcow2Medium::read_extent(const Extent& extent, uint64_t offset, std::
       break;
   }
   const Compressed::Cluster cluster = EIDOLON_TRY(compressed_.read(extent.entry));
-  copy_out(std::span(*cluster).subspan(offset % header_.cluster_bytes(), extent.length), into);
+  scatter(std::span(*cluster).subspan(offset % header_.cluster_bytes(), extent.length), into);
   return {};
 }
 
@@ -103,8 +103,8 @@ IoResult<> Qcow2Medium::read_backing(uint64_t offset, std::span<const iovec> int
   const uint64_t total = bytes_of(into);
   const uint64_t size = backing_ ? backing_->size() : 0;
   const uint64_t there = offset >= size ? 0 : std::min(total, size - offset);
-  if (there > 0) EIDOLON_TRY(checked(backing_->read(offset, cut(into, 0, there))));
-  clear(cut(into, there, total - there));
+  if (there > 0) EIDOLON_TRY(checked(backing_->read(offset, part_of(into, 0, there))));
+  clear(part_of(into, there, total - there));
   return {};
 }
 
@@ -112,7 +112,7 @@ Qcow2Medium::IoStatus Qcow2Medium::write(uint64_t offset, std::span<const iovec>
   const uint64_t total = bytes_of(from);
   for (uint64_t done = 0; done < total;) {
     if (!may_write()) return IoStatus::kFailed;
-    const std::vector<iovec> left = cut(from, done, total - done);
+    const std::vector<iovec> left = part_of(from, done, total - done);
     IoResult<uint64_t> written;
     {
       const auto lock = lock_.share();
@@ -131,7 +131,7 @@ Qcow2Medium::IoStatus Qcow2Medium::write(uint64_t offset, std::span<const iovec>
 IoResult<uint64_t> Qcow2Medium::write_in_place(uint64_t offset, std::span<const iovec> from) {
   const Extent extent = EIDOLON_TRY(mapping_.find(offset, bytes_of(from)));
   if (extent.kind != Extent::Kind::kData || !extent.writable) return uint64_t{0};
-  EIDOLON_TRY(checked(file_->write(extent.host, cut(from, 0, extent.length))));
+  EIDOLON_TRY(checked(file_->write(extent.host, part_of(from, 0, extent.length))));
   return extent.length;
 }
 
@@ -154,7 +154,7 @@ IoResult<uint64_t> Qcow2Medium::write_new(uint64_t offset, std::span<const iovec
   const uint64_t host = EIDOLON_TRY(refcounts_.allocate(entries.size()));
   std::vector<uint64_t> fresh(entries.size());
   for (size_t i = 0; i < fresh.size(); ++i) fresh[i] = (host + i * cluster) | kEntryCopied;
-  IoResult<> done = fill_clusters(offset, cut(from, 0, taken), host, entries.size());
+  IoResult<> done = fill_clusters(offset, part_of(from, 0, taken), host, entries.size());
   if (done) done = mapping_.set(start, fresh);
   if (!done) {
     (void)refcounts_.free_now(host, entries.size());

@@ -32,7 +32,7 @@ class VmdkMedium final : public ReadOnlyMedium {
                                           [](uint64_t one, const Placed& other) { return one < other.end; });
       const uint64_t start = found->end - found->part->size();
       const uint64_t length = std::min(total - done, found->end - at);
-      if (const IoResult<> result = found->part->read(at - start, cut(into, done, length)); !result)
+      if (const IoResult<> result = found->part->read(at - start, part_of(into, done, length)); !result)
         return result.error();
       done += length;
     }

@@ -87,7 +87,7 @@ IoResult<> Sparse::read(uint64_t offset, std::span<const iovec> into) {
   for (uint64_t done = 0; done < total;) {
     const uint64_t at = offset + done, within = at % grain_bytes;
     const uint64_t length = std::min(total - done, grain_bytes - within);
-    const std::vector<iovec> parts = cut(into, done, length);
+    const std::vector<iovec> parts = part_of(into, done, length);
     const uint64_t sector = EIDOLON_TRY(find(at / grain_bytes));
     if (sector == 0) {
       clear(parts);
@@ -110,7 +110,7 @@ IoResult<> Sparse::read_compressed(uint64_t sector, uint64_t within, std::span<c
     unpacked_ = EIDOLON_TRY(unpack(sector));
     unpacked_sector_ = sector;
   }
-  copy_out(std::span<const uint8_t>(unpacked_).subspan(within), into);
+  scatter(std::span<const uint8_t>(unpacked_).subspan(within), into);
   return {};
 }
 

@@ -21,6 +21,12 @@ Pointer* Input::pointer_for(bool absolute) const {
   return other;
 }
 
+void Input::remove_all() {
+  std::lock_guard lock(mutex_);
+  keyboards_.clear();
+  pointers_.clear();
+}
+
 void Input::key(const KeyEvent& event) {
   std::lock_guard lock(mutex_);
   if (event.down) {

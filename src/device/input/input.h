@@ -18,6 +18,8 @@ class Input {
   /// one added.
   void add(Keyboard& keyboard) { keyboards_.push_back(&keyboard); }
   void add(Pointer& pointer) { pointers_.push_back(&pointer); }
+  /// Nobody is listened to any more: when it returns, devices may end.
+  void remove_all();
 
   // From any thread.
   void key(const KeyEvent& event);

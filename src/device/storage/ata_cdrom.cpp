@@ -6,10 +6,6 @@
 
 namespace eidolon::device::storage::ata {
 
-namespace {
-constexpr uint8_t kKeyMediumError = 3, kKeyAttention = 6;
-}  // namespace
-
 Cdrom::Cdrom(Medium* disc, std::string serial, BusKind bus)
     : disc_(disc), serial_(std::move(serial)), bus_(bus) {
   reset(true);
@@ -72,14 +68,14 @@ void Cdrom::set_features(Command& command) {
 
 void Cdrom::end(Command& command) {
   if (command.task.command == kPacket && command.io != IoStatus::kDone && !command.failed())
-    check(command, {.key = kKeyMediumError, .code = 0x11});  // unrecovered read error
+    check(command, scsi::kReadError);
   Drive::end(command);
   if (command.task.command == kPacket) command.task.count = kReasonCommand | kReasonIn;
 }
 
 void Cdrom::reset(bool hard) {
   sense_ = {};
-  attention_ = {.key = kKeyAttention, .code = 0x29};  // power on, reset or device reset
+  attention_ = scsi::kPowerOn;
   event_ = Event::kNone;
   locked_ = false;
   if (!hard) return;

@@ -3,9 +3,11 @@
 #pragma once
 
 #include <string>
+#include <utility>
 
 #include "device/storage/ata_disk.h"
 #include "device/storage/ata_drive.h"
+#include "device/storage/scsi_sense.h"
 
 namespace eidolon::device::storage::ata {
 
@@ -20,17 +22,14 @@ class Cdrom final : public Drive {
   [[nodiscard]] Command begin_packet(const Command& packet, const Cdb& cdb) override;
   void end(Command& command) override;
   void reset(bool hard) override;
+  /// What REQUEST SENSE would tell of the last command; then it is told.
+  [[nodiscard]] scsi::Sense take_sense() { return std::exchange(sense_, {}); }
   [[nodiscard]] uint64_t signature() const override { return kPacketSignature; }
   void save(StateWriter& to) const override;
   void load(StateReader& from) override;
 
  private:
-  /// SPC-3, 4.5.6: key, and additional sense code with its qualifier.
-  struct Sense {
-    uint8_t key = 0;
-    uint8_t code = 0;
-    uint8_t qualifier = 0;
-  };
+  using Sense = scsi::Sense;
   enum class Event : uint8_t { kNone = 0, kEjectRequest = 1, kNewMedia = 2, kRemoval = 3 };
 
   [[nodiscard]] uint64_t bytes() const override { return blocks() * kBlock; }

@@ -1,25 +1,8 @@
 #include "device/storage/ata_drive.h"
 
-#include <algorithm>
-#include <cstring>
+#include "device/storage/pieces.h"
 
 namespace eidolon::device::storage::ata {
-
-void scatter(std::span<const uint8_t> bytes, std::span<const iovec> into) {
-  for (const iovec& part : into) {
-    const size_t length = std::min(part.iov_len, bytes.size());
-    if (length != 0) std::memcpy(part.iov_base, bytes.data(), length);
-    bytes = bytes.subspan(length);
-  }
-}
-
-void gather(std::span<const iovec> from, std::span<uint8_t> bytes) {
-  for (const iovec& part : from) {
-    const size_t length = std::min(part.iov_len, bytes.size());
-    if (length != 0) std::memcpy(bytes.data(), part.iov_base, length);
-    bytes = bytes.subspan(length);
-  }
-}
 
 void Command::save(StateWriter& to) const {
   TaskFile::fields(task, to);

@@ -93,8 +93,4 @@ class Drive {
   virtual IoStatus work_on(Command& command) = 0;
 };
 
-/// Between a list of pieces and bytes in a row, as far as both go.
-void scatter(std::span<const uint8_t> bytes, std::span<const iovec> into);
-void gather(std::span<const iovec> from, std::span<uint8_t> bytes);
-
 }  // namespace eidolon::device::storage::ata

@@ -1,26 +1,21 @@
 // The packets of a CD-ROM drive that test, read and eject.
 #include <algorithm>
-#include <string_view>
 #include <utility>
 
 #include "device/storage/ata_cdrom.h"
 #include "device/storage/big_endian.h"
-#include "device/storage/cdrom_operations.h"
+#include "device/storage/scsi_operations.h"
 
 namespace eidolon::device::storage::ata {
 
-namespace {
+using namespace scsi;
 
-constexpr uint8_t kKeyNotReady = 2, kKeyIllegal = 5, kKeyAttention = 6;
+namespace {
 
 /// These are answered whatever has happened (SPC-3, 4.5.6.6; MMC-6, 6.7).
 bool passes_attention(uint8_t operation) {
   return operation == kInquiry || operation == kRequestSense || operation == kGetEventStatus ||
          operation == kGetConfiguration;
-}
-
-void put_text(std::span<uint8_t> at, std::string_view text) {
-  for (size_t i = 0; i < at.size(); ++i) at[i] = static_cast<uint8_t>(i < text.size() ? text[i] : ' ');
 }
 
 }  // namespace
@@ -87,20 +82,20 @@ void Cdrom::dispatch(Command& command, const Cdb& cdb) {
     case kMechanismStatus:
       return mechanism_status(command, cdb);
     default:
-      return check(command, {.key = kKeyIllegal, .code = 0x20});  // invalid command operation code
+      return check(command, kUnknownOperation);
   }
 }
 
 /// CHECK CONDITION: the key is in the error register, the rest waits for REQUEST SENSE.
 void Cdrom::check(Command& command, const Sense& sense) {
   sense_ = sense;
-  command.fail(static_cast<uint8_t>(sense.key << 4 | (sense.key == kKeyIllegal ? kAborted : 0)));
+  command.fail(static_cast<uint8_t>(sense.key << 4 | (sense.key == kIllegalRequest ? kAborted : 0)));
 }
 
 bool Cdrom::need_disc(Command& command) {
   if (present()) return true;
   const uint8_t why = tray_open_ ? 2 : 1;  // medium not present, tray open or closed
-  check(command, {.key = kKeyNotReady, .code = 0x3a, .qualifier = why});
+  check(command, {.key = kNotReady, .code = 0x3a, .qualifier = why});
   return false;
 }
 
@@ -116,18 +111,12 @@ void Cdrom::answer(Command& command, std::vector<uint8_t> bytes, uint64_t alloca
 void Cdrom::request_sense(Command& command, const Cdb& cdb) {
   Sense sense = std::exchange(sense_, {});
   if (sense.key == 0) sense = std::exchange(attention_, {});
-  std::vector<uint8_t> bytes(18);
-  bytes[0] = 0x70;
-  bytes[2] = sense.key;
-  bytes[7] = static_cast<uint8_t>(bytes.size() - 8);
-  bytes[12] = sense.code;
-  bytes[13] = sense.qualifier;
-  answer(command, std::move(bytes), cdb[4]);
+  answer(command, fixed_format(sense), cdb[4]);
 }
 
 void Cdrom::inquiry(Command& command, const Cdb& cdb) {
   if ((cdb[1] & 1) != 0 || cdb[2] != 0)  // no vital product data pages
-    return check(command, {.key = kKeyIllegal, .code = 0x24});
+    return check(command, kInvalidField);
   std::vector<uint8_t> bytes(36);
   bytes[0] = 0x05;  // a CD or DVD drive
   bytes[1] = 0x80;  // removable
@@ -147,14 +136,14 @@ void Cdrom::start_stop(Command& command, const Cdb& cdb) {
     return;
   }
   if (!start) {
-    if (locked_) return check(command, {.key = kKeyIllegal, .code = 0x53, .qualifier = 2});
+    if (locked_) return check(command, {.key = kIllegalRequest, .code = 0x53, .qualifier = 2});
     if (present()) event_ = Event::kRemoval;
     tray_open_ = true;
   } else if (tray_open_) {
     tray_open_ = false;
     if (!present()) return;
     event_ = Event::kNewMedia;
-    attention_ = {.key = kKeyAttention, .code = 0x28};  // the medium may have changed
+    attention_ = {.key = kUnitAttention, .code = 0x28};  // the medium may have changed
   }
 }
 
@@ -168,8 +157,7 @@ void Cdrom::read_capacity(Command& command) {
 
 void Cdrom::read(Command& command, uint64_t block, uint64_t count) {
   if (!need_disc(command)) return;
-  if (block >= blocks() || count > blocks() - block)
-    return check(command, {.key = kKeyIllegal, .code = 0x21});  // block address out of range
+  if (block >= blocks() || count > blocks() - block) return check(command, kBeyondTheEnd);
   if (count == 0) return;
   command.data = Data::kIn;
   command.offset = block * kBlock;
@@ -182,8 +170,7 @@ void Cdrom::read_cd(Command& command, const Cdb& cdb) {
   const std::span<const uint8_t> bytes(cdb);
   const uint64_t count = get_big(bytes.subspan(6, 3));
   const uint8_t parts = cdb[9] & kParts;
-  if ((parts != kUserData && parts != 0) || (cdb[10] & 7) != 0)
-    return check(command, {.key = kKeyIllegal, .code = 0x24});  // invalid field in the packet
+  if ((parts != kUserData && parts != 0) || (cdb[10] & 7) != 0) return check(command, kInvalidField);
   read(command, get_big(bytes.subspan(2, 4)), parts == 0 ? 0 : count);
 }
 

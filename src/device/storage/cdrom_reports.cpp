@@ -4,13 +4,14 @@
 
 #include "device/storage/ata_cdrom.h"
 #include "device/storage/big_endian.h"
-#include "device/storage/cdrom_operations.h"
+#include "device/storage/scsi_operations.h"
 
 namespace eidolon::device::storage::ata {
 
+using namespace scsi;
+
 namespace {
 
-constexpr uint8_t kKeyIllegal = 5, kInvalidField = 0x24;
 constexpr uint16_t kNoProfile = 0, kCdRom = 0x08, kDvdRom = 0x10;
 constexpr uint64_t kMostCdBlocks = 80 * 60 * 75;  ///< of 80 minutes
 constexpr uint8_t kDataTrack = 0x14, kLeadOut = 0xaa;
@@ -45,7 +46,7 @@ uint16_t Cdrom::profile() const {
 /// GET EVENT STATUS NOTIFICATION (MMC-6, 6.7): only polled, and only of the medium.
 void Cdrom::event_status(Command& command, const Cdb& cdb) {
   constexpr uint8_t kPolled = 1, kMediaClass = 4, kMediaMask = 1u << kMediaClass, kNothing = 0x80;
-  if ((cdb[1] & kPolled) == 0) return check(command, {.key = kKeyIllegal, .code = kInvalidField});
+  if ((cdb[1] & kPolled) == 0) return check(command, kInvalidField);
   std::vector<uint8_t> bytes;
   if ((cdb[4] & kMediaMask) == 0) {
     bytes = {0, 2, kNothing, kMediaMask};
@@ -79,7 +80,7 @@ void Cdrom::configuration(Command& command, const Cdb& cdb) {
   };
   const unsigned kind = cdb[1] & 3;
   const auto first = static_cast<uint16_t>(get_big(std::span(cdb).subspan(2, 2)));
-  if (kind == 3) return check(command, {.key = kKeyIllegal, .code = kInvalidField});
+  if (kind == 3) return check(command, kInvalidField);
   std::vector<uint8_t> bytes(8);
   put_big(std::span(bytes).last(2), now);
   for (const Feature& feature : features) {
@@ -95,9 +96,8 @@ void Cdrom::configuration(Command& command, const Cdb& cdb) {
 void Cdrom::mode_sense(Command& command, const Cdb& cdb) {
   constexpr uint8_t kRecovery = 0x01, kCapabilities = 0x2a, kAllPages = 0x3f, kSavedValues = 3;
   const uint8_t page = cdb[2] & 0x3f, which = cdb[2] >> 6;
-  if (which == kSavedValues) return check(command, {.key = kKeyIllegal, .code = 0x39});
-  if (page != kRecovery && page != kCapabilities && page != kAllPages)
-    return check(command, {.key = kKeyIllegal, .code = kInvalidField});
+  if (which == kSavedValues) return check(command, kNoSavedValues);
+  if (page != kRecovery && page != kCapabilities && page != kAllPages) return check(command, kInvalidField);
   const uint8_t medium = tray_open_ ? 0x71 : !present() ? 0x70 : 0x01;
   const bool long_form = cdb[0] == kModeSense10;
   std::vector<uint8_t> bytes(long_form ? 8 : 4);
@@ -143,7 +143,7 @@ void Cdrom::read_toc(Command& command, const Cdb& cdb) {
     point(0xa2, end[1], end[2], end[3]);
     point(1, 0, 2, 0);
   } else {
-    return check(command, {.key = kKeyIllegal, .code = kInvalidField});
+    return check(command, kInvalidField);
   }
   put_big(std::span(bytes).first(2), bytes.size() - 2);
   answer(command, std::move(bytes), allocated_10(cdb));
@@ -151,7 +151,7 @@ void Cdrom::read_toc(Command& command, const Cdb& cdb) {
 
 void Cdrom::disc_information(Command& command, const Cdb& cdb) {
   if (!need_disc(command)) return;
-  if ((cdb[1] & 7) != 0) return check(command, {.key = kKeyIllegal, .code = kInvalidField});
+  if ((cdb[1] & 7) != 0) return check(command, kInvalidField);
   std::vector<uint8_t> bytes(34);
   bytes[1] = static_cast<uint8_t>(bytes.size() - 2);
   bytes[2] = 0x0e;                                // finished, and so is its last session
@@ -164,9 +164,8 @@ void Cdrom::disc_information(Command& command, const Cdb& cdb) {
 void Cdrom::disc_structure(Command& command, const Cdb& cdb) {
   constexpr uint64_t kDvdDataStart = 0x30000;
   if (!need_disc(command)) return;
-  if (profile() != kDvdRom) return check(command, {.key = kKeyIllegal, .code = 0x30, .qualifier = 2});
-  if (cdb[1] != 0 || cdb[6] != 0 || cdb[7] != 0)
-    return check(command, {.key = kKeyIllegal, .code = kInvalidField});
+  if (profile() != kDvdRom) return check(command, {.key = kIllegalRequest, .code = 0x30, .qualifier = 2});
+  if (cdb[1] != 0 || cdb[6] != 0 || cdb[7] != 0) return check(command, kInvalidField);
   std::vector<uint8_t> bytes(4 + 2048);
   put_big(std::span(bytes).first(2), bytes.size() - 2);
   bytes[4] = 0x01;  // DVD-ROM

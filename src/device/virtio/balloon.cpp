@@ -141,6 +141,7 @@ void Balloon::inflate(const Chain& chain) {
 
 /// A range that is not RAM as a whole is looked at page by page.
 void Balloon::release_pages(GuestPhysical address, uint64_t length) {
+  if (dma().arriving()) return;  // they would have to come first, and the host gets the next ones
   const std::span<uint8_t> bytes = dma().writable(address, length);
   if (bytes.empty() && length > kPageBytes) {
     const GuestPhysical end = address + length;

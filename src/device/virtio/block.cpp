@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
 
 namespace eidolon::device::virtio {
 
@@ -13,7 +14,8 @@ constexpr uint16_t kType = 2, kQueueSize = 256;
 constexpr uint64_t kSector = 512;
 
 constexpr uint64_t kFeatureSegments = 1u << 2, kFeatureReadOnly = 1u << 5, kFeatureBlockSize = 1u << 6,
-                   kFeatureFlush = 1u << 9, kFeatureDiscard = 1u << 13, kFeatureWriteZeroes = 1u << 14;
+                   kFeatureFlush = 1u << 9, kFeatureConfigCache = 1u << 11, kFeatureQueues = 1u << 12,
+                   kFeatureDiscard = 1u << 13, kFeatureWriteZeroes = 1u << 14;
 
 enum Request : uint32_t { kIn = 0, kOut = 1, kFlush = 4, kGetId = 8, kDiscard = 11, kWriteZeroes = 13 };
 
@@ -37,9 +39,9 @@ struct [[gnu::packed]] Config {
   uint32_t geometry = 0;
   uint32_t block_size = kSector;
   uint64_t topology = 0;
-  uint8_t write_back = 1;
+  uint8_t write_back;
   uint8_t unused = 0;
-  uint16_t queues = 1;
+  uint16_t queues;
   uint32_t max_discard_sectors = kMaxClearSectors;
   uint32_t max_discard_ranges = kMaxClearRanges;
   uint32_t discard_alignment = 8;
@@ -49,26 +51,60 @@ struct [[gnu::packed]] Config {
   std::array<uint8_t, 3> padding{};
 };
 static_assert(sizeof(Config) == 60);
+constexpr uint64_t kWriteBackAt = 32;
+static_assert(offsetof(Config, write_back) == kWriteBackAt);
 
-Device::Shape shape_of(std::string name, const storage::Medium& medium) {
+Device::Shape shape_of(std::string name, const storage::Medium& medium, unsigned queues) {
   uint64_t features = kFeatureSegments | kFeatureBlockSize | kFeatureFlush;
-  features |= medium.read_only() ? kFeatureReadOnly : kFeatureDiscard | kFeatureWriteZeroes;
+  features |=
+      medium.read_only() ? kFeatureReadOnly : kFeatureDiscard | kFeatureWriteZeroes | kFeatureConfigCache;
+  if (queues > 1) features |= kFeatureQueues;
   return {.name = std::move(name),
           .type = kType,
           .features = features,
-          .queue_sizes = {kQueueSize},
+          .queue_sizes = std::vector<uint16_t>(queues, kQueueSize),
           .class_code = 0x010000};
 }
 
 }  // namespace
 
-Block::Block(std::string name, storage::Medium& medium, std::string serial)
-    : RequestDevice(shape_of(std::move(name), medium), 1, kThreads),
+Block::Block(std::string name, storage::Medium& medium, std::string serial, unsigned queues)
+    : RequestDevice(shape_of(std::move(name), medium, queues), queues, kThreads),
       medium_(medium),
-      serial_(std::move(serial)) {}
+      serial_(std::move(serial)),
+      queue_count_(queues) {}
+
+/// A driver that knows no FLUSH believes that there is no cache (5.2.6.2).
+void Block::choose_cache() {
+  through_ = !medium_.read_only() &&
+             (!negotiated(kFeatureFlush) || (negotiated(kFeatureConfigCache) && !write_back_));
+}
+
+void Block::driver_ready() {
+  choose_cache();
+  RequestDevice::driver_ready();
+}
+
+void Block::reset_device() {
+  write_back_ = true;
+  through_ = false;
+}
+
+void Block::config_byte_written(uint64_t offset, uint8_t value) {
+  if (offset != kWriteBackAt || !negotiated(kFeatureConfigCache)) return;
+  write_back_ = (value & 1) != 0;
+  choose_cache();
+}
+
+Block::Status Block::finish_write(IoStatus done) {
+  if (done == IoStatus::kDone && through_) done = medium_.flush();
+  return done == IoStatus::kDone ? Status::kOk : Status::kIoError;
+}
 
 std::vector<uint8_t> Block::config() {
-  const Config config = {.capacity = medium_.size() / kSector};
+  const Config config = {.capacity = medium_.size() / kSector,
+                         .write_back = write_back_,
+                         .queues = static_cast<uint16_t>(queue_count_)};
   std::vector<uint8_t> bytes(sizeof config);
   std::memcpy(bytes.data(), &config, sizeof config);
   return bytes;
@@ -139,7 +175,7 @@ Block::Outcome Block::write(uint64_t sector, const Chain& chain) {
     if (bytes.size() != segment.length) return {Status::kIoError};
     parts.push_back({const_cast<uint8_t*>(bytes.data()), bytes.size()});  // pwritev only reads
   }
-  return {medium_.write(*offset, parts) == IoStatus::kDone ? Status::kOk : Status::kIoError};
+  return {finish_write(medium_.write(*offset, parts))};
 }
 
 Block::Outcome Block::clear(const Chain& chain, bool discard) {
@@ -159,7 +195,7 @@ Block::Outcome Block::clear(const Chain& chain, bool discard) {
                                   : medium_.write_zeroes(*offset, bytes, (range.flags & kUnmap) != 0);
     if (done != IoStatus::kDone) return {Status::kIoError};
   }
-  return {Status::kOk};
+  return {discard ? Status::kOk : finish_write(IoStatus::kDone)};
 }
 
 Block::Outcome Block::identify(const Chain& chain) {

@@ -1,6 +1,8 @@
-// The block device (virtio 1.2, 5.2): read, write, flush, discard, write zeroes.
+// The block device (virtio 1.2, 5.2): read, write, flush, discard, write zeroes, over several queues, with a
+// write cache that the driver can switch off.
 #pragma once
 
+#include <atomic>
 #include <optional>
 
 #include "device/storage/medium.h"
@@ -10,16 +12,21 @@ namespace eidolon::device::virtio {
 
 class Block final : public RequestDevice {
  public:
-  static constexpr unsigned kThreads = 2;
+  static constexpr unsigned kThreads = 2, kMostQueues = 8;
 
   /// `medium` outlives the device. `serial` is what the guest sees as the disk's number, 20 characters at
   /// most.
-  Block(std::string name, storage::Medium& medium, std::string serial);
+  Block(std::string name, storage::Medium& medium, std::string serial, unsigned queues = 1);
   ~Block() override { stop_threads(); }
 
  protected:
   [[nodiscard]] uint32_t execute(unsigned queue, const Chain& chain) override;
+  void driver_ready() override;
+  void reset_device() override;
   [[nodiscard]] std::vector<uint8_t> config() override;
+  void config_byte_written(uint64_t offset, uint8_t value) override;
+  void save_device(StateWriter& to) const override { to(write_back_); }
+  void load_device(StateReader& from) override { from(write_back_); }
 
  private:
   enum class Status : uint8_t { kOk = 0, kIoError = 1, kUnsupported = 2 };
@@ -32,6 +39,9 @@ class Block final : public RequestDevice {
     Status status;
     uint32_t written = 0;  ///< bytes before the status byte
   };
+  /// What was written is to be on the disk before the driver is told. Lock held.
+  void choose_cache();
+  [[nodiscard]] Status finish_write(storage::IoStatus done);
   [[nodiscard]] Outcome carry_out(const Header& header, const Chain& chain);
   [[nodiscard]] Outcome read(uint64_t sector, const Chain& chain);
   [[nodiscard]] Outcome write(uint64_t sector, const Chain& chain);
@@ -42,6 +52,9 @@ class Block final : public RequestDevice {
 
   storage::Medium& medium_;
   const std::string serial_;
+  const unsigned queue_count_;
+  bool write_back_ = true;            ///< what the driver has chosen; under the device's lock
+  std::atomic<bool> through_{false};  ///< what follows from it and from the features
 };
 
 }  // namespace eidolon::device::virtio

@@ -73,6 +73,18 @@ void Device::enable_queue(unsigned queue) {
   if (running()) make_ring(queues_[queue]);
 }
 
+void Device::disable_queue(unsigned queue) {
+  if (queue >= queues_.size()) return;
+  quiesce();
+  {
+    const Lock held = lock();
+    if (queues_[queue].enabled && running()) need_reset();
+    queues_[queue].enabled = false;
+    queues_[queue].ring.reset();
+  }
+  resume();
+}
+
 void Device::make_ring(Queue& queue) {
   queue.ring = Ring::create(*dma_, queue.place, accepted_);
   if (!queue.ring) need_reset();

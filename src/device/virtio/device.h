@@ -27,6 +27,10 @@ namespace eidolon::device::virtio {
 inline constexpr uint8_t kStatusAcknowledge = 1, kStatusDriver = 2, kStatusDriverOk = 4,
                          kStatusFeaturesOk = 8, kStatusNeedsReset = 64, kStatusFailed = 128;
 
+// What an interrupt is for, where it does not say so itself: the ISR status (4.1.4.5), InterruptStatus
+// (4.2.2).
+inline constexpr uint8_t kCauseQueue = 1, kCauseConfig = 2;
+
 /// What carries the device's interrupts. Called with the device's lock held.
 class Signals {
  public:
@@ -64,6 +68,9 @@ class Device {
   [[nodiscard]] bool queue_enabled(unsigned queue);
   void change_queue(unsigned queue, const std::function<void(RingPlace&)>& change);
   void enable_queue(unsigned queue);
+  /// When this returns, nothing is done with the queue any more. While the driver is ready, that is for a
+  /// reset to make good: buffers that the device holds cannot be given back.
+  void disable_queue(unsigned queue);
   void notify(unsigned queue);
   [[nodiscard]] uint64_t read_config(uint64_t offset, unsigned size);
   void write_config(uint64_t offset, unsigned size, uint64_t value);

@@ -42,15 +42,6 @@ enum Common : uint64_t {
   kQueueDevice = 0x30,
 };
 
-constexpr uint8_t kCauseQueue = 1, kCauseConfig = 2;
-
-uint64_t half_of(uint64_t whole, uint32_t select) {
-  return select < 2 ? whole >> (32 * select) & mask_below(32) : 0;
-}
-void set_half(uint64_t& whole, bool upper, uint32_t value) {
-  whole = upper ? (whole & mask_below(32)) | uint64_t{value} << 32 : (whole & ~mask_below(32)) | value;
-}
-
 }  // namespace
 
 PciTransport::PciTransport(virtio::Device& device)
@@ -61,6 +52,7 @@ PciTransport::PciTransport(virtio::Device& device)
                                      .subsystem_vendor = kVendor,
                                      .subsystem = 0x1100}),
       device_(device),
+      registers_(device),
       queues_(static_cast<unsigned>(device.shape().queue_sizes.size())),
       queue_vectors_(queues_, kNoVector) {
   add_bar(0, pci::BarKind::kMemory32, kBarBytes, *this);
@@ -137,10 +129,10 @@ void PciTransport::io_write(uint64_t offset, unsigned size, uint64_t value) {
   } else if (offset >= kDeviceAt && offset < kNotifyAt) {
     device_.write_config(offset - kDeviceAt, size, value);
   } else if (offset < kCommonBytes && size == 8) {
-    write_common(offset, 4, value & mask_below(32));
-    write_common(offset + 4, 4, value >> 32);
+    write_common(offset, value & mask_below(32));
+    write_common(offset + 4, value >> 32);
   } else if (offset < kCommonBytes) {
-    write_common(offset, size, value);
+    write_common(offset, value);
   }
 }
 
@@ -154,15 +146,10 @@ uint8_t PciTransport::take_causes() {
 
 /// The whole structure as bytes: a driver may read any part of a field.
 uint64_t PciTransport::read_common(uint64_t offset, unsigned size) {
-  uint32_t feature_select = 0, driver_select = 0;
-  uint64_t driver_features = 0;
-  uint16_t queue = 0, config_vector = 0, queue_vector = kNoVector;
+  const unsigned queue = registers_.queue();
+  uint16_t config_vector = 0, queue_vector = kNoVector;
   {
     std::lock_guard lock(mutex_);
-    feature_select = device_feature_select_;
-    driver_select = driver_feature_select_;
-    driver_features = driver_features_;
-    queue = queue_select_;
     config_vector = config_vector_;
     if (queue < queues_) queue_vector = queue_vectors_[queue];
   }
@@ -171,18 +158,18 @@ uint64_t PciTransport::read_common(uint64_t offset, unsigned size) {
   const auto put = [&bytes](uint64_t at, auto value) {
     std::memcpy(bytes.data() + at, &value, sizeof value);
   };
-  put(kDeviceFeatureSelect, feature_select);
-  put(kDeviceFeature, static_cast<uint32_t>(half_of(device_.offered_features(), feature_select)));
-  put(kDriverFeatureSelect, driver_select);
-  put(kDriverFeature, static_cast<uint32_t>(half_of(driver_features, driver_select)));
+  put(kDeviceFeatureSelect, registers_.device_feature_select());
+  put(kDeviceFeature, registers_.device_features());
+  put(kDriverFeatureSelect, registers_.driver_feature_select());
+  put(kDriverFeature, registers_.driver_features());
   put(kConfigVector, config_vector);
   put(kQueueCount, static_cast<uint16_t>(queues_));
   put(kDeviceStatus, device_.status());
-  put(kQueueSelect, queue);
+  put(kQueueSelect, static_cast<uint16_t>(queue));
   put(kQueueSize, place.size);
   put(kQueueVector, queue_vector);
   put(kQueueEnable, static_cast<uint16_t>(device_.queue_enabled(queue)));
-  put(kQueueNotifyOffset, queue);
+  put(kQueueNotifyOffset, static_cast<uint16_t>(queue));
   put(kQueueDescriptors, place.descriptors);
   put(kQueueDriver, place.driver);
   put(kQueueDevice, place.device);
@@ -191,70 +178,52 @@ uint64_t PciTransport::read_common(uint64_t offset, unsigned size) {
   return value;
 }
 
-void PciTransport::write_common(uint64_t offset, unsigned /*size*/, uint64_t value) {
+void PciTransport::write_common(uint64_t offset, uint64_t value) {
   const auto word = static_cast<uint32_t>(value);
-  if (offset == kDeviceStatus) {
-    device_.set_status(static_cast<uint8_t>(value));
-    if (static_cast<uint8_t>(value) == 0) reset_device();
-    return;
-  }
-  std::unique_lock lock(mutex_);
-  const auto vector = static_cast<uint16_t>(word <= queues_ ? word : kNoVector);
   switch (offset) {
     case kDeviceFeatureSelect:
-      device_feature_select_ = word;
-      return;
+      return registers_.select_device_features(word);
     case kDriverFeatureSelect:
-      driver_feature_select_ = word;
+      return registers_.select_driver_features(word);
+    case kDriverFeature:
+      return registers_.set_driver_features(word);
+    case kDeviceStatus:
+      device_.set_status(static_cast<uint8_t>(value));
+      if (static_cast<uint8_t>(value) == 0) reset_device();
       return;
-    case kDriverFeature: {
-      if (driver_feature_select_ > 1) return;
-      set_half(driver_features_, driver_feature_select_ == 1, word);
-      const uint64_t features = driver_features_;
-      lock.unlock();
-      device_.accept_features(features);
-      return;
-    }
     case kConfigVector:
-      config_vector_ = vector;
-      return;
-    case kQueueSelect:
-      queue_select_ = static_cast<uint16_t>(word);
-      return;
     case kQueueVector:
-      if (queue_select_ < queues_) queue_vectors_[queue_select_] = vector;
+      return set_vector(offset == kConfigVector, word);
+    case kQueueSelect:
+      return registers_.select_queue(static_cast<uint16_t>(word));
+    case kQueueSize:
+      return registers_.set_queue_size(static_cast<uint16_t>(word));
+    case kQueueEnable:
+      if (word == 1) registers_.enable_queue();
       return;
+    case kQueueDescriptors:
+    case kQueueDescriptors + 4:
+      return registers_.set_queue_address(&RingPlace::descriptors, offset != kQueueDescriptors, word);
+    case kQueueDriver:
+    case kQueueDriver + 4:
+      return registers_.set_queue_address(&RingPlace::driver, offset != kQueueDriver, word);
+    case kQueueDevice:
+    case kQueueDevice + 4:
+      return registers_.set_queue_address(&RingPlace::device, offset != kQueueDevice, word);
     default:
-      break;
+      return;
   }
-  lock.unlock();
-  write_queue(offset, word);
 }
 
-void PciTransport::write_queue(uint64_t offset, uint32_t value) {
-  uint16_t queue = 0;
-  {
-    std::lock_guard lock(mutex_);
-    queue = queue_select_;
+void PciTransport::set_vector(bool config, uint32_t value) {
+  const unsigned queue = registers_.queue();
+  const auto vector = static_cast<uint16_t>(value <= queues_ ? value : kNoVector);
+  std::lock_guard lock(mutex_);
+  if (config) {
+    config_vector_ = vector;
+  } else if (queue < queues_) {
+    queue_vectors_[queue] = vector;
   }
-  if (offset == kQueueEnable) {
-    if (value == 1) device_.enable_queue(queue);
-    return;
-  }
-  device_.change_queue(queue, [&](RingPlace& place) {
-    if (offset == kQueueSize) place.size = static_cast<uint16_t>(value);
-    const bool upper = (offset & 4) != 0;
-    switch (offset & ~uint64_t{4}) {
-      case kQueueDescriptors:
-        return set_half(place.descriptors, upper, value);
-      case kQueueDriver:
-        return set_half(place.driver, upper, value);
-      case kQueueDevice:
-        return set_half(place.device, upper, value);
-      default:
-        return;
-    }
-  });
 }
 
 void PciTransport::signal_queue(unsigned queue) {
@@ -278,10 +247,8 @@ void PciTransport::interrupt(uint8_t cause, uint16_t vector) {
 
 void PciTransport::reset_device() {
   device_.reset();
+  registers_.reset();
   std::lock_guard lock(mutex_);
-  device_feature_select_ = driver_feature_select_ = 0;
-  driver_features_ = 0;
-  queue_select_ = 0;
   config_vector_ = kNoVector;
   std::ranges::fill(queue_vectors_, kNoVector);
   causes_ = 0;
@@ -289,20 +256,20 @@ void PciTransport::reset_device() {
 }
 
 void PciTransport::save_device(StateWriter& to) const {
+  registers_.save(to);
   {
     std::lock_guard lock(mutex_);
-    to(device_feature_select_, driver_feature_select_, driver_features_, queue_select_, config_vector_,
-       causes_);
+    to(config_vector_, causes_);
     for (const uint16_t vector : queue_vectors_) to(vector);
   }
   device_.save(to);
 }
 
 void PciTransport::load_device(StateReader& from) {
+  registers_.load(from);
   {
     std::lock_guard lock(mutex_);
-    from(device_feature_select_, driver_feature_select_, driver_features_, queue_select_, config_vector_,
-         causes_);
+    from(config_vector_, causes_);
     for (uint16_t& vector : queue_vectors_) from(vector);
   }
   device_.load(from);

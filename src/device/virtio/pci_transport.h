@@ -7,6 +7,7 @@
 #include "device/holdable.h"
 #include "device/pci/function.h"
 #include "device/virtio/device.h"
+#include "device/virtio/driver_registers.h"
 #include "memory/io_window.h"
 
 namespace eidolon::device::virtio {
@@ -40,8 +41,8 @@ class PciTransport final : public pci::Function, public Holdable, private Signal
   [[nodiscard]] uint64_t io_read(uint64_t offset, unsigned size) override;
   void io_write(uint64_t offset, unsigned size, uint64_t value) override;
   [[nodiscard]] uint64_t read_common(uint64_t offset, unsigned size);
-  void write_common(uint64_t offset, unsigned size, uint64_t value);
-  void write_queue(uint64_t offset, uint32_t value);
+  void write_common(uint64_t offset, uint64_t value);
+  void set_vector(bool config, uint32_t value);
   [[nodiscard]] uint8_t take_causes();
 
   void add_structure(uint8_t type, uint32_t offset, uint32_t length);
@@ -53,14 +54,11 @@ class PciTransport final : public pci::Function, public Holdable, private Signal
   [[nodiscard]] std::optional<Access> window_access() const;
 
   virtio::Device& device_;  ///< not device::Device, which this is itself
+  DriverRegisters registers_;
   const unsigned queues_;
   unsigned window_at_ = 0;  ///< the capability's offset
 
   mutable std::mutex mutex_;  ///< guards what follows; after the device's, before the function's
-  uint32_t device_feature_select_ = 0;
-  uint32_t driver_feature_select_ = 0;
-  uint64_t driver_features_ = 0;
-  uint16_t queue_select_ = 0;
   uint16_t config_vector_ = kNoVector;
   std::vector<uint16_t> queue_vectors_;
   uint8_t causes_ = 0;  ///< the ISR status

@@ -29,8 +29,8 @@ void RequestDevice::resume() {
 bool RequestDevice::next(unsigned& queue, Chain& chain) {
   for (queue = 0; queue < pending_.size(); ++queue) {
     if (!pending_[queue]) continue;
-    if (take(queue, chain)) return true;
-    if (rearm(queue) && take(queue, chain)) return true;
+    if (take_request(queue, chain)) return true;
+    if (rearm(queue) && take_request(queue, chain)) return true;
     pending_[queue] = false;
   }
   return false;
@@ -41,11 +41,13 @@ bool RequestDevice::work(Lock& held) {
   unsigned queue = 0;
   if (!next(queue, chain)) return false;
   if (std::count(pending_.begin(), pending_.end(), true) != 0) pool_.wake();  // there may be more
+  request_taken(queue, chain);
   held.unlock();
   const uint32_t written = execute(queue, chain);
   held.lock();
   give_back(queue, chain, written);
   signal(queue);
+  request_returned(chain);
   return true;
 }
 

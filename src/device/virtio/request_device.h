@@ -27,6 +27,11 @@ class RequestDevice : public Device {
   [[nodiscard]] virtual bool has_requests(unsigned /*queue*/) const { return true; }
   /// Carries out one request and returns how many bytes it wrote. On a thread, with no lock held.
   [[nodiscard]] virtual uint32_t execute(unsigned queue, const Chain& chain) = 0;
+  // For a device that keeps an account of its requests. Lock held; between the two, the chain is where it is.
+  virtual void request_taken(unsigned /*queue*/, const Chain& /*chain*/) {}
+  virtual void request_returned(const Chain& /*chain*/) {}
+  /// The next request of a queue. Lock held.
+  [[nodiscard]] virtual bool take_request(unsigned queue, Chain& chain) { return take(queue, chain); }
 
   void queue_notified(unsigned queue) override;
   void driver_ready() override;

@@ -41,11 +41,17 @@ bool is_vector_masked_move(ZydisMnemonic mnemonic) {
   }
 }
 
+/// A mask bit stands for a byte of the result, which depends on all eight of the operand's: type E4NF, where the
+/// decoder says E4 (SDM volume 2, GF2P8AFFINEQB; the processors agree).
+bool mixes_bytes(ZydisMnemonic mnemonic) {
+  return mnemonic == ZYDIS_MNEMONIC_VGF2P8AFFINEQB || mnemonic == ZYDIS_MNEMONIC_VGF2P8AFFINEINVQB;
+}
+
 bool is_masked(const isa::Instruction& instruction) {
   const ZydisDecodedInstruction& zydis = instruction.zydis;
   if (is_vector_masked_move(zydis.mnemonic)) return true;
   return zydis.encoding == ZYDIS_INSTRUCTION_ENCODING_EVEX && zydis.raw.evex.aaa != 0 &&
-         suppresses_faults(zydis.meta.exception_class);
+         suppresses_faults(zydis.meta.exception_class) && !mixes_bytes(zydis.mnemonic);
 }
 
 int8_t register_number(ZydisRegister reg) {

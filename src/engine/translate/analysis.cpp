@@ -78,6 +78,23 @@ bool is_known_stack(const isa::Instruction& in, Mode mode) {
 
 }  // namespace
 
+bool is_direct_jump(const isa::Instruction& in) {
+  return in.klass == isa::Class::kControlFlow && in.mnemonic() != ZYDIS_MNEMONIC_CALL &&
+         in.mnemonic() != ZYDIS_MNEMONIC_RET && in.operands[0].type == ZYDIS_OPERAND_TYPE_IMMEDIATE;
+}
+
+bool moves_extended_state(const isa::Instruction& in) {
+  switch (in.mnemonic()) {
+    case ZYDIS_MNEMONIC_XSAVEC:
+    case ZYDIS_MNEMONIC_XSAVEC64:
+    case ZYDIS_MNEMONIC_XRSTOR:
+    case ZYDIS_MNEMONIC_XRSTOR64:
+      return true;
+    default:
+      return false;
+  }
+}
+
 bool is_known_branch(const isa::Instruction& in) {
   if (in.klass != isa::Class::kControlFlow) return false;
   const unsigned width = in.code_size == isa::CodeSize::k64 ? 64 : 32;
@@ -135,10 +152,23 @@ void Analysis::run(std::span<const uint8_t> page, uint32_t start, uint64_t rip, 
   peeked_ = {};
   jumps_ = 0;
   forms_.trim();
-  while (count_ < kMaxInstructions && start_ + length_ < page_.size())
-    if (!add(code_at(start_ + length_))) break;
+  ahead_count_ = ahead_next_ = 0;
+  while (count_ < kMaxInstructions && start_ + length_ < page_.size()) {
+    if (ahead_next_ == ahead_count_) look_ahead();
+    if (!add(code_at(start_ + length_), ahead_[ahead_next_++])) break;
+  }
   cut_at_loop_head();
   if (count_ != 0) find_live_flags();
+}
+
+/// The forms up to the next jump, or the next instruction that has none.
+void Analysis::look_ahead() {
+  ahead_count_ = ahead_next_ = 0;
+  for (uint32_t at = start_ + length_; ahead_count_ < kAhead && at < page_.size();) {
+    const Hit& hit = ahead_[ahead_count_++] = forms_.look_up(code_size(mode_), code_at(at));
+    if (!hit || hit->jumps) return;
+    at += hit->length;
+  }
 }
 
 /// If the block ends with a jump back into its own middle, that is a loop, which will be a block of its own:
@@ -146,11 +176,7 @@ void Analysis::run(std::span<const uint8_t> page, uint32_t start, uint64_t rip, 
 void Analysis::cut_at_loop_head() {
   if (count_ < 2) return;
   const DecodedInstruction& last = instructions_[count_ - 1];
-  const isa::Instruction& in = *last.instruction;
-  const bool direct = in.klass == isa::Class::kControlFlow && in.mnemonic() != ZYDIS_MNEMONIC_CALL &&
-                      in.mnemonic() != ZYDIS_MNEMONIC_RET &&
-                      in.operands[0].type == ZYDIS_OPERAND_TYPE_IMMEDIATE;
-  if (last.step || !direct || last.immediate >= 0) return;
+  if (last.step || !is_direct_jump(*last.instruction) || last.immediate >= 0) return;
   const uint64_t head = jump_target(last) - rip_;
   for (size_t i = 1; i < count_ && instructions_[i].offset <= head; ++i) {
     if (instructions_[i].offset != head) continue;
@@ -180,15 +206,15 @@ void Analysis::run_crossing(std::span<const uint8_t> next_page) {
   std::ranges::copy(first, crossing_bytes_.begin());
   std::ranges::copy(next_page.first(rest), crossing_bytes_.begin() + static_cast<ptrdiff_t>(first.size()));
   crossing_ = true;
-  (void)add(crossing_bytes_);
+  (void)add(crossing_bytes_, forms_.look_up(code_size(mode_), crossing_bytes_));
   find_live_flags();
 }
 
 /// Decodes one more instruction. False if it is the last, or goes on in the next page: then it is not added,
 /// so that it gets a block of its own.
-bool Analysis::add(std::span<const uint8_t> bytes) {
+bool Analysis::add(std::span<const uint8_t> bytes, const Hit& hit) {
   DecodedInstruction& d = instructions_[count_];
-  const auto status = decode(bytes, d, rare_[count_]);
+  const auto status = decode(bytes, hit, d, rare_[count_]);
   if (status == isa::DecodeStatus::kNeedMore) return false;
   d.offset = length_;
   if (status != isa::DecodeStatus::kOk) {
@@ -205,16 +231,18 @@ bool Analysis::add(std::span<const uint8_t> bytes) {
   return d.instruction->klass != isa::Class::kControlFlow || goes_on_behind(d);
 }
 
-/// What the bytes alone say about the instruction; `rare` is room for one whose form is not kept.
-isa::DecodeStatus Analysis::decode(std::span<const uint8_t> bytes, DecodedInstruction& d,
+/// What the bytes alone say about the instruction, of which `hit` is the form; `rare` is room for one whose
+/// form is not kept.
+isa::DecodeStatus Analysis::decode(std::span<const uint8_t> bytes, const Hit& hit, DecodedInstruction& d,
                                    isa::Instruction& rare) {
-  if (const auto found = forms_.find(code_size(mode_), bytes)) {
-    d.instruction = &found->form->instruction;
-    d.use = found->form->use;
-    d.displacement = found->displacement;
-    d.immediate = found->immediate;
-    d.step = must_step(*found->form);
-    d.verbatim = found->form->verbatim;
+  if (hit) {
+    const isa::FormCache::Found found = isa::FormCache::complete(*hit);
+    d.instruction = &found.form->instruction;
+    d.use = found.form->use;
+    d.displacement = found.displacement;
+    d.immediate = found.immediate;
+    d.step = must_step(*found.form);
+    d.verbatim = found.form->verbatim;
     return isa::DecodeStatus::kOk;
   }
   const auto status = decoder_.decode(code_size(mode_), bytes, rare);
@@ -314,7 +342,10 @@ uint32_t Analysis::peek_flags(uint64_t rip) {
   const uint32_t begin = at;
   for (unsigned i = 0; i < 6 && undecided != 0; ++i) {
     DecodedInstruction d;
-    if (at >= page_.size() || decode(code_at(at), d, rare_peek_) != isa::DecodeStatus::kOk) break;
+    if (at >= page_.size()) break;
+    const auto bytes = code_at(at);
+    if (decode(bytes, forms_.look_up(code_size(mode_), bytes), d, rare_peek_) != isa::DecodeStatus::kOk)
+      break;
     if (d.step || d.instruction->klass == isa::Class::kControlFlow || is_inline_transfer(*d.instruction))
       break;
     live |= d.use.flags_read & undecided;

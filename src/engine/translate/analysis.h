@@ -18,6 +18,8 @@ inline constexpr uint32_t kArithmetic = x86::kFlagsArithmetic;
 
 /// A sensitive instruction that generated code does by itself in this mode (builder_system.cpp).
 [[nodiscard]] bool is_inline_system(const isa::Instruction& instruction, Mode mode);
+/// XSAVEC and XRSTOR, which exits_extended.cpp does.
+[[nodiscard]] bool moves_extended_state(const isa::Instruction& instruction);
 /// One of them that goes somewhere else by itself: the end of its block.
 [[nodiscard]] bool is_inline_transfer(const isa::Instruction& instruction);
 /// One of them behind which the mode is another: the end of its block, too.
@@ -71,9 +73,11 @@ class Analysis {
   [[nodiscard]] const std::array<Watch, 2>& peeked() const { return peeked_; }
 
  private:
-  [[nodiscard]] isa::DecodeStatus decode(std::span<const uint8_t> bytes, DecodedInstruction& d,
-                                         isa::Instruction& rare);
-  [[nodiscard]] bool add(std::span<const uint8_t> bytes);
+  using Hit = std::optional<isa::FormCache::Hit>;
+  [[nodiscard]] isa::DecodeStatus decode(std::span<const uint8_t> bytes, const Hit& hit,
+                                         DecodedInstruction& d, isa::Instruction& rare);
+  void look_ahead();
+  [[nodiscard]] bool add(std::span<const uint8_t> bytes, const Hit& hit);
   [[nodiscard]] std::span<const uint8_t> code_at(uint32_t offset);
   void cut_at_loop_head();
   void find_live_flags();
@@ -92,6 +96,9 @@ class Analysis {
   std::vector<isa::Instruction> rare_;  ///< what `forms_` does not keep, at the index of the instruction
   isa::Instruction rare_peek_;
   size_t count_ = 0;
+  static constexpr size_t kAhead = 8;
+  std::array<Hit, kAhead> ahead_{};  ///< of the instructions that come next
+  size_t ahead_count_ = 0, ahead_next_ = 0;
   std::span<const uint8_t> source_;             ///< the page itself
   std::array<uint8_t, x86::kPageSize> page_{};  ///< as it was when it was looked at first, in pieces
   static constexpr uint32_t kPiece = 64;
@@ -109,6 +116,8 @@ class Analysis {
   std::array<Watch, 2> peeked_{};
 };
 
+/// A jump to a place that the instruction names, conditional or not; no call.
+[[nodiscard]] bool is_direct_jump(const isa::Instruction& instruction);
 /// Whether the instruction is one that a block ends with and that emission knows: near jump, jcc, call, ret.
 [[nodiscard]] bool is_known_branch(const isa::Instruction& instruction);
 

@@ -97,6 +97,18 @@ struct FaultPoint {
   bool flags_saved;
 };
 
+/// The ways into a block, by what is asked first. But for kBody they are emitted when somebody wants to come
+/// that way: most blocks are entered in one or two.
+enum class Entry : uint8_t {
+  kBody,      ///< nothing: jumps forward within the page
+  kEvents,    ///< whether an event is pending: jumps backward within the page
+  kChecked,   ///< whether its pages are still mapped, then events
+  kSaved,     ///< kChecked, for whoever has the flags in Frame::saved_flags
+  kHost,      ///< kChecked, for whoever has them in the host's flags
+  kReturned,  ///< kChecked, for returns that are predicted to go here: whether they do (builder_returns.cpp)
+};
+inline constexpr unsigned kEntries = 6;
+
 /// A block lies on one page, but for a block of one instruction that goes on in the next linear page.
 struct Block {
   static constexpr uint64_t kNoPage = ~uint64_t{0};
@@ -112,17 +124,13 @@ struct Block {
   uint16_t length = 0;          ///< guest bytes
   uint32_t page_id = 0;
   uint32_t second_page_id = 0;
-  uint32_t entry_saved = 0;    ///< as entry_checked, for whoever has the flags in Frame::saved_flags
-  uint32_t entry_host = 0;     ///< as entry_checked, for whoever has them in the host's flags
-  uint32_t entry_checked = 0;  ///< asks whether its pages are mapped, then events
-  uint32_t entry_events = 0;   ///< asks for events only: jumps backward within the page
-  uint32_t entry_body = 0;     ///< jumps forward within the page
-  uint32_t entry_loop = 0;     ///< the block's jump to itself (builder_loop.cpp)
-  uint32_t end = 0;            ///< offset behind its code
-  uint32_t cold_begin = 0, cold_end = 0;  ///< its code that hardly ever runs: the ways to the monitor
+  std::array<uint32_t, kEntries> entries{};  ///< offsets by Entry; 0: not emitted
+  uint32_t entry_loop = 0;                   ///< the block's jump to itself (builder_loop.cpp)
+  uint32_t begin = 0, end = 0;               ///< its code, but for entries that were wanted later
+  uint32_t cold_begin = 0, cold_end = 0;     ///< its code that hardly ever runs: the ways to the monitor
   uint32_t first_site = 0, site_count = 0;
   std::array<Watch, 2> watches{};
-  /// Of a call's landing: the rel32 of the way to a block that needs no flags, and where it goes else.
+  /// Of a call: the rel32 of what is noted for its return, and the landing of the call's own.
   uint32_t landing_patch = kNone, landing_stub = kNone;
   uint32_t incoming = kNone;  ///< list of kJump sites linked to this block
   uint32_t instructions = 0;
@@ -130,6 +138,8 @@ struct Block {
   Block* next_in_page = nullptr;
   Block* next_in_second_page = nullptr;
 
+  [[nodiscard]] uint32_t entry(Entry which) const { return entries[static_cast<unsigned>(which)]; }
+  [[nodiscard]] uint32_t& entry(Entry which) { return entries[static_cast<unsigned>(which)]; }
   [[nodiscard]] bool crosses() const { return second_page != kNoPage; }
   /// Linear address of the page behind the one that it starts on.
   [[nodiscard]] uint64_t second_rip() const { return (rip | x86::kPageMask) + 1; }

@@ -8,7 +8,7 @@ namespace eidolon::engine::translate {
 
 using namespace Xbyak::util;
 
-void Builder::build(Block& block, const Analysis& analysis) {
+void Builder::build(Block& block, const Analysis& analysis, Entry entry) {
   block_ = &block;
   analysis_ = &analysis;
   stubs_.clear();
@@ -22,6 +22,7 @@ void Builder::build(Block& block, const Analysis& analysis) {
   loop_spans_.clear();
   loop_misses_.clear();
   pinned_ = busy_ = 0;
+  stack_behind_ = 0;
   const auto instructions = analysis.instructions();
   spans_.run(instructions, block.rip, block.mode, !block.unshared);
   block.length = analysis.length();
@@ -32,12 +33,13 @@ void Builder::build(Block& block, const Analysis& analysis) {
   block.first_site = static_cast<uint32_t>(sites_.size());
   block.watches = analysis.peeked();
 
-  emit_head();
+  emit_head(entry);
   prepare_loop();
   if (!loop_spans_.empty()) emit_loop_head();
   bool ended = false;
   for (index_ = 0; index_ < instructions.size(); ++index_) {
     const DecodedInstruction& d = instructions[index_];
+    if (stack_behind_ != 0 && !leaves_stack_behind(d)) settle_stack();
     place();
     if (d.step) {
       leave_to_step(d);
@@ -50,6 +52,7 @@ void Builder::build(Block& block, const Analysis& analysis) {
     const bool jumps = d.instruction->klass == isa::Class::kControlFlow || is_inline_transfer(*d.instruction);
     if (jumps && is_last()) ended = true;
   }
+  settle_stack();
   place();
   if (!ended) {
     settle_registers();
@@ -57,7 +60,6 @@ void Builder::build(Block& block, const Analysis& analysis) {
   }
   place();
   emit_ways_of_side_exits();
-  if (landing_) emit_landing(*landing_);
   block.end = e_.at();
   block.cold_begin = e_.cold_at();
   e_.go_cold();
@@ -98,6 +100,10 @@ void Builder::emit_plain(const DecodedInstruction& d) {
   if (mnemonic == ZYDIS_MNEMONIC_NOP) return;
   if (mnemonic == ZYDIS_MNEMONIC_PAUSE) return emit_pause(d);
   if (mnemonic == ZYDIS_MNEMONIC_CLD || mnemonic == ZYDIS_MNEMONIC_STD) return emit_direction(d);
+  if (const auto change = plain_stack_change(d)) {
+    stack_behind_ += *change;
+    return changed(register_bit(x86::kRsp));
+  }
   if (d.verbatim && !is_division(d)) return emit_native(d, analysis_->bytes(d));
   isa::HostBytes host;
   if (!isa::rewrite_plain(*d.instruction, analysis_->bytes(d), host)) {
@@ -135,10 +141,11 @@ void Builder::emit_native(const DecodedInstruction& d, std::span<const uint8_t> 
 }
 
 namespace {
-/// cpu::execute_sensitive has it, and it leaves x87 and vector state alone.
+/// cpu::execute_sensitive has it, and it leaves x87 and vector state alone or is for light exits all the
+/// same.
 bool is_sensitive(const isa::Instruction& instruction) {
   return instruction.klass == isa::Class::kControlSensitive ||
-         instruction.klass == isa::Class::kBehaviourSensitive;
+         instruction.klass == isa::Class::kBehaviourSensitive || moves_extended_state(instruction);
 }
 }  // namespace
 
@@ -181,20 +188,21 @@ void Builder::note_fault_point(const DecodedInstruction& d) {
 }
 
 void Builder::emit_stubs() {
-  for (const Stub& stub : stubs_) {
-    const bool miss = stub.address == Stub::Address::kRegister;
-    const uint32_t way_out =
-        miss ? miss_routine(stub.address_register, stub.index_register, stub.write_tag) : trampolines_.exit;
-    e_.patch_here(stub.patch);
-    if (sites_[stub.site].kind == SiteKind::kJump) sites_[stub.site].stub = e_.at();
-    if (stub.rcx_in_r11) e_.mov(rcx, r11);
-    if (stub.address == Stub::Address::kTarget) e_.store(layout_.address(), stub.address_register);
-    e_.store32(layout_.site(), stub.site);
-    e_.jump(way_out);
-  }
+  for (const Stub& stub : stubs_) emit_stub(stub);
   for (const LoopMiss& miss : loop_misses_) emit_loop_miss(miss);
-  if (landing_) emit_landing_with_flags(*landing_);
-  emit_other_entry();
+  if (landing_) emit_landing(*landing_);
+}
+
+void Builder::emit_stub(const Stub& stub) {
+  const bool miss = stub.address == Stub::Address::kRegister;
+  const uint32_t way_out =
+      miss ? miss_routine(stub.address_register, stub.index_register, stub.write_tag) : trampolines_.exit;
+  e_.patch_here(stub.patch);
+  if (sites_[stub.site].kind == SiteKind::kJump) sites_[stub.site].stub = e_.at();
+  if (stub.rcx_in_r11) e_.mov(rcx, r11);
+  if (stub.address == Stub::Address::kTarget) e_.store(layout_.address(), stub.address_register);
+  e_.store32(layout_.site(), stub.site);
+  e_.jump(way_out);
 }
 
 /// What all misses of look_up() with these registers share.

@@ -45,8 +45,12 @@ class Builder {
         has_bmi2_(__builtin_cpu_supports("bmi2") != 0) {}
 
   /// Emits the code of `block` (whose rip, mode and page_id are set) for the instructions analysed; fills in
-  /// the rest.
-  void build(Block& block, const Analysis& analysis);
+  /// the rest. `entry`: the way in that will be wanted first.
+  void build(Block& block, const Analysis& analysis, Entry entry);
+  /// Another way into a block that is there.
+  void add_entry(Block& block, Entry entry);
+  /// Bytes that it takes at the very most, in either part of the cache.
+  static constexpr uint32_t kEntryReserve = 512;
   /// Of the block built last, as MadeBlock::placed.
   [[nodiscard]] std::span<const Placed> placed() const { return placed_; }
 
@@ -67,6 +71,8 @@ class Builder {
   /// From now on blocks end at returns: for code that is to leave after each block.
   void stop_predicting() { predicts_returns_ = false; }
   [[nodiscard]] bool predicts_returns() const { return predicts_returns_; }
+  /// The code for returns of a mode, which has a table, to where nobody waits for them.
+  [[nodiscard]] uint32_t unknown_return(Mode mode) const;
 
  private:
   /// Code that is emitted behind the block: how a site is reached.
@@ -140,7 +146,7 @@ class Builder {
     uint32_t patch, site;
     uint16_t in_slot, slot_valid;
   };
-  /// Where a predicted return comes back to.
+  /// Where a predicted return comes back to, until the block there is known.
   struct Landing {
     uint32_t patch;  ///< in the call: the rel32 to it
     uint32_t site;   ///< the jump to what is behind the call
@@ -148,9 +154,16 @@ class Builder {
   };
 
   // builder_head.cpp: the entries of a block.
-  void emit_head();
-  void emit_head_keeping_flags();
-  void emit_other_entry();
+  void emit_head(Entry entry);
+  void emit_events_entry();
+  void emit_checked_entry();
+  void emit_other_entry(Entry entry);
+  void emit_page_questions();
+  uint32_t ask(SiteKind kind, uint32_t displacement, uint32_t expected);
+  void begin_questions();
+  void end_questions();
+  [[nodiscard]] bool keeps_flags() const { return block_->flags_live_in && !block_->flags_saved_in; }
+  [[nodiscard]] bool jumps_to_itself() const;
   [[nodiscard]] bool prefers_flags_saved() const;
   [[nodiscard]] bool uses_extended_state() const;
   /// Where Frame::page_ids has what holds for the page of `rip`.
@@ -162,6 +175,7 @@ class Builder {
   void emit_direction(const DecodedInstruction& d);
   void emit_native(const DecodedInstruction& d, std::span<const uint8_t> host_bytes);
   void emit_stubs();
+  void emit_stub(const Stub& stub);
   uint32_t miss_routine(unsigned address, unsigned index, bool write_tag);
   uint32_t jump_if_two_pages(uint32_t site, unsigned address, unsigned index);
   void emit_unshared_jump(uint32_t site, uint16_t slot_valid);
@@ -312,6 +326,10 @@ class Builder {
   [[nodiscard]] bool is_last() const { return index_ + 1 == analysis_->instructions().size(); }
   uint32_t jump_site(const DecodedInstruction* d, uint64_t target);
   void emit_stack_change(int change);
+  void move_stack(int change);
+  void settle_stack();
+  [[nodiscard]] bool leaves_stack_behind(const DecodedInstruction& d) const;
+  [[nodiscard]] std::optional<int> plain_stack_change(const DecodedInstruction& d) const;
 
   // builder_indirect.cpp: indirect jumps.
   void emit_indirect(const DecodedInstruction& d, unsigned target, int stack_change);
@@ -325,10 +343,11 @@ class Builder {
   void emit_return_index(unsigned to, int displacement);
   void emit_remember_return(const DecodedInstruction& d);
   void emit_landing(const Landing& landing);
-  void emit_landing_with_flags(const Landing& landing);
+  void emit_returned_entry();
+  void emit_unless_returned_to(uint64_t rip, uint32_t unknown);
   void emit_flags_to_memory();
   void emit_unknown_return(ReturnTable& table);
-  [[nodiscard]] std::optional<unsigned> return_table() const;
+  [[nodiscard]] std::optional<unsigned> return_table(Mode mode) const;
   unsigned open_return_table();
 
   [[nodiscard]] unsigned stack_width() const { return block_->mode.long_code() ? 8 : 4; }
@@ -370,6 +389,7 @@ class Builder {
   uint16_t loop_in_slot_ = 0;               ///< what in_slot_ is where the block jumps to itself
   uint8_t loop_count_ = 0;                  ///< register with the executions for which the pages are known
   uint8_t loop_work_ = 0, loop_index_ = 0;  ///< registers to find the pages with
+  int stack_behind_ = 0;                    ///< what is to be added to rsp before it is the guest's
   uint16_t pinned_ = 0;                     ///< registers of loop_spans_, and loop_count_
   uint16_t busy_ = 0;                       ///< registers that the instruction being emitted works with
 };

@@ -1,5 +1,9 @@
 // Stack instructions and branches: the memory access through the virtual TLB, then the ends of a block.
+#include <cstdlib>
+#include <utility>
+
 #include "engine/translate/builder.h"
+#include "isa/host_faults.h"
 
 namespace eidolon::engine::translate {
 
@@ -33,8 +37,7 @@ void Builder::emit_push(const DecodedInstruction& d) {
     e_.store_constant(width == 8, to.operand(), static_cast<uint32_t>(d.immediate));
   else
     e_.with_operand(Emitter::kStore, width == 8, source, to.operand());
-  emit_stack_change(-width);
-  changed(kRspBit);
+  move_stack(-width);
 }
 
 void Builder::emit_pop(const DecodedInstruction& d) {
@@ -44,9 +47,7 @@ void Builder::emit_pop(const DecodedInstruction& d) {
   const HostAddress from = host_address_of_stack(d, x86::kRsp, 0, stack_width(), false, register_bit(to));
   e_.with_operand(Emitter::kLoad, width == 8, to, from.operand());
   replaced(register_bit(to));
-  if (to == x86::kRsp) return;
-  emit_stack_change(width);
-  changed(kRspBit);
+  if (to != x86::kRsp) move_stack(width);
 }
 
 void Builder::emit_leave(const DecodedInstruction& d) {
@@ -59,13 +60,63 @@ void Builder::emit_leave(const DecodedInstruction& d) {
   replaced(register_bit(x86::kRbp) | kRspBit);
 }
 
+/// The host's register follows when somebody wants it, once for several pushes or pops.
+void Builder::move_stack(int change) {
+  stack_behind_ += change;
+  changed(kRspBit);
+  if (!block_->mode.long_code()) settle_stack();
+}
+
+void Builder::settle_stack() { emit_stack_change(0); }
+
+/// Whether the instruction can do with an rsp that is stack_behind_ behind the guest's: it neither uses it
+/// otherwise, nor leaves the block, nor faults.
+bool Builder::leaves_stack_behind(const DecodedInstruction& d) const {
+  if (d.step || !block_->mode.long_code()) return false;
+  const isa::Instruction& in = *d.instruction;
+  const ZydisDecodedOperand& operand = in.operands[0];
+  const int reg = operand.type == ZYDIS_OPERAND_TYPE_REGISTER ? isa::gpr_index(operand.reg.value) : -1;
+  const bool of_register = reg >= 0 && reg != x86::kRsp;
+  switch (in.mnemonic()) {
+    case ZYDIS_MNEMONIC_PUSH:
+      return of_register || operand.type == ZYDIS_OPERAND_TYPE_IMMEDIATE;
+    case ZYDIS_MNEMONIC_POP:
+      return of_register;
+    case ZYDIS_MNEMONIC_RET:
+      return return_table(block_->mode).has_value();
+    default:
+      break;
+  }
+  if (plain_stack_change(d)) return true;
+  const bool stays = in.mnemonic() == ZYDIS_MNEMONIC_LEA ||
+                     (d.verbatim && !is_division(d) && !isa::may_fault_by_itself(in) &&
+                      !isa::memory_operand_is_accessed(in) && in.mnemonic() != ZYDIS_MNEMONIC_PAUSE);
+  return in.klass == isa::Class::kInnocuous && stays && ((d.use.gpr_read | d.use.gpr_written) & kRspBit) == 0;
+}
+
+/// What an addition to rsp adds, if nobody reads its flags.
+std::optional<int> Builder::plain_stack_change(const DecodedInstruction& d) const {
+  constexpr int64_t kMost = 1 << 20;
+  const isa::Instruction& in = *d.instruction;
+  const bool adds = in.mnemonic() == ZYDIS_MNEMONIC_ADD, subtracts = in.mnemonic() == ZYDIS_MNEMONIC_SUB;
+  if ((!adds && !subtracts) || !block_->mode.long_code() || d.flags_live_out != 0) return std::nullopt;
+  const bool of_rsp =
+      in.operands[0].type == ZYDIS_OPERAND_TYPE_REGISTER && in.operands[0].reg.value == ZYDIS_REGISTER_RSP;
+  if (!of_rsp || in.operands[1].type != ZYDIS_OPERAND_TYPE_IMMEDIATE || std::abs(d.immediate) > kMost)
+    return std::nullopt;
+  return static_cast<int>(adds ? d.immediate : -d.immediate);
+}
+
 uint32_t Builder::jump_site(const DecodedInstruction* d, uint64_t target) {
   const uint32_t index = add_site(SiteKind::kJump, d);
   sites_[index].target = target;
   return index;
 }
 
+/// Adds to rsp, and what has been left for later.
 void Builder::emit_stack_change(int change) {
+  change += std::exchange(stack_behind_, 0);
+  if (change == 0) return;
   e_.with_operand(Emitter::kLea, block_->mode.long_code(), x86::kRsp,
                   {.base = x86::kRsp, .displacement = change});
 }

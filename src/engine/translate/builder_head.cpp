@@ -1,15 +1,14 @@
-// The entries of a block.
+// The ways into a block (Entry, block.h).
 //
-// entry_checked asks whether the block's pages are still mapped where they were, then whether an event is
-// pending; entry_events asks for the event only, entry_body for nothing.
+// The one that is wanted first lies in front of the block, unless that is its body; others are emitted when
+// they are wanted, and jump there.
 //
 // A block that uses x87 or vector state asks, whichever way it is entered but for its jump to itself, whether
 // that is in the host's registers.
 //
 // A block that reads flags before it writes them finds them either in Frame::saved_flags, if it would put
 // them aside first of all, or in the host's flags. In these they must not change on the way in: the questions
-// are asked by means of JRCXZ, with r11 (homeless, builder.h) for rcx. entry_saved and entry_host are
-// entry_checked for whoever has the flags in the one or the other place.
+// are asked by means of JRCXZ, with r11 (homeless, builder.h) for rcx.
 #include <algorithm>
 
 #include "engine/translate/builder.h"
@@ -18,77 +17,106 @@ namespace eidolon::engine::translate {
 
 using namespace Xbyak::util;
 
-void Builder::emit_head() {
-  if (block_->flags_live_in && !block_->flags_saved_in) return emit_head_keeping_flags();
-  const auto check = [&](SiteKind kind) {
-    const Stub stub{.patch = e_.jump_if(kConditionNe), .site = add_site(kind, nullptr)};
-    stubs_.push_back(stub);
-    return stub.site;
-  };
-  const auto check_page = [&](uint64_t rip, uint32_t page_id) {
-    e_.compare32(page_id_of(rip), page_id);
-    return check(SiteKind::kPage);
-  };
-
-  block_->entry_checked = block_->entry_saved = block_->entry_host = e_.at();
-  const uint32_t page_site = check_page(block_->rip, block_->page_id);
-  const uint32_t last_page_site =
-      block_->crosses() ? check_page(block_->second_rip(), block_->second_page_id) : page_site;
-
-  block_->entry_events = e_.at();
-  e_.compare32(layout_.events(), 0);
-  const uint32_t event_site = check(SiteKind::kEvent);
-
-  block_->entry_body = e_.at();
-  sites_[page_site].resume = sites_[last_page_site].resume = block_->entry_events;
-  sites_[event_site].resume = block_->entry_body;
+void Builder::emit_head(Entry entry) {
+  block_->begin = e_.at();
+  const auto first = static_cast<uint32_t>(sites_.size());
+  if (entry == Entry::kReturned && !block_->flags_live_in) emit_returned_entry();
+  if (entry >= Entry::kChecked)
+    emit_checked_entry();
+  else if (entry == Entry::kEvents || jumps_to_itself())
+    emit_events_entry();
+  block_->entry(Entry::kBody) = e_.at();
+  for (uint32_t site = first; site < sites_.size(); ++site)
+    if (sites_[site].kind == SiteKind::kEvent) sites_[site].resume = e_.at();
   if (!uses_extended_state()) return;
-  e_.compare32(layout_.extended_away(), 0);
-  const uint32_t extended_site = check(SiteKind::kExtended);
+  begin_questions();
+  const uint32_t extended_site = ask(SiteKind::kExtended, layout_.extended_away(), 0);
+  end_questions();
   sites_[extended_site].resume = e_.at();
 }
 
-void Builder::emit_head_keeping_flags() {
-  const auto leave_unless_rcx_is_0 = [&](SiteKind kind) {
+void Builder::add_entry(Block& block, Entry entry) {
+  block_ = &block;
+  stubs_.clear();
+  in_slot_ = slot_valid_ = homeless();
+  flags_saved_ = saved_valid_ = block.flags_saved_in;
+  pinned_ = busy_ = 0;
+  if (entry == Entry::kReturned) emit_returned_entry();
+  const bool checked = entry != Entry::kEvents;
+  if (!checked)
+    emit_events_entry();
+  else if (block.entry(Entry::kChecked) == 0)
+    emit_checked_entry();
+  // It goes through to what is there already.
+  if (!stubs_.empty())
+    e_.jump(block.entry(Entry::kBody));
+  else if (entry == Entry::kReturned)
+    e_.jump(block.entry(Entry::kChecked));
+  e_.go_cold();
+  for (const Stub& stub : stubs_) emit_stub(stub);
+  if (block.entry(entry) == 0) emit_other_entry(entry);
+  e_.go_hot();
+}
+
+void Builder::emit_events_entry() {
+  block_->entry(Entry::kEvents) = e_.at();
+  begin_questions();
+  const uint32_t site = ask(SiteKind::kEvent, layout_.events(), 0);
+  end_questions();
+  sites_[site].resume = block_->entry(Entry::kBody);
+}
+
+void Builder::emit_checked_entry() {
+  block_->entry(Entry::kChecked) = e_.at();
+  block_->entry(keeps_flags() ? Entry::kHost : Entry::kSaved) = e_.at();
+  if (!block_->flags_live_in) block_->entry(Entry::kHost) = e_.at();
+  const auto first = static_cast<uint32_t>(sites_.size());
+  emit_page_questions();
+  const auto end = static_cast<uint32_t>(sites_.size());
+  emit_events_entry();
+  for (uint32_t site = first; site < end; ++site) sites_[site].resume = block_->entry(Entry::kEvents);
+}
+
+void Builder::emit_page_questions() {
+  begin_questions();
+  ask(SiteKind::kPage, page_id_of(block_->rip), block_->page_id);
+  if (block_->crosses()) ask(SiteKind::kPage, page_id_of(block_->second_rip()), block_->second_page_id);
+  end_questions();
+}
+
+/// Leaves unless the word in the per-processor area is `expected`. Returns the site.
+uint32_t Builder::ask(SiteKind kind, uint32_t displacement, uint32_t expected) {
+  const uint32_t site = add_site(kind, nullptr);
+  Stub stub{.patch = 0, .site = site};
+  if (keeps_flags()) {
     constexpr uint8_t kJrcxz = 0xe3, kLengthOfJump = 5;
+    e_.gs();
+    e_.mov(ecx, dword[Xbyak::RegExp(displacement)]);
+    if (expected != 0) e_.lea(ecx, ptr[rcx - static_cast<int>(expected)]);
     e_.db(kJrcxz);
     e_.db(kLengthOfJump);
-    Stub stub{.patch = e_.jump(), .site = add_site(kind, nullptr)};
+    stub.patch = e_.jump();
     stub.rcx_in_r11 = true;
-    stubs_.push_back(stub);
-    return stub.site;
-  };
-  const auto check_page = [&](uint64_t rip, uint32_t page_id) {
-    e_.gs();
-    e_.mov(ecx, dword[Xbyak::RegExp(page_id_of(rip))]);
-    e_.lea(ecx, ptr[rcx - static_cast<int>(page_id)]);
-    return leave_unless_rcx_is_0(SiteKind::kPage);
-  };
+  } else {
+    e_.compare32(displacement, expected);
+    stub.patch = e_.jump_if(kConditionNe);
+  }
+  stubs_.push_back(stub);
+  return site;
+}
 
-  block_->entry_checked = block_->entry_host = e_.at();
-  e_.mov(r11, rcx);
-  const uint32_t page_site = check_page(block_->rip, block_->page_id);
-  const uint32_t last_page_site =
-      block_->crosses() ? check_page(block_->second_rip(), block_->second_page_id) : page_site;
-  e_.mov(rcx, r11);
+void Builder::begin_questions() {
+  if (keeps_flags()) e_.mov(r11, rcx);
+}
+void Builder::end_questions() {
+  if (keeps_flags()) e_.mov(rcx, r11);
+}
 
-  block_->entry_events = e_.at();
-  e_.mov(r11, rcx);
-  e_.gs();
-  e_.mov(ecx, dword[Xbyak::RegExp(layout_.events())]);
-  const uint32_t event_site = leave_unless_rcx_is_0(SiteKind::kEvent);
-  e_.mov(rcx, r11);
-
-  block_->entry_body = e_.at();
-  sites_[page_site].resume = sites_[last_page_site].resume = block_->entry_events;
-  sites_[event_site].resume = block_->entry_body;
-  if (!uses_extended_state()) return;
-  e_.mov(r11, rcx);
-  e_.gs();
-  e_.mov(ecx, dword[Xbyak::RegExp(layout_.extended_away())]);
-  const uint32_t extended_site = leave_unless_rcx_is_0(SiteKind::kExtended);
-  e_.mov(rcx, r11);
-  sites_[extended_site].resume = e_.at();
+/// A loop, whose head will be entered by its own jump backward.
+bool Builder::jumps_to_itself() const {
+  const DecodedInstruction& last = analysis_->instructions().back();
+  return !last.step && is_direct_jump(*last.instruction) &&
+         truncate(rip_after(last) + static_cast<uint64_t>(last.immediate)) == block_->rip;
 }
 
 /// What is stepped finds it in State::fpu.
@@ -98,17 +126,16 @@ bool Builder::uses_extended_state() const {
   });
 }
 
-/// Behind the block: the entry for those who have the flags in the other place.
-void Builder::emit_other_entry() {
-  if (!block_->flags_live_in) return;
-  (block_->flags_saved_in ? block_->entry_host : block_->entry_saved) = e_.at();
+/// Elsewhere: for those who have the flags in the other place.
+void Builder::emit_other_entry(Entry entry) {
+  block_->entry(entry) = e_.at();
   e_.mov(r11, rax);
-  if (block_->flags_saved_in)
+  if (entry == Entry::kHost)
     emit_save_flags();
   else
     emit_restore_flags();
   e_.mov(rax, r11);
-  e_.jump(block_->entry_checked);
+  e_.jump(block_->entry(Entry::kChecked));
 }
 
 /// Whether the flags that the block finds have to be put aside before they are read.
@@ -116,11 +143,7 @@ bool Builder::prefers_flags_saved() const {
   for (const DecodedInstruction& d : analysis_->instructions()) {
     const bool plain =
         d.instruction->klass == isa::Class::kInnocuous && !isa::memory_operand_is_accessed(*d.instruction);
-    const bool direct_jump = d.instruction->klass == isa::Class::kControlFlow &&
-                             d.instruction->mnemonic() != ZYDIS_MNEMONIC_CALL &&
-                             d.instruction->mnemonic() != ZYDIS_MNEMONIC_RET &&
-                             d.instruction->operands[0].type == ZYDIS_OPERAND_TYPE_IMMEDIATE;
-    if (d.step || (!plain && !direct_jump)) return true;
+    if (d.step || (!plain && !is_direct_jump(*d.instruction))) return true;
     if (((d.use.flags_read | d.use.flags_written) & kArithmetic) != 0) return false;
   }
   return true;

@@ -30,21 +30,12 @@ constexpr int64_t kMaxStride = 512;  // with more, the page is another too often
 constexpr uint16_t kNeverKept = 1u << x86::kRsp | 1u << x86::kRax;  // rax: flags that are put aside
 /// Between two questions for events: instructions, about, and executions.
 constexpr size_t kInstructionsAhead = 2048, kLeastAhead = 16, kMostAhead = 256;
-
-/// The target of a direct jump that is no call, as far as the instruction knows.
-bool is_direct_jump(const isa::Instruction& in) {
-  return in.klass == isa::Class::kControlFlow && in.mnemonic() != ZYDIS_MNEMONIC_CALL &&
-         in.mnemonic() != ZYDIS_MNEMONIC_RET && in.operands[0].type == ZYDIS_OPERAND_TYPE_IMMEDIATE;
-}
 }  // namespace
 
 /// Chooses the spans and registers of a loop, if the block is one.
 void Builder::prepare_loop() {
   const auto instructions = analysis_->instructions();
-  const DecodedInstruction& last = instructions.back();
-  if (block_->flags_live_in || last.step || !is_direct_jump(*last.instruction)) return;
-  const auto distance = static_cast<uint64_t>(last.immediate);
-  if (truncate(rip_after(last) + distance) != block_->rip) return;
+  if (block_->flags_live_in || !jumps_to_itself()) return;
 
   uint16_t read = kNeverKept, written = 0;
   for (const DecodedInstruction& d : instructions) {

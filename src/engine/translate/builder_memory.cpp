@@ -116,9 +116,10 @@ Builder::HostAddress Builder::host_address_of_stack(const DecodedInstruction& d,
                                                     uint16_t avoid) {
   make_room(avoid);
   const SpanMember member = spans_.stack(index_);
-  const Source source{nullptr, base, displacement};
-  if (const auto known = locate_held(d, source, member)) return *known;
-  return locate(d, source, member, size, write, avoid);
+  const int behind = base == x86::kRsp ? stack_behind_ : 0;
+  if (const auto known = locate_held(d, {nullptr, base, displacement + behind}, member)) return *known;
+  settle_stack();
+  return locate(d, {nullptr, base, displacement}, member, size, write, avoid);
 }
 
 /// By a span that was checked before.
@@ -207,6 +208,7 @@ void Builder::hoist_stack_check(const DecodedInstruction& d) {
   const auto first = static_cast<uint32_t>(sites_.size());
   member = {member.span, 0, true};
   make_room(d.use.gpr_read | d.use.gpr_written);
+  settle_stack();
   (void)locate(d, {nullptr, x86::kRsp, static_cast<int>(displacement)}, member, span.size(), span.writes,
                d.use.gpr_read | d.use.gpr_written);
   busy_ = 0;

@@ -1,23 +1,25 @@
 // The prediction of returns.
 //
-// A call also notes where its return will come back to: the address of its landing, a piece of host code, in
-// a table of returns. The entry is chosen by the stack pointer, which is the same again at the return, so
-// there is no stack of predictions that could get out of step. The return jumps to what the table has,
-// whatever it is; the landing compares the address returned to with its own, and passes it on if it is
-// another.
+// A call also notes where its return will come back to: host code, in a table of returns. The place in the
+// table is chosen by the stack pointer, which is the same behind the return as before the call, so there is
+// no stack of predictions that could get out of step. The return jumps to what the table has, whatever it is;
+// the code there compares the address returned to with its own, and passes it on if it is another.
 //
-// Entries need not be dropped when blocks or mappings do: landings are unlinked with the blocks that they go
-// to, and go to entries that check the page. There is a table for each mode (while there are tables), since
-// an entry is good for the mode it was made in. A fresh table leads to the code for addresses that no landing
-// knows (emit_unknown_return), which asks the jump cache.
+// That code is the landing, elsewhere in the cache, until the block behind the call has been met. From then
+// on it is that block's kReturned entry, which goes on through its questions and into its body.
+//
+// The table need not be gone through when blocks or mappings go: entries of blocks ask for the page, and that
+// of a block that is dropped becomes a jump to the code for addresses that nobody knows
+// (emit_unknown_return), which asks the jump cache. A fresh table leads there, too. There is a table for each
+// mode (while there are tables), since an entry is good for the mode it was made in.
 //
 // Between a return and the block that it goes on at, everything is settled, rsp has moved, and
 //   r11  is the linear address returned to,
 //   r9   is the index of the return's site << 8, plus 1 if the guest's flags are put aside; else they are in
 //        the host's,
 //   r10  is free, and so is rcx where it waits in r10.
-// A landing leaves the flags alone and need not know where they are, unless the block behind it reads them:
-// the fast way is linked to blocks that do not, and leads to emit_landing_with_flags() else. So code whose
+// The comparison leaves the flags alone and need not know where they are, unless the block behind it reads
+// them: such a block has no kReturned entry, and its calls' landings put the flags aside first. So code whose
 // flags nobody reads behind a return, which is nearly all, need not put them aside: its stack is checked
 // before the last instruction that writes flags (hoist_stack_check), and nothing else that is emitted for a
 // return changes them.
@@ -35,11 +37,13 @@ constexpr uint32_t kMostSites = 1u << (32 - kSiteShift);
 static_assert(Frame::kReturnEntries == 256, "a byte is the index of an entry");
 }  // namespace
 
-std::optional<unsigned> Builder::return_table() const {
+std::optional<unsigned> Builder::return_table(Mode mode) const {
   for (unsigned table = 0; table < return_tables_.size(); ++table)
-    if (return_tables_[table].mode == block_->mode) return table;
+    if (return_tables_[table].mode == mode) return table;
   return std::nullopt;
 }
+
+uint32_t Builder::unknown_return(Mode mode) const { return return_tables_[*return_table(mode)].unknown; }
 
 unsigned Builder::open_return_table() {
   ReturnTable& table = return_tables_.emplace_back(ReturnTable{block_->mode, 0, 0});
@@ -51,16 +55,17 @@ unsigned Builder::open_return_table() {
   return index;
 }
 
-/// The index of the entry for a return address at [rsp + displacement].
+/// The index of the entry for a return behind which rsp is what it is now, plus `displacement`.
 void Builder::emit_return_index(unsigned to, int displacement) {
   const Xbyak::Reg32 index(static_cast<int>(to));
   const int shift = block_->mode.long_code() ? 3 : 2;
-  if (displacement == 0)
-    e_.move(false, to, x86::kRsp);
-  else
+  unsigned from = x86::kRsp;
+  if (displacement != 0 || !has_bmi2_) {
     e_.with_operand(Emitter::kLea, false, to, {.base = x86::kRsp, .displacement = displacement});
+    from = to;
+  }
   if (has_bmi2_)
-    e_.rorx(index, index, static_cast<uint8_t>(shift));
+    e_.rorx(index, reg32(from), static_cast<uint8_t>(shift));
   else
     e_.shr(index, shift);
   e_.movzx(index, Xbyak::Reg8(static_cast<int>(to)));
@@ -69,8 +74,11 @@ void Builder::emit_return_index(unsigned to, int displacement) {
 /// Jumps to the linear address in scratch register `target`, which was at [rsp], after adding `stack_change`
 /// to rsp.
 void Builder::emit_return(const DecodedInstruction& d, unsigned target, int stack_change) {
-  const auto table = return_table();
-  if (!table || sites_.size() >= kMostSites) return emit_indirect(d, target, stack_change);
+  const auto table = return_table(block_->mode);
+  if (!table || sites_.size() >= kMostSites) {
+    settle_stack();
+    return emit_indirect(d, target, stack_change);
+  }
   if (!has_bmi2_) save_flags_if_live(d);
   held_.clear();
   free_register(x86::kR11);
@@ -80,8 +88,8 @@ void Builder::emit_return(const DecodedInstruction& d, unsigned target, int stac
   sites_[index].flags_saved = true;
   sites_[index].target = static_cast<uint64_t>(stack_change);
   sites_[index].resume = return_tables_[*table].look_up;
-  emit_return_index(x86::kR10, 0);
   emit_stack_change(stack_change);
+  emit_return_index(x86::kR10, static_cast<int>(stack_width()) - stack_change);
   e_.load_constant(x86::kR9, index << kSiteShift | (flags_saved_ ? 1u : 0u));
   e_.gs();
   e_.jmp(ptr[r10 * 8 + layout_.returns(*table)]);
@@ -90,14 +98,14 @@ void Builder::emit_return(const DecodedInstruction& d, unsigned target, int stac
 /// At a call, with rsp as before it.
 void Builder::emit_remember_return(const DecodedInstruction& d) {
   if (!predicts_returns_) return;
-  auto table = return_table();
+  auto table = return_table(block_->mode);
   if (!table && return_tables_.size() < Frame::kReturnTables) table = open_return_table();
   if (!table) return;
   if (!has_bmi2_) save_flags_if_live(d);
   held_.clear();
   free_register(x86::kR10);
   free_register(x86::kR11);
-  emit_return_index(x86::kR11, -static_cast<int>(stack_width()));
+  emit_return_index(x86::kR11, 0);
   e_.db(0x4c);  // lea r10, [rip + rel32]
   e_.db(0x8d);
   e_.db(0x15);
@@ -113,38 +121,43 @@ void Builder::emit_remember_return(const DecodedInstruction& d) {
   landing_ = {patch, site, *table};
 }
 
-/// Behind the block. Leaves the flags alone.
-void Builder::emit_landing(const Landing& landing) {
+/// Goes on behind this if r11 is `rip`. Leaves the flags alone.
+void Builder::emit_unless_returned_to(uint64_t rip, uint32_t unknown) {
   constexpr uint8_t kOverTheWayOut = 8;  // bytes: mov rcx, r10; jmp rel32
-  const Site& site = sites_[landing.site];
   const Xbyak::Reg difference = block_->mode.long_code() ? Xbyak::Reg(rcx) : Xbyak::Reg(ecx);
-  const auto low = static_cast<int32_t>(site.target);
+  const auto low = static_cast<int32_t>(rip);
   const bool short_form =
-      low != INT32_MIN && (!block_->mode.long_code() || static_cast<uint64_t>(int64_t{low}) == site.target);
-  e_.patch_here(landing.patch);
+      low != INT32_MIN && (!block_->mode.long_code() || static_cast<uint64_t>(int64_t{low}) == rip);
   e_.mov(r10, rcx);
   if (short_form) {
     e_.lea(difference, ptr[r11 - low]);
   } else {
-    e_.load_constant(x86::kRcx, 0 - site.target);
+    e_.load_constant(x86::kRcx, 0 - rip);
     e_.lea(difference, ptr[rcx + r11]);
   }
   e_.db(kJrcxz);
   e_.db(kOverTheWayOut);
   const uint32_t begin = e_.at();
   e_.mov(rcx, r10);
-  e_.jump(return_tables_[landing.table].unknown);
+  e_.jump(unknown);
   EIDOLON_ASSERT(e_.at() - begin == kOverTheWayOut);
   e_.mov(rcx, r10);
-  block_->landing_patch = e_.jump();
 }
 
-/// Elsewhere: the way to a block that reads flags.
-void Builder::emit_landing_with_flags(const Landing& landing) {
-  Site& site = sites_[landing.site];
-  e_.patch_here(block_->landing_patch);
+/// Of a block that reads no flags.
+void Builder::emit_returned_entry() {
+  block_->entry(Entry::kReturned) = e_.at();
+  emit_unless_returned_to(block_->rip, unknown_return(block_->mode));
+}
+
+/// Elsewhere: until the block that is returned to is known, and for one that reads flags.
+void Builder::emit_landing(const Landing& landing) {
+  block_->landing_patch = landing.patch;
   block_->landing_stub = e_.at();
+  e_.patch_here(landing.patch);
+  emit_unless_returned_to(sites_[landing.site].target, return_tables_[landing.table].unknown);
   emit_flags_to_memory();
+  Site& site = sites_[landing.site];
   site.patch = e_.jump();
   e_.patch_here(site.patch);
   site.stub = e_.at();

@@ -9,15 +9,22 @@ namespace eidolon::engine::translate {
 
 namespace {
 
+/// Addresses that nothing else has, aligned for large pages. What is not needed is given back.
+uint8_t* reserve(size_t size) {
+  constexpr size_t kSlack = LargePages::kSize;
+  void* got = mmap(nullptr, size + kSlack, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (got == MAP_FAILED) return nullptr;
+  auto* begin = static_cast<uint8_t*>(got);
+  const size_t before = -reinterpret_cast<uintptr_t>(begin) % kSlack;
+  if (before != 0) munmap(begin, before);
+  munmap(begin + before + size, kSlack - before);
+  return begin + before;
+}
+
 /// A second mapping of the same pages, to execute (mremap(2), an old size of 0).
-void* executable_view(void* writable, size_t size) {
-  if (writable == MAP_FAILED) return MAP_FAILED;
-  void* view = mremap(writable, 0, size, MREMAP_MAYMOVE);
-  if (view == MAP_FAILED || mprotect(view, size, PROT_READ | PROT_EXEC) == 0) return view;
-  const int why = errno;
-  munmap(view, size);
-  errno = why;
-  return MAP_FAILED;
+bool show_executable(uint8_t* writable, uint8_t* executable, size_t size) {
+  return mremap(writable, 0, size, MREMAP_MAYMOVE | MREMAP_FIXED, executable) != MAP_FAILED &&
+         mprotect(executable, size, PROT_READ | PROT_EXEC) == 0;
 }
 
 }  // namespace
@@ -29,19 +36,23 @@ Result<std::unique_ptr<CodeCache>> CodeCache::create(size_t size, Backing backin
   if (file) cache->memfd_ = FileDescriptor(memfd_create("eidolon-code", MFD_CLOEXEC));
   if (file && (!cache->memfd_.valid() || ftruncate(cache->memfd_.get(), static_cast<off_t>(size)) != 0))
     return fail("cannot make a code cache of {} MiB: {}", size >> 20, std::strerror(errno));
-  void* writable = mmap(nullptr, size, PROT_READ | PROT_WRITE, file ? MAP_SHARED : MAP_SHARED | MAP_ANONYMOUS,
-                        cache->memfd_.get(), 0);
-  void* executable = file ? mmap(nullptr, size, PROT_READ | PROT_EXEC, MAP_SHARED, cache->memfd_.get(), 0)
-                          : executable_view(writable, size);
-  if (writable != MAP_FAILED) cache->writable_ = static_cast<uint8_t*>(writable);
-  if (executable != MAP_FAILED) cache->executable_ = static_cast<uint8_t*>(executable);
-  if (writable == MAP_FAILED || executable == MAP_FAILED)
+  cache->writable_ = reserve(size);
+  cache->executable_ = reserve(size);
+  const int flags = MAP_SHARED | MAP_FIXED | (file ? 0 : MAP_ANONYMOUS), fd = cache->memfd_.get();
+  const auto show = [&](uint8_t* at, int protection) {
+    return mmap(at, size, protection, flags, fd, 0) != MAP_FAILED;
+  };
+  if (cache->writable_ == nullptr || cache->executable_ == nullptr ||
+      !show(cache->writable_, PROT_READ | PROT_WRITE) ||
+      !(file ? show(cache->executable_, PROT_READ | PROT_EXEC)
+             : show_executable(cache->writable_, cache->executable_, size)))
     return fail("cannot map executable memory ({}); a security policy may forbid it: run with --engine step",
                 std::strerror(errno));
   return cache;
 }
 
 CodeCache::~CodeCache() {
+  large_.stop();
   if (writable_ != nullptr) munmap(writable_, size_);
   if (executable_ != nullptr) munmap(executable_, size_);
 }

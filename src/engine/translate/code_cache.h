@@ -11,6 +11,7 @@
 
 #include "base/file.h"
 #include "base/result.h"
+#include "engine/translate/large_pages.h"
 
 namespace eidolon::engine::translate {
 
@@ -42,9 +43,16 @@ class CodeCache {
     const auto displacement = static_cast<int32_t>(target - (at + 4));
     std::memcpy(writable_ + at, &displacement, sizeof displacement);
   }
+  /// Puts a jump to `target` at `at`, over what is there.
+  void place_jump(uint32_t at, uint32_t target) {
+    writable_[at] = 0xe9;
+    patch_jump(at + 1, target);
+  }
   /// The host supplies memory for what lies at [offset, offset + size) now, at once, instead of page by page.
   /// A hint.
   void supply(uint32_t offset, uint32_t size) const;
+  /// Everything below `offset` is full of code that will run.
+  void filled_up_to(uint32_t offset) { large_.filled(writable_, offset); }
 
  private:
   CodeCache() = default;
@@ -52,6 +60,7 @@ class CodeCache {
   uint8_t* writable_ = nullptr;
   uint8_t* executable_ = nullptr;
   size_t size_ = 0;
+  LargePages large_;
 };
 
 }  // namespace eidolon::engine::translate

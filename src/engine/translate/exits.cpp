@@ -92,35 +92,67 @@ uint64_t TranslateEngine::Impl::fill_tlb(const Site& site, std::optional<mmu::Pa
   return cache_->executable(site.resume);
 }
 
-/// Where the direct jump at the site has to enter `target`, so that all is asked that has to be asked.
-uint32_t TranslateEngine::Impl::entry_for(const Site& site, const Block& target) {
-  const Block& source = *site.block;
-  const uint64_t from = source.rip;
-  // What lies on the source's page needs no check of that page; the second page of a block always does. The
-  // physical page can be another if the guest changed the mapping without telling the processor yet.
-  const bool same_page = (from ^ target.rip) >> x86::kPageShift == 0 &&
-                         (source.physical ^ target.physical) >> x86::kPageShift == 0 && !target.crosses() &&
-                         !site.is_landing;
-  const bool backward = target.rip <= from + site.guest_offset;
-  const bool flags_fit = !target.flags_live_in || site.flags_saved == target.flags_saved_in;
-  return !flags_fit   ? (site.flags_saved ? target.entry_saved : target.entry_host)
-         : !same_page ? target.entry_checked
-         : backward   ? target.entry_events
-                      : target.entry_body;
+/// How a direct jump at the site has to enter the code at `rip`, so that all is asked that has to be asked,
+/// but for where the flags are.
+Entry TranslateEngine::Impl::entry_for(const Site& site, uint64_t rip, bool same_physical_page) {
+  const uint64_t from = site.block->rip;
+  // What lies on the source's page needs no check of that page. The physical page can be another if the guest
+  // changed the mapping without telling the processor yet.
+  const bool same_page = (from ^ rip) >> x86::kPageShift == 0 && same_physical_page && !site.is_landing;
+  if (!same_page) return Entry::kChecked;
+  const bool backward = rip <= from + site.guest_offset;
+  return backward ? Entry::kEvents : Entry::kBody;
 }
 
-/// Lets the direct jump at the site go to `target` from now on.
-void TranslateEngine::Impl::link(uint32_t site_index, Block& target) {
+/// The same for a block that is there. Its second page always needs a check.
+Entry TranslateEngine::Impl::entry_for(const Site& site, const Block& target) {
+  const bool flags_fit = !target.flags_live_in || site.flags_saved == target.flags_saved_in;
+  if (!flags_fit) return site.flags_saved ? Entry::kSaved : Entry::kHost;
+  const bool same_physical_page = (site.block->physical ^ target.physical) >> x86::kPageShift == 0;
+  return entry_for(site, target.rip, same_physical_page && !target.crosses());
+}
+
+/// Offset of that way into the block, which is emitted now if need be; 0 if the cache is full.
+uint32_t TranslateEngine::Impl::entry_of(Block& block, Entry entry) {
+  if (const uint32_t there = block.entry(entry); there != 0) return there;
+  if (!has_room(Builder::kEntryReserve)) {
+    flush_wanted_ = true;
+    return 0;
+  }
+  save_extended_state();  // the assembler's code uses vector registers as it likes
+  supply_code();
+  const uint32_t begin = emitter_.at();
+  builder_.add_entry(block, entry);
+  if (observer_ != nullptr) observer_->extended(block, cache_->executable(begin), emitter_.at() - begin);
+  return block.entry(entry);
+}
+
+/// The host address of it, or 0.
+uint64_t TranslateEngine::Impl::enter_by(Block& block, Entry entry) {
+  const uint32_t offset = entry_of(block, entry);
+  return offset == 0 ? 0 : cache_->executable(offset);
+}
+
+/// Lets the direct jump at the site go to `target` from now on, if the cache has room for a way there.
+/// Returns the host address that it goes to, or 0.
+uint64_t TranslateEngine::Impl::link(uint32_t site_index, Block& target) {
+  if (sites_[site_index].linked != nullptr) return 0;
+  const bool loop = sites_[site_index].loop;
+  if (loop && &target != sites_[site_index].block)
+    return 0;  // registers are where only the block expects them
+  const uint32_t to = loop ? target.entry_loop : entry_of(target, entry_for(sites_[site_index], target));
+  const bool lands_fast =
+      sites_[site_index].is_landing && !target.flags_live_in && target.mode == sites_[site_index].block->mode;
+  const uint32_t landing = lands_fast ? entry_of(target, Entry::kReturned) : 0;
+  if (to == 0 || (lands_fast && landing == 0)) return 0;
   Site& site = sites_[site_index];
-  if (site.linked != nullptr) return;
-  if (site.loop && &target != site.block) return;  // registers are where only the block itself expects them
-  cache_->patch_jump(site.patch, site.loop ? target.entry_loop : entry_for(site, target));
-  if (site.is_landing && !target.flags_live_in)
-    cache_->patch_jump(site.block->landing_patch, target.entry_checked);
+  cache_->patch_jump(site.patch, to);
+  if (lands_fast) cache_->patch_jump(site.block->landing_patch, landing);
   site.linked = &target;
   site.next_link = target.incoming;
   target.incoming = site_index;
   ++statistics_.links;
+  return cache_->executable(to);
 }
 
 /// A direct jump that is not linked, to a block that is there already: links it and returns the host address
@@ -134,10 +166,10 @@ uint64_t TranslateEngine::Impl::link_lightly(uint32_t site_index) {
   if (!physical) return 0;
   Block* target = blocks_.find(site.target, *physical, *mode);
   if (target == nullptr || target->crosses()) return 0;
-  ++statistics_.jump_exits;
   remember_pages(*target);
-  link(site_index, *target);
-  return cache_->executable(entry_for(site, *target));
+  const uint64_t host = link(site_index, *target);
+  if (host != 0) ++statistics_.jump_exits;
+  return host;
 }
 
 /// The head of a block does not know that its page is still mapped: if it is, it does from now on. 0 if it is
@@ -162,17 +194,19 @@ uint64_t TranslateEngine::Impl::find_target(const Site& site) {
   if (mode.long_code() && !cpu::is_canonical(rip)) return 0;
   const auto physical = mappings_.fetch_address(rip, mode.user());
   if (!physical) return 0;
-  const Block* block = blocks_.find(rip, *physical, mode);
-  if (block == nullptr || block->crosses()) return 0;
+  Block* block = blocks_.find(rip, *physical, mode);
+  if (block == nullptr || block->crosses() || !remember_target(*block)) return 0;
   ++statistics_.indirect_misses;
   remember_pages(*block);
-  remember_target(*block);
   return cache_->executable(site.resume);
 }
 
-void TranslateEngine::Impl::remember_target(const Block& block) {
-  frame_.jump_cache[Frame::jump_slot(block.rip)] = {block.rip, cache_->executable(block.entry_saved),
-                                                    block.mode.value()};
+/// The jump cache knows it from now on, if the cache has room for a way there.
+bool TranslateEngine::Impl::remember_target(Block& block) {
+  const uint64_t host = enter_by(block, Entry::kSaved);
+  if (host == 0) return false;
+  frame_.jump_cache[Frame::jump_slot(block.rip)] = {block.rip, host, block.mode.value()};
+  return true;
 }
 
 /// Where the linear page behind that of `rip` is, if code may be fetched from it.

@@ -117,7 +117,12 @@ void TranslateEngine::Impl::execute_sensitive(const isa::Instruction& instructio
   const bool in_shadow = state.interrupt_shadow == begin;
   const auto leaf = static_cast<uint32_t>(state.gpr[x86::kRax]);
   const auto subleaf = static_cast<uint32_t>(state.gpr[x86::kRcx]);
-  if (const auto done = cpu::execute_sensitive(cpu_, instruction); !done) return deliver(done.error(), begin);
+  const bool moves = moves_extended_state(instruction);
+  if (!moves || !execute_extended(instruction)) {
+    if (moves) save_extended_state();  // its routine works on State::fpu
+    if (const auto done = cpu::execute_sensitive(cpu_, instruction); !done)
+      return deliver(done.error(), begin);
+  }
   if (instruction.mnemonic() == ZYDIS_MNEMONIC_CPUID) remember_cpuid(leaf, subleaf);
   if (in_shadow && state.interrupt_shadow == begin) {
     state.interrupt_shadow = cpu::State::kNoShadow;
@@ -182,11 +187,10 @@ uint64_t TranslateEngine::Impl::known_block() {
   if (predicted.rip == rip && predicted.mode == mode->value()) return predicted.code;
   const auto physical = mappings_.fetch_address(rip, mode->user());
   if (!physical) return 0;
-  const Block* block = blocks_.find(rip, *physical, *mode);
+  Block* block = blocks_.find(rip, *physical, *mode);
   if (block == nullptr) return 0;
-  if (block->crosses()) return cache_->executable(block->entry_saved);
-  remember_target(*block);
-  return predicted.code;
+  if (block->crosses()) return enter_by(*block, Entry::kSaved);
+  return remember_target(*block) ? predicted.code : 0;
 }
 
 /// Gives them back once they may be delivered, or the processor is about to sleep. Only stepped instructions

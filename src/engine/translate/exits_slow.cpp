@@ -31,7 +31,7 @@ uint64_t TranslateEngine::Impl::leave_slowly(const Site& site) {
       case SiteKind::kMemory:
         if (site.hoisted || asks_too_much(site)) {
           const Block* unshared = find_block(true);
-          host = unshared == nullptr ? 0 : cache_->executable(unshared->entry_body);
+          host = unshared == nullptr ? 0 : cache_->executable(unshared->entry(Entry::kBody));
           break;
         }
         ++statistics_.slow_accesses;
@@ -66,10 +66,12 @@ bool TranslateEngine::Impl::asks_too_much(const Site& site) const {
 /// A direct jump that is not linked: finds its block and links it. The jump itself has been made.
 uint64_t TranslateEngine::Impl::on_jump(uint32_t site_index) {
   const uint64_t flushes = statistics_.flushes;
-  Block* target = find_block(sites_[site_index].unshared);
+  const Site& site = sites_[site_index];
+  const Entry entry = site.is_landing ? Entry::kReturned : entry_for(site, site.target, true);
+  Block* target = find_block(site.unshared, entry);
   if (target == nullptr) return 0;
   if (statistics_.flushes == flushes && sites_[site_index].block->valid) link(site_index, *target);
-  return cache_->executable(target->entry_body);
+  return cache_->executable(target->entry(Entry::kBody));
 }
 
 /// The head of a block does not know its page. If the page is still where it was, it does now.
@@ -81,13 +83,13 @@ uint64_t TranslateEngine::Impl::on_page(const Site&) {
   // again.
   const JumpEntry& entry = frame_.jump_cache[Frame::jump_slot(block->rip)];
   if (entry.rip == block->rip && entry.mode == block->mode.value()) remember_target(*block);
-  return cache_->executable(block->entry_events);
+  return needs_service(cpu_) ? 0 : cache_->executable(block->entry(Entry::kBody));
 }
 
 /// From State::rip: the block's body, translated now if need be, or 0.
 uint64_t TranslateEngine::Impl::go_on() {
   const Block* block = find_block();
-  return block == nullptr ? 0 : cache_->executable(block->entry_body);
+  return block == nullptr ? 0 : cache_->executable(block->entry(Entry::kBody));
 }
 
 /// The guest has been spinning. Its processors may be more than the host's, and whoever it waits for not
@@ -108,10 +110,10 @@ uint64_t TranslateEngine::Impl::step_and_go_on(bool is_jump) {
   }
   recall_deferred();
   if (needs_service(cpu_)) return 0;
-  Block* block = find_block();
+  Block* block = find_block(false, is_jump ? Entry::kChecked : Entry::kBody);
   if (block == nullptr) return 0;
   if (is_jump) remember_target(*block);
-  return cache_->executable(block->entry_body);
+  return cache_->executable(block->entry(Entry::kBody));
 }
 
 /// The host processor raised an exception in generated code: the guest's, at a known instruction. Stepping

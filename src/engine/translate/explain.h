@@ -33,10 +33,9 @@ struct BlockCopy {
   Mode mode;
   uint16_t length = 0;
   uint32_t begin = 0;  ///< of the host code, offset in the cache
-  uint32_t entry_events = 0, entry_body = 0;
+  uint32_t entry_checked = 0, entry_events = 0, entry_body = 0;
   std::vector<uint8_t> code;  ///< from `begin` on
   uint32_t cold_begin = 0;    ///< of the code that hardly ever runs
-  uint32_t other_entry = 0;   ///< the entry behind the stubs, or the end of that code
   std::vector<uint8_t> cold;  ///< from `cold_begin` on
   std::vector<Instruction> instructions;
   std::vector<Placed> placed;

@@ -155,7 +155,9 @@ class Listing {
 
   std::string text() {
     summary();
-    side_by_side({"entered from other pages, and by indirect jumps"}, block_.begin, block_.entry_events);
+    side_by_side({"entered by predicted returns"}, block_.begin, block_.entry_checked);
+    side_by_side({"entered from other pages, and by indirect jumps"}, block_.entry_checked,
+                 block_.entry_events);
     side_by_side({"entered by jumps backward"}, block_.entry_events, block_.entry_body);
     const size_t count = block_.instructions.size();
     for (size_t i = 0; i < count; ++i) {
@@ -163,9 +165,7 @@ class Listing {
       side_by_side(instruction(i), begin, block_.placed[i + 1].host);
     }
     side_by_side({"to the next block"}, block_.placed[count].host, block_.placed[count + 1].host);
-    side_by_side({"where predicted returns come back to"}, block_.placed[count + 1].host, end());
-    side_by_side({"elsewhere: the ways to the monitor"}, block_.cold_begin, block_.other_entry);
-    side_by_side({"entered with the flags in the other place"}, block_.other_entry, cold_end());
+    side_by_side({"elsewhere: the ways to the monitor"}, block_.cold_begin, cold_end());
     leaves();
     return std::move(text_);
   }

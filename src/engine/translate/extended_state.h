@@ -38,6 +38,14 @@ inline void load_extended(const cpu::XsaveImage& image, uint64_t mask) {
                : "m"(image), "a"(static_cast<uint32_t>(mask)), "d"(static_cast<uint32_t>(mask >> 32)));
 }
 
+/// As XSAVEC stores it; the registers stay as they are.
+inline void store_compacted(cpu::XsaveImage& image, uint64_t mask) {
+  // SAFETY: `image` is 64-byte aligned, and no smaller than all components in the standard format.
+  asm volatile("xsavec64 %0"
+               : "+m"(image)
+               : "a"(static_cast<uint32_t>(mask)), "d"(static_cast<uint32_t>(mask >> 32)));
+}
+
 /// Makes an image that anybody wrote acceptable to XRSTOR.
 void sanitize_image(cpu::XsaveImage& image, uint64_t mask);
 /// Takes the addresses of generated code out of the x87 pointers (FIP, FDP).

@@ -11,6 +11,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <utility>
 
 namespace eidolon::engine {
@@ -19,9 +21,15 @@ using namespace translate;
 
 namespace {
 
+/// Whether jumps that touch the end of a 32-byte line are slow (compare_and_jump): Intel's processors from
+/// Skylake to Comet Lake ("Mitigations for Jump Conditional Code Erratum", table 1).
 bool host_decodes_by_line() {
   unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
-  return __get_cpuid(0, &eax, &ebx, &ecx, &edx) != 0 && ebx == signature_INTEL_ebx;
+  if (__get_cpuid(0, &eax, &ebx, &ecx, &edx) == 0 || ebx != signature_INTEL_ebx) return false;
+  if (__get_cpuid(1, &eax, &ebx, &ecx, &edx) == 0) return false;
+  const unsigned family = eax >> 8 & 0xf, model = (eax >> 4 & 0xf) | (eax >> 12 & 0xf0);
+  constexpr std::array<unsigned, 7> kAffected{0x4e, 0x55, 0x5e, 0x8e, 0x9e, 0xa5, 0xa6};
+  return family == 6 && std::ranges::find(kAffected, model) != kAffected.end();
 }
 
 /// Room for so many, which does not move when it fills and takes few faults to get.
@@ -135,14 +143,15 @@ Stop TranslateEngine::Impl::run() {
       step_.step();
       continue;
     }
-    enter(cache_->executable(block->entry_body));
+    enter(cache_->executable(block->entry(Entry::kBody)));
   }
 }
 
 /// The block at State::rip, translated now if need be; null if its first instruction has to be stepped.
-/// `unshared`: the one whose accesses share no checks.
-TranslateEngine::Impl::Block* TranslateEngine::Impl::find_block(bool unshared) {
+/// `unshared`: the one whose accesses share no checks. `entry`: how a new one will be entered next time.
+TranslateEngine::Impl::Block* TranslateEngine::Impl::find_block(bool unshared, Entry entry) {
   ++statistics_.dispatches;
+  if (flush_wanted_) flush();
   const auto mode = modes_.of(cpu_);
   const uint64_t rip = cpu_.state.rip;
   if (!mode || (mode->long_code() ? !cpu::is_canonical(rip) : rip > 0xffffffff)) return nullptr;
@@ -154,7 +163,7 @@ TranslateEngine::Impl::Block* TranslateEngine::Impl::find_block(bool unshared) {
     if (!second) return nullptr;
     block = BlockTable::find_crossing(block, *second);
   }
-  if (block == nullptr) block = translate_block(*physical, *mode, unshared);
+  if (block == nullptr) block = translate_block(*physical, *mode, unshared, entry);
   if (block == nullptr) return nullptr;
   remember_pages(*block);
   return block;
@@ -173,11 +182,9 @@ std::span<const uint8_t> TranslateEngine::Impl::open_code_page(memory::GuestPhys
 }
 
 TranslateEngine::Impl::Block* TranslateEngine::Impl::translate_block(memory::GuestPhysical physical,
-                                                                     Mode mode, bool unshared) {
+                                                                     Mode mode, bool unshared, Entry entry) {
   const InPart in(part_, Part::kTranslating);
-  const bool full =
-      cold_start() - emitter_.at() < kBlockReserve || cache_->size() - emitter_.cold_at() < kBlockReserve;
-  if (flush_wanted_ || full) flush();
+  if (!has_room(kBlockReserve)) flush();
   supply_code();
   const auto page = open_code_page(physical & ~x86::kPageMask);
   if (page.empty()) return nullptr;
@@ -196,17 +203,21 @@ TranslateEngine::Impl::Block* TranslateEngine::Impl::translate_block(memory::Gue
   }
   Block& block = blocks_.create(rip, physical, mode, second);
   block.unshared = unshared;
-  builder_.build(block, analysis_);
+  builder_.build(block, analysis_, entry);
   blocks_.publish(block);
   if (const auto& opened = builder_.opened_table())
     frame_.returns[opened->table].fill(cache_->executable(opened->unknown));
   ++statistics_.blocks;
   statistics_.instructions += block.instructions;
   statistics_.guest_bytes += block.length;
-  statistics_.host_bytes += block.end - block.entry_checked;
+  statistics_.host_bytes += block.end - block.begin;
   statistics_.cold_host_bytes += block.cold_end - block.cold_begin;
   if (observer_ != nullptr) show(block);
   return &block;
+}
+
+bool TranslateEngine::Impl::has_room(uint32_t bytes) const {
+  return cold_start() - emitter_.at() >= bytes && cache_->size() - emitter_.cold_at() >= bytes;
 }
 
 /// Memory for the code to come, a good piece at a time: faults of single pages cost more than what they
@@ -221,6 +232,7 @@ void TranslateEngine::Impl::supply_code() {
   };
   supply(supplied_, emitter_.at(), cold_start());
   supply(supplied_cold_, emitter_.cold_at(), static_cast<uint32_t>(cache_->size()));
+  cache_->filled_up_to(emitter_.at());
 }
 
 void TranslateEngine::Impl::show(const Block& block) {

@@ -18,6 +18,10 @@
 #include "engine/translate/code_mappings.h"
 #include "engine/translate/translate_engine.h"
 
+namespace eidolon::cpu {
+class Operation;
+}
+
 namespace eidolon::engine {
 
 class TranslateEngine::Impl final : public memory::CodeObserver, public cpu::ExtendedStateHolder {
@@ -38,16 +42,18 @@ class TranslateEngine::Impl final : public memory::CodeObserver, public cpu::Ext
  private:
   using Block = translate::Block;
   using Site = translate::Site;
+  using Entry = translate::Entry;
   using Frame = translate::Frame;
   using Mode = translate::Mode;
 
   // impl.cpp
-  [[nodiscard]] Block* find_block(bool unshared = false);
+  [[nodiscard]] Block* find_block(bool unshared = false, Entry entry = Entry::kBody);
   [[nodiscard]] std::optional<memory::GuestPhysical> second_page(uint64_t rip, Mode mode);
   void remember_pages(const Block& block);
   void supply_code();
   [[nodiscard]] std::span<const uint8_t> open_code_page(memory::GuestPhysical page);
-  [[nodiscard]] Block* translate_block(memory::GuestPhysical physical, Mode mode, bool unshared);
+  [[nodiscard]] Block* translate_block(memory::GuestPhysical physical, Mode mode, bool unshared, Entry entry);
+  [[nodiscard]] bool has_room(uint32_t bytes) const;
   void enter(uint64_t host_address);
   void defer_undeliverable();
   void show(const Block& block);
@@ -60,12 +66,15 @@ class TranslateEngine::Impl final : public memory::CodeObserver, public cpu::Ext
   [[nodiscard]] uint64_t stay(uint64_t host, bool away);
   [[nodiscard]] uint64_t meet_two_pages(uint32_t site_index);
   [[nodiscard]] uint64_t fill_tlb(const Site& site, std::optional<mmu::PageFault>& fault);
-  [[nodiscard]] static uint32_t entry_for(const Site& site, const Block& target);
-  void link(uint32_t site_index, Block& target);
+  [[nodiscard]] static Entry entry_for(const Site& site, uint64_t rip, bool same_physical_page);
+  [[nodiscard]] static Entry entry_for(const Site& site, const Block& target);
+  [[nodiscard]] uint32_t entry_of(Block& block, Entry entry);
+  [[nodiscard]] uint64_t enter_by(Block& block, Entry entry);
+  uint64_t link(uint32_t site_index, Block& target);
   [[nodiscard]] uint64_t link_lightly(uint32_t site_index);
   [[nodiscard]] uint64_t confirm_page(const Site& site);
   [[nodiscard]] uint64_t find_target(const Site& site);
-  void remember_target(const Block& block);
+  bool remember_target(Block& block);
   void recover(uint64_t rip, uint16_t in_slot, bool flags_saved);
   void recover_flags(uint64_t rip, uint64_t flags);
   void load_registers();
@@ -84,6 +93,11 @@ class TranslateEngine::Impl final : public memory::CodeObserver, public cpu::Ext
   [[nodiscard]] uint64_t go_on_lightly();
   [[nodiscard]] uint64_t known_block();
   void recall_deferred();
+
+  // exits_extended.cpp
+  [[nodiscard]] bool execute_extended(const isa::Instruction& instruction);
+  [[nodiscard]] bool save_compacted(const cpu::Operation& op, uint64_t requested);
+  [[nodiscard]] bool restore_compacted(const cpu::Operation& op, uint64_t requested);
 
   // exits_slow.cpp
   [[nodiscard]] uint64_t leave_slowly(const Site& site);
@@ -141,7 +155,8 @@ class TranslateEngine::Impl final : public memory::CodeObserver, public cpu::Ext
   bool flush_wanted_ = false;
   uint32_t supplied_ = 0, supplied_cold_;  ///< up to where the cache's parts have memory (CodeCache::supply)
   const bool xsaveopt_;
-  uint64_t extended_mask_;  ///< XSAVE components that are the guest's
+  uint64_t extended_mask_;            ///< XSAVE components that are the guest's
+  cpu::XsaveImage moved_extended_{};  ///< what goes between host registers and guest memory
 };
 
 }  // namespace eidolon::engine

@@ -33,8 +33,11 @@ void TranslateEngine::Impl::invalidate(Block& block) {
     if (*link == index) *link = site.next_link;
     unlink(index);
   }
+  // Returns that were noted go there until the table has forgotten.
+  if (const uint32_t returned = block.entry(Entry::kReturned); returned != 0)
+    cache_->place_jump(returned, builder_.unknown_return(block.mode));
   JumpEntry& entry = frame_.jump_cache[Frame::jump_slot(block.rip)];
-  if (entry.code == cache_->executable(block.entry_saved)) entry.mode = JumpEntry::kEmpty;
+  if (entry.code == cache_->executable(block.entry(Entry::kSaved))) entry.mode = JumpEntry::kEmpty;
   ++statistics_.invalidated;
 }
 

@@ -38,6 +38,8 @@ class BlockObserver {
   /// The code has to lie in memory that Linux calls anonymous.
   [[nodiscard]] virtual bool wants_anonymous_code() const { return false; }
   virtual void made(const MadeBlock& made) = 0;
+  /// A block has got another way in: host code of `size` bytes at `address`.
+  virtual void extended(const Block& /*block*/, uint64_t /*address*/, uint32_t /*size*/) {}
   /// No block is left, and addresses will be used again. `cache_address` and `used`: the host code that
   /// stays, which enters and leaves blocks.
   virtual void emptied(uint64_t cache_address, uint32_t used) = 0;

@@ -39,9 +39,14 @@ std::string block_name(const Block& block) {
 void PerfMap::made(const MadeBlock& made) {
   const std::lock_guard lock(mutex_);
   const Block& block = made.block;
-  line(made.cache_address + block.entry_checked, block.end - block.entry_checked, block_name(block));
+  line(made.cache_address + block.begin, block.end - block.begin, block_name(block));
   line(made.cache_address + block.cold_begin, block.cold_end - block.cold_begin,
        block_name(block) + " (cold)");
+}
+
+void PerfMap::extended(const Block& block, uint64_t address, uint32_t size) {
+  const std::lock_guard lock(mutex_);
+  line(address, size, block_name(block) + " (entry)");
 }
 
 void PerfMap::emptied(uint64_t cache_address, uint32_t used) {

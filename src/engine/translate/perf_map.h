@@ -26,6 +26,7 @@ class PerfMap final : public BlockObserver {
 
   [[nodiscard]] bool wants_anonymous_code() const override { return true; }
   void made(const MadeBlock& made) override;
+  void extended(const Block& block, uint64_t address, uint32_t size) override;
   void emptied(uint64_t cache_address, uint32_t used) override;
 
  private:

@@ -29,10 +29,10 @@ Round TranslateEngine::Impl::run_round() {
     round.begin = block->rip;
     round.length = block->length;
     // SAFETY: the bytes of the block's code, which stay until a flush in a later round.
-    round.host_code = {reinterpret_cast<const uint8_t*>(cache_->executable(block->entry_checked)),
-                       block->end - block->entry_checked};
+    round.host_code = {reinterpret_cast<const uint8_t*>(cache_->executable(block->begin)),
+                       block->end - block->begin};
     round_ = &round;
-    enter(cache_->executable(block->entry_body));
+    enter(cache_->executable(block->entry(Entry::kBody)));
     round_ = nullptr;
     round.rflags_left = cpu_.state.rflags;
   } else {

@@ -47,6 +47,8 @@ struct SystemTime {
   uint8_t flags;
   uint8_t padding[2];
   static constexpr uint8_t kStable = 1;
+  static constexpr uint8_t kStopped =
+      2;  ///< the guest stood, so its watchdogs are to be patient; it clears this
 };
 static_assert(sizeof(SystemTime) == 32);
 

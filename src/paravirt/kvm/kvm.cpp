@@ -94,7 +94,10 @@ void Kvm::publish_system_time() {
     to.system_time = static_cast<uint64_t>(host_.base().nanoseconds);
     to.tsc_to_system_mul = host_.multiplier();
     to.tsc_shift = host_.shift();
-    to.flags = SystemTime::kStable;
+    // What it has not seen yet stays.
+    const bool stopped = (to.flags & SystemTime::kStopped) != 0 || told_jumps_ != host_.jumps();
+    to.flags = SystemTime::kStable | (stopped ? SystemTime::kStopped : uint8_t{0});
+    told_jumps_ = host_.jumps();
   });
 }
 

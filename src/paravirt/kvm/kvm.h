@@ -33,6 +33,10 @@ class Host {
   [[nodiscard]] const Base& base() const { return base_; }
   /// After the clock stood, and for a machine that goes on from a snapshot. While no processor runs.
   void set_base(const Base& base) { base_ = base; }
+  /// The guest's time has jumped, and all processors are told when they are next told the time. While none
+  /// runs.
+  void note_jump() { ++jumps_; }
+  [[nodiscard]] uint64_t jumps() const { return jumps_; }
   /// From TSC ticks to nanoseconds: shift, multiply, take the upper half of 64 bits.
   [[nodiscard]] uint32_t multiplier() const { return multiplier_; }
   [[nodiscard]] int8_t shift() const { return shift_; }
@@ -45,6 +49,7 @@ class Host {
   const Clock& clock_;
   const interrupt::ApicBus& bus_;
   Base base_;
+  uint64_t jumps_ = 0;
   uint32_t multiplier_ = 0;
   int8_t shift_ = 0;
   std::vector<cpu::Cpu*> by_apic_id_;
@@ -98,6 +103,7 @@ class Kvm final : public cpu::Paravirt, public Stateful {
   uint64_t wall_clock_ = 0, system_time_ = 0, steal_time_ = 0;  ///< the MSRs
   uint64_t stolen_before_ = 0;                                  ///< of `stolen`, when it was last told
   Nanoseconds told_at_ = 0;
+  uint64_t told_jumps_ = 0;
 };
 
 }  // namespace eidolon::paravirt::kvm

@@ -58,6 +58,37 @@ TEST_F(Clone, CopiesGoOnBesideTheMachineWithRandomNumbersOfTheirOwn) {
   EXPECT_EQ(guest.wait_for_end(kEndLimit), 128 + SIGTERM);
 }
 
+TEST_F(Clone, ACardTakenAnewHasAnAddressOfItsOwnAndPortsLeadToEachCopy) {
+  require_guest({"vmlinuz", "initrd-drivers"}, "scripts/fetch_drivers.sh");
+  if (IsSkipped()) return;
+  GuestProcess guest({"run", "--name", "state", "--kernel", guest_file("vmlinuz"), "--initrd",
+                      guest_file("initrd-drivers"), "--append", "console=ttyS0 quiet rdinit=/drivers/init",
+                      "--net", "user"});
+  ASSERT_TRUE(guest.wait_for(kPrompt, kBootLimit)) << guest.tail();
+  // What a copy does when it finds that it is one; then it serves its address at port 80.
+  guest.type(
+      "while :; do if [ $(dmesg | grep -c 'due to virtual machine fork') = 1 ]; then ip link set eth0 down; "
+      "d=$(basename $(readlink -f /sys/class/net/eth0/device)); for f in unbind bind; do echo $d > "
+      "/sys/bus/virtio/drivers/virtio_net/$f; done; sleep 1; udhcpc -q -n -i eth0 -s /drivers/dhcp; "
+      "echo address $(cat /sys/class/net/eth0/address); while :; do cat /sys/class/net/eth0/address | nc -l "
+      "-p 80; "
+      "done; fi; sleep 0.2; echo waiting$((1)); done\n");
+  ASSERT_TRUE(guest.wait_for("waiting1", kCommandLimit)) << guest.tail();
+  ASSERT_EQ(ask("clone --name state --count 2 --publish 34741:80 --logs " + directory), 0);
+  const std::string one = logged("state-1", "address "), two = logged("state-2", "address ");
+  EXPECT_EQ(one.substr(0, 9), "52:54:00:") << one;
+  EXPECT_EQ(two.substr(0, 9), "52:54:00:") << two;
+  EXPECT_NE(one, two);
+  EXPECT_NE(one.substr(0, 17), "52:54:00:12:34:56");
+  for (const auto& [port, address] : {std::pair{"34741", one}, std::pair{"34742", two}}) {
+    const std::string fetch = std::string("for i in 1 2 3 4 5 6 7 8 9 10; do exec 3<>/dev/tcp/127.0.0.1/") +
+                              port +
+                              " && IFS= read -r -t 5 line <&3 && [ \"$line\" = " + address.substr(0, 17) +
+                              " ] && exit 0; sleep 1; done; exit 1";
+    EXPECT_EQ(std::system(("bash -c '" + fetch + "'").c_str()), 0) << port;
+  }
+}
+
 TEST_F(Clone, ADiskThatIsWrittenIsSharedOnlyWhenTheMachineHasEnded) {
   // Writes 'r' and then turns in a loop.
   const FlatKernel kernel{0x66, 0xba, 0xf8, 0x03, 0xb0, 'r', 0xee, 0xeb, 0xfe};

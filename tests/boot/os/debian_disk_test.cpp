@@ -71,7 +71,8 @@ TEST_F(DebianDisk, RawStartsFromEveryController) {
   const std::string image = directory + "/disk.raw";
   // With its holes.
   ASSERT_EQ(std::system(("cp --sparse=always " + guest_file("debian-12.raw") + " " + image).c_str()), 0);
-  boot_each(image, {{"bios", "ide"}, {"uefi", "ahci"}, {"bios", "nvme"}, {"uefi", "virtio"}});
+  boot_each(image,
+            {{"bios", "ide"}, {"uefi", "ahci"}, {"bios", "nvme"}, {"uefi", "virtio"}, {"bios", "scsi"}});
 }
 
 TEST_F(DebianDisk, Qcow2StartsFromEveryController) {
@@ -79,7 +80,8 @@ TEST_F(DebianDisk, Qcow2StartsFromEveryController) {
   ASSERT_EQ(ask("image create --format qcow2 --backing " + guest_file("debian-12.raw") +
                 " --backing-format raw " + image),
             0);
-  boot_each(image, {{"uefi", "ide"}, {"bios", "ahci"}, {"uefi", "nvme"}, {"bios", "virtio"}});
+  boot_each(image,
+            {{"uefi", "ide"}, {"bios", "ahci"}, {"uefi", "nvme"}, {"bios", "virtio"}, {"uefi", "scsi"}});
   EXPECT_EQ(ask("image check " + image), 0) << "nothing is lost or used twice, killed or not";
 }
 

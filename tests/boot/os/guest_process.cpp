@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
 #include <fstream>
 
 namespace eidolon::boot_test {
@@ -76,6 +77,17 @@ GuestProcess::~GuestProcess() {
 void GuestProcess::send_signal(int number) const {
   ASSERT_GT(pid_, 0) << "the monitor does not run";
   kill(pid_, number);
+}
+
+std::vector<pid_t> GuestProcess::children() const {
+  std::vector<pid_t> found;
+  std::error_code gone;
+  for (const auto& thread :
+       std::filesystem::directory_iterator("/proc/" + std::to_string(pid_) + "/task", gone)) {
+    std::ifstream list(thread.path() / "children");
+    for (pid_t child = -1; list >> child;) found.push_back(child);
+  }
+  return found;
 }
 
 uint64_t GuestProcess::resident_bytes() const {

@@ -28,6 +28,8 @@ class GuestProcess {
   void send_signal(int number) const;
   /// Host memory that the monitor holds at the moment.
   [[nodiscard]] uint64_t resident_bytes() const;
+  /// Processes that the monitor has started.
+  [[nodiscard]] std::vector<pid_t> children() const;
   void close_input() { to_.reset(); }
 
   /// Reads until `text` has come since the last wait_for(). False if the process ends or time runs out first.

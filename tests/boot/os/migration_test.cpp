@@ -10,6 +10,7 @@
 
 #include "boot/os/disk_image.h"
 #include "boot/os/guest_shell.h"
+#include "boot/os/moving_guest.h"
 #include "boot/os/screen.h"
 #include "migration/listener.h"
 #include "migration/message.h"
@@ -48,11 +49,6 @@ class MigrationTest : public ScreenTest {
     guest.type(
         "(while cat random > copy; sha256sum < copy | cmp - right; do :; done; echo wrong$((1))) & "
         "(while sha256sum < random | cmp - right; do :; done; echo wrong$((1))) &\n");
-  }
-  static void expect_right(GuestProcess& guest, int turn) {
-    expect_answer(guest, "echo turn $((" + std::to_string(turn) + " * 7 + 700))",
-                  std::to_string(turn * 7 + 700) + "\r");
-    EXPECT_EQ(guest.output().find("wrong1"), std::string::npos) << guest.tail();
   }
 };
 

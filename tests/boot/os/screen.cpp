@@ -81,7 +81,15 @@ void ScreenTest::SetUp() {
   setenv("XDG_RUNTIME_DIR", directory.c_str(), 1);
 }
 
-void ScreenTest::TearDown() { std::filesystem::remove_all(directory); }
+void ScreenTest::TearDown() {
+  // A monitor that is about to end takes its socket away meanwhile: then once more.
+  std::error_code error;
+  for (int attempts = 0; attempts < 10; ++attempts) {
+    std::filesystem::remove_all(directory, error);
+    if (!error) return;
+  }
+  ADD_FAILURE() << directory << ": " << error.message();
+}
 
 bool ScreenTest::shows(const std::string& text, std::chrono::seconds limit) {
   const auto deadline = std::chrono::steady_clock::now() + limit;

@@ -95,5 +95,41 @@ TEST_F(SharedFolder, IsReadAndWrittenOnBothSides) {
   power_off(guest);
 }
 
+/// The guest has no compiler of its own: it runs the host's, from the host's /usr. What it makes of a source
+/// tree is what the host makes of it, byte by byte.
+TEST_F(SharedFolder, ASourceTreeIsCompiledWithTheHostsCompiler) {
+  const std::string work = directory + "/work";
+  fs::create_directory(work);
+  for (const char* tree : {"/source", "/by-host", "/by-guest"}) fs::create_directory(work + tree);
+  for (const fs::directory_entry& entry : fs::directory_iterator(EIDOLON_SOURCE "/bench/guest"))
+    if (entry.is_regular_file()) fs::copy(entry.path(), work + "/source/");
+  const auto compile = [](const std::string& to) {
+    return "for c in *.c; do gcc -O2 -c $c -o ../" + to + "/${c%.c}.o || break; done; gcc -static ../" + to +
+           "/*.o -o ../" + to + "/workloads -Wl,--build-id=none";
+  };
+  ASSERT_EQ(std::system(("cd " + work + "/source && " + compile("by-host")).c_str()), 0);
+  GuestProcess guest({"run", "--name", "share", "--kernel", guest_file("vmlinuz"), "--initrd",
+                      guest_file("initrd-drivers"), "--append",
+                      "console=ttyS0 quiet no_timer_check rdinit=/drivers/init drivers=share", "--share",
+                      work, "--share", "/usr,tag=usr,ro", "--engine", "translate"});
+  ASSERT_TRUE(guest.wait_for(kPrompt, kBootLimit)) << guest.tail();
+  expect_answer(guest,
+                "mkdir -p /w /usr /lib64; mount -t virtiofs share /w && mount -t virtiofs usr /usr && "
+                "ln -s /usr/lib /lib; ln -s /usr/lib64/ld-linux-x86-64.so.2 /lib64/; echo $((6*7))",
+                "42\r\n");
+  guest.type("cd /w/source; (PATH=/usr/bin:/bin; " + compile("by-guest") + "); cd; echo compiled $((6*7))\n");
+  ASSERT_TRUE(guest.wait_for("compiled 42", 3 * kCommandLimit)) << guest.tail();
+  ASSERT_TRUE(guest.wait_for(kPrompt, kCommandLimit));
+  size_t files = 0;
+  for (const fs::directory_entry& entry : fs::directory_iterator(work + "/by-host")) {
+    ++files;
+    EXPECT_TRUE(read_file(entry.path()) == read_file(work + "/by-guest/" + entry.path().filename().string()))
+        << entry.path();
+  }
+  EXPECT_GE(files, 7u);
+  expect_answer(guest, "/w/by-guest/workloads 2>&1 | head -n 1 | wc -l", "1\r\n");
+  power_off(guest);
+}
+
 }  // namespace
 }  // namespace eidolon::boot_test

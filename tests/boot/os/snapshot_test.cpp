@@ -3,14 +3,21 @@
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <csignal>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
+#include <thread>
 
+#include "base/clock.h"
+#include "base/state_stream.h"
 #include "boot/os/disk_image.h"
 #include "boot/os/flat_kernel.h"
 #include "boot/os/guest_shell.h"
 #include "boot/os/screen.h"
+#include "snapshot/table.h"
 
 namespace eidolon::boot_test {
 namespace {
@@ -142,25 +149,94 @@ TEST_F(DebianSnapshot, AnotherEngineGoesOnAndBack) {
   power_off(guest);
 }
 
+/// The snapshot was taken so much earlier than it was.
+void make_older(const std::string& path, Nanoseconds by) {
+  std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out);
+  const auto write = [&file](uint64_t at, std::span<const uint8_t> bytes) {
+    std::ranges::copy(bytes, std::ostreambuf_iterator<char>(file.seekp(static_cast<std::streamoff>(at))));
+  };
+  const auto read = [&file](uint64_t at, uint64_t length) {
+    std::vector<char> bytes(length);
+    file.seekg(static_cast<std::streamoff>(at)).read(bytes.data(), static_cast<std::streamsize>(length));
+    return std::vector<uint8_t>(bytes.begin(), bytes.end());
+  };
+  const auto place = snapshot::read_preamble(read(0, snapshot::kPreambleBytes), path);
+  ASSERT_TRUE(place);
+  auto sections = *snapshot::read_table(read(place->offset, place->length), *place, path);
+  snapshot::Section& clock = *std::ranges::find(sections, "clock", &snapshot::Section::name);
+  const std::vector<uint8_t> old = read(clock.offset, clock.length);
+  StateReader from(old);
+  Nanoseconds now = 0, time_of_day = 0;
+  const uint32_t version = from.begin("clock");
+  from(now, time_of_day);
+  StateWriter to;
+  to.begin("clock", version);
+  to(now, time_of_day - by);
+  to.end();
+  ASSERT_EQ(to.bytes().size(), clock.length);
+  write(clock.offset, to.bytes());
+  clock.checksum = snapshot::checksum(to.bytes());
+  const snapshot::Frame frame = snapshot::make_frame(sections, place->offset);
+  write(place->offset, frame.table);
+  write(0, frame.preamble);
+}
+
+/// How far its clock is behind the host's, in seconds.
+double late(GuestProcess& guest) {
+  guest.type("date +time:%s:\n");
+  EXPECT_TRUE(guest.wait_for("\ntime:", kCommandLimit)) << guest.tail();
+  EXPECT_TRUE(guest.wait_for(":", kCommandLimit));
+  return static_cast<double>(std::time(nullptr)) -
+         std::stod(guest.output().substr(guest.output().rfind("\ntime:") + 6));
+}
+
+TEST_F(DebianSnapshot, ClocksStandOrCatchUp) {
+  if (IsSkipped()) return;
+  constexpr double kHour = 3600;
+  GuestProcess guest(start("initrd", {"--append", "console=ttyS0 quiet"}));
+  ASSERT_TRUE(guest.wait_for(kPrompt, kBootLimit)) << guest.tail();
+  const double before = late(guest);
+  ASSERT_EQ(take("--stop"), 0) << guest.errors();
+  EXPECT_EQ(guest.wait_for_end(kEndLimit), 0);
+  // A watchdog that is not told complains after 20 seconds.
+  make_older(file, static_cast<Nanoseconds>(kHour) * 1'000'000'000);
+  {
+    GuestProcess stood(restore());
+    EXPECT_NEAR(late(stood), before, kHour / 2) << "it cannot have jumped";
+    power_off(stood);
+  }
+  GuestProcess caught_up(restore({"--catch-up"}));
+  double behind = late(caught_up);
+  for (int tries = 0; tries < 60 && behind > before - kHour + 10; ++tries) {
+    std::this_thread::sleep_for(1s);
+    behind = late(caught_up);
+  }
+  EXPECT_NEAR(behind, before - kHour, 15) << "it went on for the hour that the host's clock did not";
+  expect_answer(caught_up, "sleep 5; dmesg | grep -ci 'lockup\\|stall\\|unstable' | sed s/^/complaints:/",
+                "complaints:0");
+  power_off(caught_up);
+}
+
 TEST_F(DebianSnapshot, DisksNetworkAndUsbGoOn) {
   require_guest({"initrd-drivers"}, "scripts/fetch_drivers.sh");
   if (IsSkipped()) return;
   const DiskImage kept(16 << 20, "kept"), forgotten(16 << 20, "forgotten"), sata(16 << 20, "sata"),
-      nvme(16 << 20, "nvme");
+      nvme(16 << 20, "nvme"), scsi(16 << 20, "scsi");
   {
-    GuestProcess guest(
-        start("initrd-drivers",
-              {"--append", "console=ttyS0 quiet no_timer_check rdinit=/drivers/init", "--disk", kept.path(),
-               "--disk", forgotten.path() + ",snapshot", "--disk", sata.path() + ",if=ahci", "--disk",
-               nvme.path() + ",if=nvme", "--net", "user", "--usb", "tablet"}));
+    GuestProcess guest(start(
+        "initrd-drivers",
+        {"--append", "console=ttyS0 quiet no_timer_check rdinit=/drivers/init", "--disk", kept.path(),
+         "--disk", forgotten.path() + ",snapshot", "--disk", sata.path() + ",if=ahci", "--disk",
+         nvme.path() + ",if=nvme", "--disk", scsi.path() + ",if=scsi", "--net", "user", "--usb", "tablet"}));
     ASSERT_TRUE(guest.wait_for(kPrompt, kBootLimit)) << guest.tail();
-    for (const std::string disk : {"vda", "vdb", "sda", "nvme0n1"})
+    for (const std::string disk : {"vda", "vdb", "sda", "sdb", "nvme0n1"})
       expect_answer(guest,
                     "seq 1 100000 | dd of=/dev/" + disk + " bs=4k 2>/dev/null; sync; echo synced $((6 * 7))",
                     "synced 42");
     // While the snapshot is taken, requests are under way.
     guest.type(
-        "while :; do for d in vda vdb sda nvme0n1; do dd if=/dev/$d of=/dev/$d bs=4k count=100 conv=fsync "
+        "while :; do for d in vda vdb sda sdb nvme0n1; do dd if=/dev/$d of=/dev/$d bs=4k count=100 "
+        "conv=fsync "
         "2>/dev/null; "
         "done; done & echo begun $((6 * 7))\n");
     ASSERT_TRUE(guest.wait_for("begun 42", kCommandLimit));
@@ -170,7 +246,7 @@ TEST_F(DebianSnapshot, DisksNetworkAndUsbGoOn) {
   GuestProcess guest(restore());
   guest.type("kill %1; wait; echo ended $((6 * 7))\n");
   ASSERT_TRUE(guest.wait_for("ended 42", kCommandLimit)) << guest.tail() << guest.errors();
-  for (const std::string disk : {"vda", "vdb", "sda", "nvme0n1"})
+  for (const std::string disk : {"vda", "vdb", "sda", "sdb", "nvme0n1"})
     expect_answer(guest,
                   "echo 3 > /proc/sys/vm/drop_caches; dd if=/dev/" + disk +
                       " bs=4k 2>/dev/null | head -c 588895 | sha256sum",

@@ -56,6 +56,36 @@ TEST_F(DebianStorage, DisksAndDiscsOnAhciAndIde) {
   power_off(guest);
 }
 
+TEST_F(DebianStorage, DisksAndADiscOnOneVirtioScsiController) {
+  const DiskImage first(16 << 20, "first"), second(32 << 20, "second"), disc(1 << 20, "disc");
+  disc.write(300 * 2048, "on the disc");
+  GuestProcess guest(options({"--disk", first.path() + ",if=scsi", "--disk", second.path() + ",if=scsi",
+                              "--cdrom", disc.path() + ",if=scsi", "--cpus", "2"}));
+  ASSERT_TRUE(guest.wait_for(kPrompt, kBootLimit)) << guest.tail();
+  // By their numbers: Linux looks at several units at a time, and names them as it has done.
+  expect_answer(guest,
+                "cd /sys/bus/scsi/devices; A=/dev/$(ls *:0:0:0/block) B=/dev/$(ls *:0:0:1/block) "
+                "C=/dev/$(ls *:0:0:2/block); cd /root; echo $C",
+                "/dev/sr0\r\n");
+  expect_answer(guest, "cat /sys/block/${A#/dev/}/size /sys/block/${B#/dev/}/size | tr '\\n' ' '",
+                "32768 65536 ");
+  expect_answer(guest, "cat /sys/class/scsi_disk/*:0:0:0/cache_type /sys/class/scsi_disk/*:0:0:0/FUA",
+                "write back\r\n1\r\n");
+  expect_answer(guest, "ls -d /sys/block/${A#/dev/}/mq/* | wc -l", "2\r\n");
+  exercise(guest, "$A", first);
+  exercise(guest, "$B", second);
+  expect_answer(guest, "dd if=$C bs=2k skip=300 count=1 2>/dev/null | tr -d '\\0'; echo", "on the disc\r\n");
+  expect_answer(guest, "cat /sys/class/scsi_disk/*:0:0:0/provisioning_mode", "unmap\r\n");
+  expect_answer(guest, "blkdiscard $A && head -c 8192 $A | tr -d '\\0' | wc -c", "0\r\n");
+  expect_answer(guest,
+                "echo 'write through' > $(ls -d /sys/class/scsi_disk/*:0:0:1)/cache_type; "
+                "cat /sys/class/scsi_disk/*:0:0:1/cache_type",
+                "write through\r\n");
+  exercise(guest, "$B", second);
+  expect_answer(guest, "dmesg | grep -c -E 'sd [0-9:]+.*(FAILED|Sense Key|error)'", "0\r\n");
+  power_off(guest);
+}
+
 TEST_F(DebianStorage, ADisketteIsReadAndWritten) {
   const DiskImage diskette(1440 << 10, "floppy"), small(720 << 10, "small");
   diskette.write(1000 * 512, "on the diskette");
