@@ -42,11 +42,33 @@ class BareMachine {
   Engine& engine() { return *engine_; }
 
   /// Appends `out 0xf4, al` and runs from kCode.
-  Stop run(std::vector<uint8_t> code) {
+  Stop run(const std::vector<uint8_t>& code) {
+    place(code);
+    return run_at(kCode);
+  }
+  /// Only the first half of it.
+  void place(std::vector<uint8_t> code) {
     code.insert(code.end(), {0xe6, 0xf4, 0xeb, 0xfe});
     EXPECT_TRUE(memory_->write(kCode, code.data(), code.size()));
-    state().rip = kCode;
+  }
+  Stop run_at(uint64_t rip) {
+    state().rip = rip;
     return engine_->run();
+  }
+
+  /// All of memory is shown once more from `base` on, a multiple of 512 GiB.
+  void show_at(uint64_t base) {
+    uint64_t entry = 0;
+    EXPECT_TRUE(memory_->read(kTables, &entry, sizeof entry));
+    EXPECT_TRUE(memory_->write(kTables + (base >> 39 & 511) * sizeof entry, &entry, sizeof entry));
+  }
+  /// From the current state to CPL 3, with the right to use ports.
+  void become_user() {
+    for (const x86::Segment segment : {x86::kCs, x86::kSs}) {
+      state().segment[segment].selector |= 3;
+      state().segment[segment].attributes |= x86::kAttrDpl;
+    }
+    state().rflags |= x86::kFlagIopl;
   }
 
  private:

@@ -10,7 +10,8 @@ namespace {
 /// addresses is in registers, so that there are some left to keep pages in.
 class Loop {
  public:
-  Loop(uint64_t seed, bool wide) : random_(seed), wide_(wide) {}
+  /// `relative`: addresses without a register are relative to RIP.
+  Loop(uint64_t seed, bool wide, bool relative = false) : random_(seed), wide_(wide), relative_(relative) {}
 
   std::vector<uint8_t> make() {
     put({0xbd});  // mov ebp: the loop's count
@@ -58,6 +59,11 @@ class Loop {
         (wide_ && may_extend && pick(2) ? 8u : 0u) | (index >= 8 ? 2 : 0) | (base >= 8 ? 1 : 0);
     if (rex != 0) put({0x40 | rex});
     put(opcode);
+    if (absolute && relative_) {
+      put({reg << 3 | 5});
+      const uint64_t address = kWindow + 0x2000 + pick(0x40) * 0x40;
+      return put32(static_cast<uint32_t>(address - (BareMachine::kCode + code_.size() + 4)));
+    }
     put({(based ? 0x80u : 0u) | reg << 3 | 4,
          static_cast<unsigned>(pick(4)) << 6 | (index & 7) << 3 | (base & 7)});
     uint32_t displacement = static_cast<uint32_t>(pick(32)) * 8;
@@ -110,7 +116,7 @@ class Loop {
   }
 
   std::mt19937_64 random_;
-  const bool wide_;
+  const bool wide_, relative_;
   std::vector<uint8_t> code_;
   std::vector<size_t> exits_;  ///< where displacements of jumps behind the loop are
 };
@@ -124,6 +130,13 @@ void compare(bool wide) {
 
 TEST(TranslateLoop, AgreesWithStepIn64BitCode) { compare(true); }
 TEST(TranslateLoop, AgreesWithStepIn32BitCode) { compare(false); }
+
+TEST(TranslateLoop, AgreesWithStepWhereCodeIsCopied) {
+  PagedWindow window{.wide = true, .kinds = 60, .bases = kFarBases};
+  window.compare(1500, [](uint64_t seed) { return Loop(seed, true, true).make(); });
+  EXPECT_GT(window.shutdowns, 200u);
+  EXPECT_GT(window.copied, 3000u);
+}
 
 }  // namespace
 }  // namespace eidolon::engine

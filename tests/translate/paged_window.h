@@ -17,10 +17,16 @@ constexpr uint64_t kWindow = 0x300000;
 constexpr uint64_t kWindowPages = 32;
 constexpr uint64_t kWindowSize = kWindowPages * x86::kPageSize;
 
+/// Where all of memory is shown once more, for position-independent programs of user code.
+inline const std::vector<uint64_t> kFarBases{uint64_t{0x55} << 40, uint64_t{0x7f} << 40, uint64_t{1} << 40};
+
 struct PagedWindow {
   bool wide;               ///< 64-bit code, else 32-bit
   unsigned kinds;          ///< of so many pages one is missing and one read only
+  /// Programs run once at each of these, where all of memory is shown once more; in user code if it is not 0.
+  std::vector<uint64_t> bases{0};
   unsigned shutdowns = 0;  ///< programs that ended in one, by a fault
+  uint64_t copied = 0;     ///< blocks
 
   /// Runs the programs for seeds from 1 on.
   template <typename MakeProgram>
@@ -47,13 +53,13 @@ inline void PagedWindow::prepare(BareMachine& machine, uint64_t seed) const {
   put(BareMachine::kTables + 0x2008, kPageTable | 7);
   for (uint64_t i = 0; i < 512; ++i) {
     const uint64_t page = kMapped + i * x86::kPageSize;
-    uint64_t attributes = 3;
+    uint64_t attributes = 7;
     if (page > kWindow && page < kWindow + kWindowSize) {
       const uint64_t kind = random() % kinds;
       attributes = kind == 0          ? 0
-                   : kind == 1        ? 1
-                   : kind < kinds / 2 ? 0x63
-                                      : 3;  // missing, read only, dirty, clean
+                   : kind == 1        ? 5
+                   : kind < kinds / 2 ? 0x67
+                                      : 7;  // missing, read only, dirty, clean
     }
     put(kPageTable + i * 8, page | attributes);
   }
@@ -85,18 +91,25 @@ void PagedWindow::compare(uint64_t programs, MakeProgram make) {
   BareMachine stepped(false);
   BareMachine translated(true);
   const cpu::State initial = stepped.state();
-  for (uint64_t seed = 1; seed <= programs; ++seed) {
+  for (const uint64_t base : bases) {
+    stepped.show_at(base);
+    translated.show_at(base);
+  }
+  for (uint64_t run = 0; run < programs * bases.size(); ++run) {
+    const uint64_t seed = run / bases.size() + 1, base = bases[run % bases.size()];
     const auto program = make(seed);
     Stop stops[2];
     unsigned i = 0;
     for (BareMachine* machine : {&stepped, &translated}) {
       machine->state() = initial;
       prepare(*machine, seed);
-      stops[i++] = machine->run(program);
+      if (base != 0) machine->become_user();
+      if (base == bases[0]) machine->place(program);
+      stops[i++] = machine->run_at(base + BareMachine::kCode);
     }
     std::string text;
     for (const uint8_t byte : program) text += fmt::format("{:02x}", byte);
-    SCOPED_TRACE(testing::Message() << "seed " << seed << " code " << text);
+    SCOPED_TRACE(testing::Message() << "seed " << seed << " at " << base << " code " << text);
     ASSERT_EQ(stops[0], stops[1]);
     const cpu::State& a = stepped.state();
     const cpu::State& b = translated.state();
@@ -112,6 +125,7 @@ void PagedWindow::compare(uint64_t programs, MakeProgram make) {
               0);
     expect_same_tables(stepped, translated, stops[0] == Stop::kShutdown);
   }
+  copied = static_cast<TranslateEngine&>(translated.engine()).statistics().copied;
 }
 
 }  // namespace eidolon::engine

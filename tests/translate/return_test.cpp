@@ -104,6 +104,22 @@ TEST(TranslateReturn, CannotLoopWithoutSeeingEvents) {
   EXPECT_LT(statistics(machine).dispatches, 20u);
 }
 
+// Nearly every block is translated for a return, so that the cache is often found full by one.
+TEST(TranslateReturn, ComesBackWhenAllCodeHasGone) {
+  constexpr unsigned kCalls = 4000;
+  BareMachine machine(true, {.cache_bytes = 256 << 10, .observer = {}});
+  place(machine, kFunction, {0xc3});
+  Code code = {0x31, 0xdb};  // xor ebx, ebx; then call kFunction; inc ebx again and again
+  for (unsigned i = 0; i < kCalls; ++i) {
+    code.push_back(0xe8);
+    append_32(code, kFunction - (BareMachine::kCode + code.size() + 4));
+    append(code, {0xff, 0xc3});
+  }
+  EXPECT_EQ(machine.run(code), Stop::kRequested);
+  EXPECT_EQ(machine.state().gpr[x86::kRbx], kCalls);
+  EXPECT_GT(statistics(machine).flushes, 5u);
+}
+
 /// Functions of random pieces that read, write and pass on flags, touch memory, branch, and call later
 /// functions.
 class RandomFunctions {

@@ -12,7 +12,9 @@ namespace {
 /// Appends instructions that are the same in 32- and in 64-bit code, but for REX prefixes.
 class Program {
  public:
-  Program(uint64_t seed, bool wide) : random_(seed), wide_(wide) {}
+  /// `relative`: addresses without a register are relative to RIP.
+  Program(uint64_t seed, bool wide, bool relative = false)
+      : random_(seed), wide_(wide), relative_(relative) {}
 
   std::vector<uint8_t> make(unsigned instructions) {
     put({0xbd, pick(3) ? 3u : 80u, 0, 0, 0});  // mov ebp: the loop's count
@@ -53,8 +55,9 @@ class Program {
     put(opcode);
     const unsigned field = (reg & 7) << 3;
     if (pick(8) == 0) {  // no base: an address in the window's first page
-      put({field | 4, 0x25});
-      put32(static_cast<uint32_t>(kWindow + pick(0x1080)));
+      const uint64_t address = kWindow + pick(0x1080);
+      relative_ ? put({field | 5}) : put({field | 4, 0x25});
+      put32(static_cast<uint32_t>(relative_ ? address - (BareMachine::kCode + code_.size() + 4) : address));
       return;
     }
     const unsigned base = base_register();
@@ -125,7 +128,7 @@ class Program {
   }
 
   std::mt19937_64 random_;
-  const bool wide_;
+  const bool wide_, relative_;
   std::vector<uint8_t> code_;
 };
 
@@ -139,6 +142,14 @@ void compare(bool wide) {
 
 TEST(TranslateSpans, AgreeWithStepIn64BitCode) { compare(true); }
 TEST(TranslateSpans, AgreeWithStepIn32BitCode) { compare(false); }
+
+TEST(TranslateSpans, AgreeWithStepWhereCodeIsCopied) {
+  PagedWindow window{.wide = true, .kinds = 10, .bases = kFarBases};
+  window.compare(
+      1500, [](uint64_t seed) { return Program(seed, true, true).make(1 + static_cast<unsigned>(seed % 16)); });
+  EXPECT_GT(window.shutdowns, 300u);
+  EXPECT_GT(window.copied, 3000u);
+}
 
 /// The spans of `code`, as (span, offset) of operands and stack accesses in turn.
 class SpansOf {

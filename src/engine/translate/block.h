@@ -56,7 +56,7 @@ struct Site {
   Block* linked = nullptr;  ///< kJump: the block that `patch` goes to
   uint32_t patch =
       kNone;  ///< kJump: offset of the rel32 that goes to the stub until it is linked; spans: to it
-  uint32_t stub = kNone;  ///< kJump: offset of the stub
+  uint32_t stub = kNone;  ///< of `patch`: offset of the stub
   /// kMemory, kIndirect: where to try again; kEvent, kPage, kExtended and kString: where to go on
   uint32_t resume = kNone;
   uint32_t next_link = kNone;  ///< kJump: the next site that is linked to the same block
@@ -119,6 +119,7 @@ struct Block {
   Mode mode;
   bool valid = true;
   bool unshared = false;  ///< every access has a check of its own (spans.h)
+  bool may_be_copied = false;
   bool flags_live_in = true;
   bool flags_saved_in = false;  ///< flags_live_in: entries find the guest's flags in Frame::saved_flags
   uint16_t length = 0;          ///< guest bytes
@@ -129,6 +130,7 @@ struct Block {
   uint32_t begin = 0, end = 0;               ///< its code, but for entries that were wanted later
   uint32_t cold_begin = 0, cold_end = 0;     ///< its code that hardly ever runs: the ways to the monitor
   uint32_t first_site = 0, site_count = 0;
+  uint32_t first_relocation = 0, relocation_count = 0;  ///< of one that may be copied (builder_copy.cpp)
   std::array<Watch, 2> watches{};
   /// Of a call: the rel32 of what is noted for its return, and the landing of the call's own.
   uint32_t landing_patch = kNone, landing_stub = kNone;

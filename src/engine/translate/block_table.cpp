@@ -18,10 +18,17 @@ Block& BlockTable::create(uint64_t rip, memory::GuestPhysical physical, Mode mod
   return block;
 }
 
+const Block* BlockTable::original(memory::GuestPhysical physical, Mode mode, bool unshared) const {
+  const Block* block = originals_[original_slot(physical)];
+  const bool fits = block != nullptr && block->physical == physical && block->mode == mode;
+  return fits && block->unshared == unshared ? block : nullptr;
+}
+
 void BlockTable::publish(Block& block) {
   Block*& bucket_head = buckets_[bucket(block.rip, block.physical)];
   block.next_in_bucket = bucket_head;
   bucket_head = &block;
+  if (block.may_be_copied) originals_[original_slot(block.physical)] = &block;
   Block*& page_head = pages_[block.physical >> kPageShift].first;
   block.next_in_page = page_head;
   page_head = &block;
@@ -40,6 +47,7 @@ void unchain(Block** link, const Block& block, Block* Block::*next) {
 
 void BlockTable::remove(Block& block) {
   unchain(&buckets_[bucket(block.rip, block.physical)], block, &Block::next_in_bucket);
+  if (Block*& original = originals_[original_slot(block.physical)]; original == &block) original = nullptr;
   unchain(&pages_[block.physical >> kPageShift].first, block, &Block::next_in_page);
   remove_empty_page(block.physical);
   if (!block.crosses()) return;
@@ -66,11 +74,12 @@ std::vector<memory::GuestPhysical> BlockTable::pages() const {
 
 uint32_t BlockTable::page_id(uint64_t rip, memory::GuestPhysical physical, bool user) {
   const PageKey key{rip >> kPageShift, physical >> kPageShift, user};
-  return page_ids_.try_emplace(key, static_cast<uint32_t>(page_ids_.size() + 1)).first->second;
+  return page_ids_.try_emplace(key, static_cast<uint32_t>(kFirstPageId + page_ids_.size())).first->second;
 }
 
 void BlockTable::clear() {
-  std::fill(buckets_.begin(), buckets_.end(), nullptr);
+  std::ranges::fill(buckets_, nullptr);
+  std::ranges::fill(originals_, nullptr);
   blocks_.clear();
   pages_.clear();
   page_ids_.clear();

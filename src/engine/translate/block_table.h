@@ -13,7 +13,7 @@ namespace eidolon::engine::translate {
 
 class BlockTable {
  public:
-  BlockTable() : buckets_(kBuckets) {}
+  BlockTable() : buckets_(kBuckets), originals_(kOriginals) {}
 
   [[nodiscard]] Block* find(uint64_t rip, memory::GuestPhysical physical, Mode mode,
                             bool unshared = false) const {
@@ -25,6 +25,8 @@ class BlockTable {
       block = next_match(block->next_in_bucket, block->rip, block->physical, block->mode, block->unshared);
     return block;
   }
+  /// A block of these bytes, wherever they are, that was translated and may be copied. Not all are remembered.
+  [[nodiscard]] const Block* original(memory::GuestPhysical physical, Mode mode, bool unshared) const;
   /// A new block, not to be found before `publish`.
   [[nodiscard]] Block& create(uint64_t rip, memory::GuestPhysical physical, Mode mode,
                               memory::GuestPhysical second_page);
@@ -48,7 +50,7 @@ class BlockTable {
   [[nodiscard]] size_t size() const { return blocks_.size(); }
 
  private:
-  static constexpr size_t kBuckets = size_t{1} << 18;
+  static constexpr size_t kBuckets = size_t{1} << 18, kOriginals = size_t{1} << 16;
   [[nodiscard]] static size_t bucket(uint64_t rip, memory::GuestPhysical physical) {
     return (rip ^ (physical >> 12) * 0x9e3779b1u ^ rip >> 16) & (kBuckets - 1);
   }
@@ -59,6 +61,10 @@ class BlockTable {
       block = block->next_in_bucket;
     return block;
   }
+  [[nodiscard]] static size_t original_slot(memory::GuestPhysical physical) {
+    return static_cast<size_t>(physical * 0x9e3779b97f4a7c15u >> 48);
+  }
+  static_assert(kOriginals == size_t{1} << (64 - 48));
   void remove_empty_page(memory::GuestPhysical physical);
   struct PageKey {
     uint64_t linear, physical;
@@ -71,7 +77,11 @@ class BlockTable {
     }
   };
 
+  /// The ID of the first page: code has as much room for it as for any other.
+  static constexpr uint32_t kFirstPageId = 0x100;
+
   std::vector<Block*> buckets_;
+  std::vector<Block*> originals_;  ///< by original_slot; the latest of those with the same
   std::deque<Block> blocks_;
   std::unordered_map<uint64_t, Page> pages_;  ///< by page number
   std::unordered_map<PageKey, uint32_t, PageKeyHash> page_ids_;

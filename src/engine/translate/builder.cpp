@@ -33,6 +33,7 @@ void Builder::build(Block& block, const Analysis& analysis, Entry entry) {
   block.first_site = static_cast<uint32_t>(sites_.size());
   block.watches = analysis.peeked();
 
+  begin_relocations();
   emit_head(entry);
   prepare_loop();
   if (!loop_spans_.empty()) emit_loop_head();
@@ -67,6 +68,7 @@ void Builder::build(Block& block, const Analysis& analysis, Entry entry) {
   block.cold_end = e_.at();
   e_.go_hot();
   block.site_count = static_cast<uint32_t>(sites_.size()) - block.first_site;
+  end_relocations();
 }
 
 void Builder::emit_instruction(size_t index) {
@@ -167,9 +169,12 @@ uint32_t Builder::add_site(SiteKind kind, const DecodedInstruction* d) {
   return static_cast<uint32_t>(sites_.size() - 1);
 }
 
-void Builder::leave(uint32_t site) {
+void Builder::leave(uint32_t site) { leave(site, trampolines_.exit); }
+
+void Builder::leave(uint32_t site, uint32_t way_out) {
   e_.store32(layout_.site(), site);
-  e_.jump(trampolines_.exit);
+  e_.note(Relocation::Kind::kSite);
+  e_.jump(way_out);
 }
 
 /// The end of a block.
@@ -177,8 +182,7 @@ void Builder::leave_to_step(const DecodedInstruction& d) {
   if (!block_->mode.long_code() || !is_sensitive(*d.instruction)) return leave(add_site(SiteKind::kStep, &d));
   save_flags_if_live(d);
   settle_registers();
-  e_.store32(layout_.site(), add_site(SiteKind::kStep, &d));
-  e_.jump(trampolines_.exit_settled);
+  leave(add_site(SiteKind::kStep, &d), trampolines_.exit_settled);
 }
 
 void Builder::note_fault_point(const DecodedInstruction& d) {
@@ -198,11 +202,10 @@ void Builder::emit_stub(const Stub& stub) {
   const uint32_t way_out =
       miss ? miss_routine(stub.address_register, stub.index_register, stub.write_tag) : trampolines_.exit;
   e_.patch_here(stub.patch);
-  if (sites_[stub.site].kind == SiteKind::kJump) sites_[stub.site].stub = e_.at();
+  if (sites_[stub.site].patch != kNone) sites_[stub.site].stub = e_.at();
   if (stub.rcx_in_r11) e_.mov(rcx, r11);
   if (stub.address == Stub::Address::kTarget) e_.store(layout_.address(), stub.address_register);
-  e_.store32(layout_.site(), stub.site);
-  e_.jump(way_out);
+  leave(stub.site, way_out);
 }
 
 /// What all misses of look_up() with these registers share.

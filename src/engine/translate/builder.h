@@ -35,18 +35,23 @@ namespace eidolon::engine::translate {
 class Builder {
  public:
   Builder(Emitter& emitter, const Layout& layout, const Trampolines& trampolines, std::vector<Site>& sites,
-          std::vector<FaultPoint>& faults, InstructionPool& pool)
+          std::vector<FaultPoint>& faults, std::vector<Relocation>& relocations, InstructionPool& pool)
       : e_(emitter),
         layout_(layout),
         trampolines_(trampolines),
         sites_(sites),
         faults_(faults),
+        relocations_(relocations),
         pool_(pool),
         has_bmi2_(__builtin_cpu_supports("bmi2") != 0) {}
 
   /// Emits the code of `block` (whose rip, mode and page_id are set) for the instructions analysed; fills in
   /// the rest. `entry`: the way in that will be wanted first.
   void build(Block& block, const Analysis& analysis, Entry entry);
+  /// Whether the bytes of `from` can have a copy of its code when they are at `rip`.
+  [[nodiscard]] bool can_copy(const Block& from, uint64_t rip) const;
+  /// Emits the code of `to` (as for build) as a copy of that of `from`, of the same bytes and mode.
+  void copy(const Block& from, Block& to);
   /// Another way into a block that is there.
   void add_entry(Block& block, Entry entry);
   /// Bytes that it takes at the very most, in either part of the cache.
@@ -167,7 +172,7 @@ class Builder {
   [[nodiscard]] bool prefers_flags_saved() const;
   [[nodiscard]] bool uses_extended_state() const;
   /// Where Frame::page_ids has what holds for the page of `rip`.
-  [[nodiscard]] uint32_t page_id_of(uint64_t rip) const;
+  [[nodiscard]] uint32_t page_id_of(uint64_t rip, bool user) const;
 
   // builder.cpp: the frame of a block.
   void emit_instruction(size_t index);
@@ -181,6 +186,7 @@ class Builder {
   void emit_unshared_jump(uint32_t site, uint16_t slot_valid);
   uint32_t add_site(SiteKind kind, const DecodedInstruction* d);
   void leave(uint32_t site);
+  void leave(uint32_t site, uint32_t way_out);
   void leave_to_step(const DecodedInstruction& d);
   void note_fault_point(const DecodedInstruction& d);
   [[nodiscard]] uint64_t rip_after(const DecodedInstruction& d) const {
@@ -189,6 +195,15 @@ class Builder {
   [[nodiscard]] uint64_t truncate(uint64_t rip) const {
     return block_->mode.long_code() ? rip : rip & 0xffffffff;
   }
+
+  // builder_copy.cpp: the same code for the same bytes at another address.
+  void begin_relocations();
+  void end_relocations();
+  [[nodiscard]] bool may_be_copied() const;
+  struct Move;
+  void relocate(const Block& to, const Move& move);
+  void copy_sites(Block& to, const Move& move);
+  void copy_fault_points(Block& to, const Move& move);
 
   // builder_registers.cpp: which register holds what.
   void need(uint16_t registers);
@@ -357,6 +372,7 @@ class Builder {
   const Trampolines& trampolines_;
   std::vector<Site>& sites_;
   std::vector<FaultPoint>& faults_;
+  std::vector<Relocation>& relocations_;
   InstructionPool& pool_;
   const bool has_bmi2_;  ///< RORX: a shift that leaves the flags alone
   Block* block_ = nullptr;
@@ -373,6 +389,9 @@ class Builder {
   };
   std::vector<ReturnTable> return_tables_;  ///< as Frame::returns
   std::optional<OpenedTable> opened_;
+  /// A return's site in r9 (builder_returns.cpp).
+  static constexpr unsigned kReturnSiteShift = 8;
+  static constexpr uint32_t kMostReturnSites = 1u << (32 - kReturnSiteShift);
   /// By address register, index register, table and tag: where a miss of the virtual TLB becomes
   /// Frame::address; 0: not emitted yet.
   std::array<uint32_t, 16 * 16 * mmu::kViewCount * 2> miss_routines_{};

@@ -175,6 +175,7 @@ void Builder::emit_push_return(const DecodedInstruction& d) {
   } else {
     const unsigned constant = scratch(register_bit(to.ours()));
     e_.load_constant(constant, value);
+    e_.note(Relocation::Kind::kAddress, 8);
     e_.with_operand(Emitter::kStore, true, constant, to.operand());
   }
 }

@@ -20,7 +20,8 @@ using namespace Xbyak::util;
 void Builder::emit_head(Entry entry) {
   block_->begin = e_.at();
   const auto first = static_cast<uint32_t>(sites_.size());
-  if (entry == Entry::kReturned && !block_->flags_live_in) emit_returned_entry();
+  // There is no table if the code has all gone, or the mode is another, since the call.
+  if (entry == Entry::kReturned && !block_->flags_live_in && return_table(block_->mode)) emit_returned_entry();
   if (entry >= Entry::kChecked)
     emit_checked_entry();
   else if (entry == Entry::kEvents || jumps_to_itself())
@@ -78,27 +79,33 @@ void Builder::emit_checked_entry() {
 }
 
 void Builder::emit_page_questions() {
+  const bool user = block_->mode.user();
   begin_questions();
-  ask(SiteKind::kPage, page_id_of(block_->rip), block_->page_id);
-  if (block_->crosses()) ask(SiteKind::kPage, page_id_of(block_->second_rip()), block_->second_page_id);
+  ask(SiteKind::kPage, page_id_of(block_->rip, user), block_->page_id);
+  if (block_->crosses()) ask(SiteKind::kPage, page_id_of(block_->second_rip(), user), block_->second_page_id);
   end_questions();
 }
 
 /// Leaves unless the word in the per-processor area is `expected`. Returns the site.
 uint32_t Builder::ask(SiteKind kind, uint32_t displacement, uint32_t expected) {
   const uint32_t site = add_site(kind, nullptr);
+  const bool of_page = kind == SiteKind::kPage;
   Stub stub{.patch = 0, .site = site};
   if (keeps_flags()) {
     constexpr uint8_t kJrcxz = 0xe3, kLengthOfJump = 5;
     e_.gs();
     e_.mov(ecx, dword[Xbyak::RegExp(displacement)]);
+    if (of_page) e_.note(Relocation::Kind::kPageSlot);
     if (expected != 0) e_.lea(ecx, ptr[rcx - static_cast<int>(expected)]);
+    if (of_page) e_.note(Relocation::Kind::kNegatedPageId);
     e_.db(kJrcxz);
     e_.db(kLengthOfJump);
     stub.patch = e_.jump();
     stub.rcx_in_r11 = true;
   } else {
     e_.compare32(displacement, expected);
+    if (of_page) e_.note(Relocation::Kind::kPageSlot, 8);
+    if (of_page) e_.note(Relocation::Kind::kPageId);
     stub.patch = e_.jump_if(kConditionNe);
   }
   stubs_.push_back(stub);
@@ -149,9 +156,8 @@ bool Builder::prefers_flags_saved() const {
   return true;
 }
 
-uint32_t Builder::page_id_of(uint64_t rip) const {
-  return layout_.page_ids() +
-         static_cast<uint32_t>(Frame::page_slot(rip, block_->mode.user()) * sizeof(uint32_t));
+uint32_t Builder::page_id_of(uint64_t rip, bool user) const {
+  return layout_.page_ids() + static_cast<uint32_t>(Frame::page_slot(rip, user) * sizeof(uint32_t));
 }
 
 }  // namespace eidolon::engine::translate

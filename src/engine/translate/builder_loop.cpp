@@ -173,6 +173,7 @@ void Builder::emit_lowest_address(unsigned to, uint16_t span) {
   const auto low = static_cast<uint64_t>(spans_.at(span).low);
   if (key.base == Spans::kNoValue && key.index == Spans::kNoValue) {
     e_.load_constant(to, wide ? low : low & 0xffffffff);
+    if (key.segment == 0) e_.note(Relocation::Kind::kAddress, 8);
   } else {
     Xbyak::RegExp address;
     if (key.base != Spans::kNoValue) address = address + reg64(key.base);

@@ -35,10 +35,10 @@ void Builder::emit_effective_address(unsigned to, const DecodedInstruction& d,
   const int base = isa::gpr_index(operand.mem.base);
   const int index = isa::gpr_index(operand.mem.index);
   if (base < 0 && index < 0) {
-    uint64_t address = static_cast<uint64_t>(displacement);
-    if (operand.mem.base == ZYDIS_REGISTER_RIP || operand.mem.base == ZYDIS_REGISTER_EIP)
-      address += rip_after(d);
+    const bool relative = operand.mem.base == ZYDIS_REGISTER_RIP || operand.mem.base == ZYDIS_REGISTER_EIP;
+    const uint64_t address = static_cast<uint64_t>(displacement) + (relative ? rip_after(d) : 0);
     e_.load_constant(to, wide ? address : address & 0xffffffff);
+    if (relative) e_.note(Relocation::Kind::kAddress, 8);
     return;
   }
   const bool is_register =

@@ -32,8 +32,6 @@ using namespace Xbyak::util;
 
 namespace {
 constexpr uint8_t kJrcxz = 0xe3;
-constexpr unsigned kSiteShift = 8;
-constexpr uint32_t kMostSites = 1u << (32 - kSiteShift);
 static_assert(Frame::kReturnEntries == 256, "a byte is the index of an entry");
 }  // namespace
 
@@ -75,7 +73,7 @@ void Builder::emit_return_index(unsigned to, int displacement) {
 /// to rsp.
 void Builder::emit_return(const DecodedInstruction& d, unsigned target, int stack_change) {
   const auto table = return_table(block_->mode);
-  if (!table || sites_.size() >= kMostSites) {
+  if (!table || sites_.size() >= kMostReturnSites) {
     settle_stack();
     return emit_indirect(d, target, stack_change);
   }
@@ -90,7 +88,8 @@ void Builder::emit_return(const DecodedInstruction& d, unsigned target, int stac
   sites_[index].resume = return_tables_[*table].look_up;
   emit_stack_change(stack_change);
   emit_return_index(x86::kR10, static_cast<int>(stack_width()) - stack_change);
-  e_.load_constant(x86::kR9, index << kSiteShift | (flags_saved_ ? 1u : 0u));
+  e_.load_constant(x86::kR9, index << kReturnSiteShift | (flags_saved_ ? 1u : 0u));
+  e_.note(Relocation::Kind::kReturnSite);
   e_.gs();
   e_.jmp(ptr[r10 * 8 + layout_.returns(*table)]);
 }
@@ -111,6 +110,7 @@ void Builder::emit_remember_return(const DecodedInstruction& d) {
   e_.db(0x15);
   const uint32_t patch = e_.at();
   e_.dd(0);
+  e_.note(Relocation::Kind::kJump);
   e_.gs();
   e_.mov(qword[r11 * 8 + layout_.returns(*table)], r10);
 
@@ -133,6 +133,7 @@ void Builder::emit_unless_returned_to(uint64_t rip, uint32_t unknown) {
     e_.lea(difference, ptr[r11 - low]);
   } else {
     e_.load_constant(x86::kRcx, 0 - rip);
+    e_.note(Relocation::Kind::kNegatedAddress, 8);
     e_.lea(difference, ptr[rcx + r11]);
   }
   e_.db(kJrcxz);
@@ -201,7 +202,7 @@ void Builder::emit_unknown_return(ReturnTable& table) {
   e_.patch_here(other_address);
   e_.patch_here(other_mode);
   e_.mov(r10d, r9d);
-  e_.shr(r10d, kSiteShift);
+  e_.shr(r10d, kReturnSiteShift);
   e_.gs();
   e_.mov(dword[Xbyak::RegExp(layout_.site())], r10d);
   e_.store(layout_.address(), x86::kR11);

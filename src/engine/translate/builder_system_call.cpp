@@ -43,6 +43,7 @@ void Builder::emit_syscall(const DecodedInstruction& d) {
   e_.and_(r9d, 0xfffc);
   emit_flat_segments(x86::kR9, x86::kR10, 0);
   e_.load_constant(x86::kRcx, rip_after(d));
+  e_.note(Relocation::Kind::kAddress, 8);
   replaced(register_bit(x86::kRcx));
   emit_jump_cache_jump(kIndex);
 }

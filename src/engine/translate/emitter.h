@@ -14,9 +14,11 @@
 #include <cstddef>
 #include <cstring>
 #include <span>
+#include <vector>
 
 #include "cpu/cpu.h"
 #include "engine/translate/frame.h"
+#include "engine/translate/relocation.h"
 #include "isa/rewrite.h"
 
 namespace eidolon::engine::translate {
@@ -99,6 +101,13 @@ class Emitter : public Xbyak::CodeGenerator {
     rewind(hot_at_);
   }
   void gs() { db(0x65); }
+
+  /// From now on relocations are noted in `relocations`, or, if it is null, in none.
+  void note_relocations_in(std::vector<Relocation>* relocations) { relocations_ = relocations; }
+  /// Of the `size` bytes in front of here, or of those that begin so far in front of here.
+  void note(Relocation::Kind kind, uint32_t size = 4) {
+    if (relocations_ != nullptr) relocations_->emplace_back(at() - size, kind);
+  }
 
   // 64-bit moves between a register (0..15) and the per-processor area. None touches the flags.
   void load(unsigned reg, uint32_t displacement) { put_area_operand(0x8b, reg, displacement); }
@@ -196,6 +205,30 @@ class Emitter : public Xbyak::CodeGenerator {
     std::memcpy(top_ + size_, code.data(), code.size());
     size_ += code.size();
   }
+  /// The code at [begin, end) once more.
+  void copy(uint32_t begin, uint32_t end) { bytes({top_ + begin, end - begin}); }
+  // Code that is there already.
+  [[nodiscard]] uint32_t word_at(uint32_t offset) const {
+    uint32_t value = 0;
+    std::memcpy(&value, top_ + offset, sizeof value);
+    return value;
+  }
+  void set_word(uint32_t offset, uint32_t value) { std::memcpy(top_ + offset, &value, sizeof value); }
+  void add_to_word(uint32_t offset, uint32_t change) { set_word(offset, word_at(offset) + change); }
+  void add_to_quadword(uint32_t offset, uint64_t change) {
+    uint64_t value = 0;
+    std::memcpy(&value, top_ + offset, sizeof value);
+    value += change;
+    std::memcpy(top_ + offset, &value, sizeof value);
+  }
+  /// Lets the rel32 at `offset` point to `target`.
+  void set_target(uint32_t offset, uint32_t target) { set_word(offset, target - (offset + 4)); }
+  /// Where the rel32 at `offset` points to.
+  [[nodiscard]] uint32_t target_at(uint32_t offset) const { return offset + 4 + word_at(offset); }
+  /// The next code lies in its line as that at `offset` does in its own.
+  void lie_as(uint32_t offset) {
+    if (minds_lines()) nop((offset - at()) % kLine);
+  }
 
   /// jmp rel32; returns where the rel32 is.
   uint32_t jump(uint32_t target = 0) {
@@ -261,8 +294,10 @@ class Emitter : public Xbyak::CodeGenerator {
   uint32_t rel32(uint32_t target) {
     const uint32_t position = at();
     put(target - (position + 4), 4);
+    note(Relocation::Kind::kJump);
     return position;
   }
+  std::vector<Relocation>* relocations_ = nullptr;
 };
 
 inline constexpr unsigned kConditionB = 2, kConditionAe = 3, kConditionE = 4, kConditionNe = 5,

@@ -76,12 +76,13 @@ TranslateEngine::Impl::Impl(cpu::Cpu& cpu, std::unique_ptr<CodeCache> cache, con
       trampolines_(emit_trampolines(emitter_, layout_, frame_, {exit_handler, settled_exit_handler})),
       mappings_(cpu, frame_),
       analysis_(cpu::rules_of(cpu.model).vendor),
-      builder_(emitter_, layout_, trampolines_, sites_, faults_, pool_),
+      builder_(emitter_, layout_, trampolines_, sites_, faults_, relocations_, pool_),
       observer_(options.observer),
       sample_time_(options.sample_time),
       supplied_cold_(cold_start()),
       xsaveopt_(host_has_xsaveopt()),
       extended_mask_(guest_components()) {
+  EIDOLON_ASSERT(cache_->size() <= Relocation::kMostBytes);
   frame_.engine = this;
   frame_.extended_away = 1;
   frame_.pauses_left = Frame::kPauses;
@@ -89,6 +90,7 @@ TranslateEngine::Impl::Impl(cpu::Cpu& cpu, std::unique_ptr<CodeCache> cache, con
   // More than code of usual kinds fills the cache with.
   reserve_at_once(sites_, cache_->size() / 40);
   reserve_at_once(faults_, cache_->size() / 64);
+  reserve_at_once(relocations_, cache_->size() / 32);
   const auto* begin = reinterpret_cast<const void*>(cache_->executable(0));
   const auto* end = reinterpret_cast<const void*>(cache_->executable(static_cast<uint32_t>(cache_->size())));
   const bool registered = register_fault_range(begin, end, host_fault, this).has_value();
@@ -163,6 +165,7 @@ TranslateEngine::Impl::Block* TranslateEngine::Impl::find_block(bool unshared, E
     if (!second) return nullptr;
     block = BlockTable::find_crossing(block, *second);
   }
+  if (block == nullptr) block = copy_block(*physical, *mode, unshared);
   if (block == nullptr) block = translate_block(*physical, *mode, unshared, entry);
   if (block == nullptr) return nullptr;
   remember_pages(*block);

@@ -1,5 +1,6 @@
 // The translator's inside. impl.cpp: running and translating. exits.cpp: what happens when generated code
-// leaves. round.cpp: one block at a time. invalidation.cpp: blocks that go away.
+// leaves. round.cpp: one block at a time. invalidation.cpp: blocks that go away. copies.cpp: blocks at other
+// addresses.
 #pragma once
 
 #include <array>
@@ -59,6 +60,13 @@ class TranslateEngine::Impl final : public memory::CodeObserver, public cpu::Ext
   void show(const Block& block);
   void save_extended_state();
   void load_extended_state();
+
+  // copies.cpp
+  [[nodiscard]] Block* copy_block(memory::GuestPhysical physical, Mode mode, bool unshared);
+  [[nodiscard]] Block* copy(const Block& from, uint64_t rip);
+  void take_along(const Block& from, const Block& to);
+  [[nodiscard]] Block* counterpart(const Block& block, uint64_t rip);
+  static constexpr size_t kMostCopiedAtOnce = 256;
 
   // exits.cpp
   static uint64_t exit_handler(Frame* frame);
@@ -141,9 +149,15 @@ class TranslateEngine::Impl final : public memory::CodeObserver, public cpu::Ext
   translate::ModeFinder modes_;
   std::vector<Site> sites_;
   std::vector<translate::FaultPoint> faults_;
+  std::vector<translate::Relocation> relocations_;
   translate::InstructionPool pool_;
   translate::Analysis analysis_;
   translate::Builder builder_;
+  struct Copied {
+    const Block* from;
+    Block* to;
+  };
+  std::vector<Copied> copied_;  ///< by the copy_block() under way
   std::shared_ptr<translate::BlockObserver> observer_;
   translate::Statistics statistics_;
   const bool sample_time_;

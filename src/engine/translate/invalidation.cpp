@@ -66,6 +66,7 @@ void TranslateEngine::Impl::flush() {
   blocks_.clear();
   sites_.clear();
   faults_.clear();
+  relocations_.clear();
   pool_.clear();
   emitter_.rewind(trampolines_.end);
   emitter_.rewind_cold(cold_start());

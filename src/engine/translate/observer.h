@@ -38,6 +38,10 @@ class BlockObserver {
   /// The code has to lie in memory that Linux calls anonymous.
   [[nodiscard]] virtual bool wants_anonymous_code() const { return false; }
   virtual void made(const MadeBlock& made) = 0;
+  /// Whether blocks may be copies of others, of which nothing is known but where they are: copied() tells of them.
+  [[nodiscard]] virtual bool takes_copies() const { return false; }
+  /// `cache_address`: host address of offset 0.
+  virtual void copied(const Block& /*block*/, uint64_t /*cache_address*/) {}
   /// A block has got another way in: host code of `size` bytes at `address`.
   virtual void extended(const Block& /*block*/, uint64_t /*address*/, uint32_t /*size*/) {}
   /// No block is left, and addresses will be used again. `cache_address` and `used`: the host code that

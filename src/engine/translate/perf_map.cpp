@@ -36,12 +36,10 @@ std::string block_name(const Block& block) {
                      block.mode.long_code() ? 64 : 32);
 }
 
-void PerfMap::made(const MadeBlock& made) {
+void PerfMap::copied(const Block& block, uint64_t cache_address) {
   const std::lock_guard lock(mutex_);
-  const Block& block = made.block;
-  line(made.cache_address + block.begin, block.end - block.begin, block_name(block));
-  line(made.cache_address + block.cold_begin, block.cold_end - block.cold_begin,
-       block_name(block) + " (cold)");
+  line(cache_address + block.begin, block.end - block.begin, block_name(block));
+  line(cache_address + block.cold_begin, block.cold_end - block.cold_begin, block_name(block) + " (cold)");
 }
 
 void PerfMap::extended(const Block& block, uint64_t address, uint32_t size) {

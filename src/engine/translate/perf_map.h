@@ -25,7 +25,9 @@ class PerfMap final : public BlockObserver {
   [[nodiscard]] static std::string default_path();
 
   [[nodiscard]] bool wants_anonymous_code() const override { return true; }
-  void made(const MadeBlock& made) override;
+  [[nodiscard]] bool takes_copies() const override { return true; }
+  void made(const MadeBlock& made) override { copied(made.block, made.cache_address); }
+  void copied(const Block& block, uint64_t cache_address) override;
   void extended(const Block& block, uint64_t address, uint32_t size) override;
   void emptied(uint64_t cache_address, uint32_t used) override;
 

@@ -35,6 +35,7 @@ class Report {
 
   void translated() {
     line("blocks translated", s_.blocks);
+    line("blocks copied", s_.copied);
     line("instructions translated", s_.instructions,
          fmt::format("{:.1f} a block, {:.1f} host bytes each", ratio(s_.instructions, s_.blocks),
                      ratio(s_.host_bytes, s_.instructions)));

@@ -14,6 +14,7 @@ namespace eidolon::engine::translate {
 
 struct Statistics {
   uint64_t blocks = 0;                ///< translated
+  uint64_t copied = 0;                ///< blocks that are there at another address
   uint64_t instructions = 0;          ///< translated
   uint64_t guest_bytes = 0;           ///< translated
   uint64_t host_bytes = 0;            ///< of the code made of them
