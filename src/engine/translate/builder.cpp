@@ -194,6 +194,7 @@ void Builder::note_fault_point(const DecodedInstruction& d) {
 void Builder::emit_stubs() {
   for (const Stub& stub : stubs_) emit_stub(stub);
   for (const LoopMiss& miss : loop_misses_) emit_loop_miss(miss);
+  if (!loop_spans_.empty()) emit_loop_ahead();
   if (landing_) emit_landing(*landing_);
 }
 

@@ -136,6 +136,7 @@ class Builder {
   /// Where the virtual TLB does not know the page of such a span, or there are two: behind the block.
   struct LoopMiss {
     uint32_t patch, site;
+    uint8_t reg;  ///< of its LoopSpan
     bool write_tag;
     uint16_t slot_valid;
   };
@@ -253,7 +254,6 @@ class Builder {
   void probe(unsigned address, unsigned index, bool write);
   void emit_recover_linear(unsigned address, unsigned index, bool write);
   void add_host(unsigned address, unsigned index, bool write);
-  void load_host(unsigned to, unsigned index, bool write);
   void load_delta(unsigned to, unsigned index);
   HostAddress look_up_constant(const DecodedInstruction& d, uint64_t linear, const Check& check,
                                uint16_t avoid);
@@ -316,7 +316,10 @@ class Builder {
   [[nodiscard]] bool can_be_known(uint16_t span) const;
   [[nodiscard]] LoopSpan::Holds what_to_hold(uint16_t span, uint16_t written) const;
   void emit_loop_head();
-  void emit_executions_ahead();
+  void emit_loop_ahead();
+  void emit_executions_ahead(size_t most);
+  void emit_bytes_ahead(size_t most);
+  [[nodiscard]] int64_t common_stride() const;
   void emit_known_page(const LoopSpan& span);
   void emit_executions_in_page(const Span& span);
   void emit_lowest_address(unsigned to, uint16_t span);
@@ -406,8 +409,12 @@ class Builder {
   std::vector<LoopSpan> loop_spans_;  ///< empty: the block is no loop, or gains nothing by it
   std::vector<LoopMiss> loop_misses_;
   uint16_t loop_in_slot_ = 0;               ///< what in_slot_ is where the block jumps to itself
-  uint8_t loop_count_ = 0;                  ///< register with the executions for which the pages are known
-  uint8_t loop_work_ = 0, loop_index_ = 0;  ///< registers to find the pages with
+  uint8_t loop_count_ = 0;      ///< register with the executions for which the pages are known
+  uint8_t loop_work_ = 0;       ///< register to find the pages with
+  int64_t loop_step_ = 0;       ///< not 0: loop_count_ has bytes, of which an execution takes so many
+  struct {
+    uint32_t patch, site;
+  } loop_ahead_{};
   int stack_behind_ = 0;                    ///< what is to be added to rsp before it is the guest's
   uint16_t pinned_ = 0;                     ///< registers of loop_spans_, and loop_count_
   uint16_t busy_ = 0;                       ///< registers that the instruction being emitted works with

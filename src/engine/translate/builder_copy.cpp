@@ -73,7 +73,7 @@ bool Builder::can_copy(const Block& from, uint64_t rip) const {
 }
 
 void Builder::copy(const Block& from, Block& to) {
-  e_.lie_as(from.begin);
+  if (e_.minds_lines() || from.entry_loop != 0) e_.lie_as(from.begin);
   const auto first_site = static_cast<uint32_t>(sites_.size());
   const Move move{.from = from,
                   .linear = to.rip - from.rip,

@@ -1,11 +1,14 @@
 // Blocks that jump to themselves. Registers that the block does not touch keep the pages of those spans
 // (spans.h) that stand still or move by a constant, and one counts the executions for which all of them stay
-// in these pages. So an execution asks neither the virtual TLB nor for events; all it does is to count:
+// in these pages, or, if all that move do so by the same constant, the bytes that are left of the first page to
+// end. So an execution asks neither the virtual TLB nor for events; all it does is to count:
 //
-//     ahead:       look for events; find the pages of all spans, and for how many executions they are good
-//     entry_loop:  sub count, 1 ; jb ahead
+//     find:        find the pages of all spans, and for how many executions they are good
+//     entry_loop:  sub count, 1 (or the constant) ; jb ahead
 //                  the block, whose accesses are at [the guest's registers + what is to be added]
 //                  jcc entry_loop
+//                  ...
+//     ahead:       look for events ; jmp find
 //
 // The block's own jump goes to entry_loop, where the state is not that between blocks: `loop_in_slot_` are in
 // their slots. What the virtual TLB does not know is asked of the monitor, as reads: that sets no dirty bit
@@ -29,7 +32,7 @@ namespace {
 constexpr int64_t kMaxStride = 512;  // with more, the page is another too often
 constexpr uint16_t kNeverKept = 1u << x86::kRsp | 1u << x86::kRax;  // rax: flags that are put aside
 /// Between two questions for events: instructions, about, and executions.
-constexpr size_t kInstructionsAhead = 2048, kLeastAhead = 16, kMostAhead = 256;
+constexpr size_t kInstructionsAhead = 4096, kLeastAhead = 16, kMostAhead = 512;
 }  // namespace
 
 /// Chooses the spans and registers of a loop, if the block is one.
@@ -49,15 +52,27 @@ void Builder::prepare_loop() {
     for (unsigned left = pool; left != 0; left &= left - 1)
       idle[count++] = static_cast<uint8_t>(__builtin_ctz(left));
 
-  size_t used = 3;
+  size_t used = 2;
   for (uint16_t i = 0; i < spans_.count() && used < count; ++i)
     if (can_be_known(i)) loop_spans_.push_back({i, what_to_hold(i, written), idle[used++]});
   if (loop_spans_.empty()) return;
   loop_work_ = idle[0];
-  loop_index_ = idle[1];
-  loop_count_ = idle[2];
+  loop_count_ = idle[1];
+  loop_step_ = common_stride();
   loop_in_slot_ = static_cast<uint16_t>(homeless() & ~touched);
   for (size_t i = 0; i < used; ++i) loop_in_slot_ |= register_bit(idle[i]);
+}
+
+/// By which all spans move that do, if their sizes are the same as well; else 0.
+int64_t Builder::common_stride() const {
+  const Span* first = nullptr;
+  for (const LoopSpan& known : loop_spans_) {
+    const Span& span = spans_.at(known.span);
+    if (*span.stride == 0) continue;
+    if (first == nullptr) first = &span;
+    if (*span.stride != *first->stride || span.size() != first->size()) return 0;
+  }
+  return first == nullptr ? 0 : *first->stride;
 }
 
 /// Where the span will be in the next execution is known, and likely in the same page.
@@ -100,49 +115,84 @@ void Builder::emit_loop_head() {
   slot_valid_ = loop_in_slot_;
   pinned_ |= register_bit(loop_count_);
   for (const LoopSpan& span : loop_spans_) pinned_ |= register_bit(span.reg);
-  const uint32_t ahead = e_.at();
-  emit_executions_ahead();
+  const uint32_t site = add_site(SiteKind::kEvent, nullptr);
+  sites_[site].resume = e_.at();
+  const size_t most =
+      std::clamp(kInstructionsAhead / analysis_->instructions().size(), kLeastAhead, kMostAhead);
+  loop_step_ != 0 ? emit_bytes_ahead(most) : emit_executions_ahead(most);
+  e_.begin_line();
   block_->entry_loop = e_.at();
-  (void)e_.compare_and_jump([&] { e_.sub(reg32(loop_count_), 1); }, kConditionB, ahead);
+  const auto step = static_cast<uint32_t>(loop_step_ != 0 ? std::abs(loop_step_) : 1);
+  loop_ahead_ = {e_.compare_and_jump([&] { e_.sub(reg32(loop_count_), step); }, kConditionB), site};
+}
+
+/// Elsewhere: the pages are not good for another execution.
+void Builder::emit_loop_ahead() {
+  e_.patch_here(loop_ahead_.patch);
+  e_.compare32(layout_.events(), 0);
+  e_.jump_if(kConditionE, sites_[loop_ahead_.site].resume);
+  leave(loop_ahead_.site);
 }
 
 /// Finds the pages, and counts the executions for which they are good.
-void Builder::emit_executions_ahead() {
-  e_.compare32(layout_.events(), 0);
-  const uint32_t patch = e_.jump_if(kConditionNe);
-  const uint32_t site = add_site(SiteKind::kEvent, nullptr);
-  sites_[site].resume = e_.at();
-  stubs_.push_back({.patch = patch, .site = site});
-
-  const size_t most =
-      std::clamp(kInstructionsAhead / analysis_->instructions().size(), kLeastAhead, kMostAhead);
+void Builder::emit_executions_ahead(size_t most) {
   e_.mov(reg32(loop_count_), static_cast<uint32_t>(most - 1));  // behind the next one
-  for (const LoopSpan& span : loop_spans_) emit_known_page(span);
+  for (const LoopSpan& known : loop_spans_) {
+    emit_known_page(known);
+    if (const Span& span = spans_.at(known.span); *span.stride != 0) emit_executions_in_page(span);
+  }
   e_.add(reg32(loop_count_), 1);
 }
 
+/// The same, with the bytes that are left in a page, for spans that move by loop_step_.
+void Builder::emit_bytes_ahead(size_t most) {
+  const Xbyak::Reg32 count = reg32(loop_count_), offset = reg32(loop_work_);
+  const bool up = loop_step_ > 0;
+  uint32_t size = 0;
+  for (const LoopSpan& known : loop_spans_) {
+    emit_known_page(known);
+    const Span& span = spans_.at(known.span);
+    if (*span.stride == 0) continue;
+    if (size == 0) {
+      e_.mov(count, offset);
+    } else {
+      e_.cmp(offset, count);
+      up ? e_.cmova(count, offset) : e_.cmovb(count, offset);
+    }
+    size = span.size();
+  }
+  const auto distance = static_cast<uint32_t>(std::abs(loop_step_));
+  if (up) e_.neg(count);
+  // Behind the next execution, and what it takes itself.
+  e_.add(count, (up ? static_cast<uint32_t>(x86::kPageSize) - size : 0) + distance);
+  if (x86::kPageSize / distance <= most) return;
+  e_.mov(offset, static_cast<uint32_t>(most * distance));
+  e_.cmp(count, offset);
+  e_.cmova(count, offset);
+}
+
+/// loop_work_ becomes the span's offset in its page, if it moves.
 void Builder::emit_known_page(const LoopSpan& known) {
   const Span& span = spans_.at(known.span);
   const Spans::Key& key = spans_.key(known.span);
   const uint32_t restart = e_.at();
   emit_lowest_address(loop_work_, known.span);
-  probe(loop_work_, loop_index_, span.writes);
+  probe(loop_work_, known.reg, span.writes);
   const uint32_t patch = jump_if_outside(loop_work_, span.size());
   const uint32_t site = memory_site(analysis_->instructions()[0],
                                     {span.size(), false, span.writes, span.members > 1, 0}, restart);
   sites_[site].hoisted = true;
-  loop_misses_.push_back({patch, site, span.writes, slot_valid_});
+  loop_misses_.push_back({patch, site, known.reg, span.writes, slot_valid_});
 
   const Xbyak::Reg64 to = reg64(known.reg);
   if (known.holds == LoopSpan::Holds::kAddress) {
-    load_host(known.reg, loop_index_, span.writes);
-    e_.add(to, reg64(loop_work_));
+    add_host(loop_work_, known.reg, span.writes);
+    e_.move(true, known.reg, loop_work_);
     return;
   }
-  load_delta(known.reg, loop_index_);
+  load_delta(known.reg, known.reg);
   if (known.holds == LoopSpan::Holds::kDeltaAndBase) e_.add(to, reg64(key.base));
   if (known.holds == LoopSpan::Holds::kDeltaAndIndex) e_.lea(to, ptr[to + reg64(key.index) * key.scale]);
-  emit_executions_in_page(span);
 }
 
 /// Lowers the count to how often the span can move on in its page, where loop_work_ has its offset.
@@ -248,8 +298,8 @@ Builder::HostAddress Builder::locate_in_loop(const LoopSpan& span, const Decoded
 /// Asks the monitor for the page, or leaves this execution to a block that shares nothing.
 void Builder::emit_loop_miss(const LoopMiss& miss) {
   e_.patch_here(miss.patch);
-  emit_recover_linear(loop_work_, loop_index_, miss.write_tag);
-  const uint32_t two_pages = jump_if_two_pages(miss.site, loop_work_, loop_index_);
+  emit_recover_linear(loop_work_, miss.reg, miss.write_tag);
+  const uint32_t two_pages = jump_if_two_pages(miss.site, loop_work_, miss.reg);
   e_.store(layout_.address(), loop_work_);
   leave(miss.site);
   e_.patch_here(two_pages);

@@ -276,11 +276,6 @@ void Builder::add_host(unsigned address, unsigned index, bool write) {
   e_.with_element(Emitter::Operation::kAdd, address, index, layout_.tlb_tag(view, write));
   e_.with_element(Emitter::Operation::kAdd, address, index, layout_.tlb_delta(view));
 }
-/// The host address of the page.
-void Builder::load_host(unsigned to, unsigned index, bool write) {
-  load_delta(to, index);
-  e_.with_element(Emitter::Operation::kAdd, to, index, layout_.tlb_tag(block_->mode.view(), write));
-}
 void Builder::load_delta(unsigned to, unsigned index) {
   e_.with_element(Emitter::Operation::kMove, to, index, layout_.tlb_delta(block_->mode.view()));
 }

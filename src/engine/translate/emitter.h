@@ -226,9 +226,8 @@ class Emitter : public Xbyak::CodeGenerator {
   /// Where the rel32 at `offset` points to.
   [[nodiscard]] uint32_t target_at(uint32_t offset) const { return offset + 4 + word_at(offset); }
   /// The next code lies in its line as that at `offset` does in its own.
-  void lie_as(uint32_t offset) {
-    if (minds_lines()) nop((offset - at()) % kLine);
-  }
+  void lie_as(uint32_t offset) { nop((offset - at()) % kCacheLine); }
+  [[nodiscard]] bool minds_lines() const { return mind_lines_ && !cold_; }
 
   /// jmp rel32; returns where the rel32 is.
   uint32_t jump(uint32_t target = 0) {
@@ -255,6 +254,8 @@ class Emitter : public Xbyak::CodeGenerator {
     return jump_if(condition, target);
   }
   static constexpr uint32_t kJumpIfBytes = 6;
+  /// What comes next is at the start of a line of the host's cache: a short loop then takes as few of them as it can.
+  void begin_line() { nop(-at() % kCacheLine); }
   /// Code of `size` bytes that ends with a jump comes next.
   void keep_in_line(uint32_t size) {
     if (minds_lines() && !in_one_line(at(), size)) nop(kLine - at() % kLine);
@@ -283,11 +284,10 @@ class Emitter : public Xbyak::CodeGenerator {
         5);
     put(displacement, 4);
   }
-  [[nodiscard]] bool minds_lines() const { return mind_lines_ && !cold_; }
   const bool mind_lines_;
   uint32_t hot_at_ = 0, cold_at_ = 0;
   bool cold_ = false;
-  static constexpr uint32_t kLine = 32;
+  static constexpr uint32_t kLine = 32, kCacheLine = 64;
   [[nodiscard]] static bool in_one_line(uint32_t start, uint32_t size) {
     return start / kLine == (start + size) / kLine;
   }
