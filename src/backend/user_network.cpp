@@ -163,9 +163,11 @@ void UserNetwork::thread_main() {
   std::unique_lock slirp(slirp_mutex_);
   while (!stopping_.load()) {
     send_frames();
+    flush();
     deliver_kept();
     wait(slirp);
     run_alarms();
+    flush();
   }
 }
 
@@ -201,9 +203,27 @@ void UserNetwork::deliver_kept() {
   }
 }
 
-/// One by one: put together into large ones they are acknowledged so seldom that a stream stalls for some
-/// milliseconds at each window, on a host that has nothing else to do (docs/performance.md).
-void UserNetwork::to_guest(std::span<const uint8_t> frame) { deliver(frame, {.sum_valid = true}); }
+/// Segments that come in one pass of the thread, one behind the other, become one packet: nothing waits for
+/// one that has not come yet. One that is alone goes as it is.
+void UserNetwork::to_guest(std::span<const uint8_t> frame) {
+  if (coalescer_.add(frame)) return;
+  flush();
+  if (takes_large() && coalescer_.begin(frame)) return;
+  deliver(frame, {.sum_valid = true});
+}
+
+/// Gives the guest what was put together, before anything else goes to it and at the end of a pass.
+void UserNetwork::flush() {
+  if (coalescer_.empty()) return;
+  const device::net::Offload offload = coalescer_.finish();
+  deliver(coalescer_.bytes(), offload);
+  coalescer_.clear();
+}
+
+bool UserNetwork::takes_large() {
+  std::lock_guard lock(card_mutex_);
+  return card_ != nullptr && card_->takes({.sum_missing = true, .cut = device::net::Cut::kTcp4});
+}
 
 void UserNetwork::deliver(std::span<const uint8_t> frame, const device::net::Offload& offload) {
   std::lock_guard lock(card_mutex_);

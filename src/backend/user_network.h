@@ -6,7 +6,7 @@
 // a bounded number of bytes while the guest has no buffers.
 //
 // libslirp takes TCP packets as long as IP can say, so nothing is cut that the guest sends. What it sends are
-// segments, which go to the guest one by one.
+// segments, which are put together again for a card that takes large packets.
 #pragma once
 
 #include <poll.h>
@@ -28,6 +28,7 @@
 #include "base/file.h"
 #include "base/result.h"
 #include "base/state_stream.h"
+#include "device/net/coalesce.h"
 #include "device/net/segments.h"
 
 struct Slirp;
@@ -77,6 +78,8 @@ class UserNetwork final : public device::net::Link, public Exclusive, public Sta
   [[nodiscard]] bool next_frame();
   void deliver_kept();
   void to_guest(std::span<const uint8_t> frame);
+  void flush();
+  [[nodiscard]] bool takes_large();
   void deliver(std::span<const uint8_t> frame, const device::net::Offload& offload);
   void wait(std::unique_lock<std::mutex>& slirp);
   void run_alarms();
@@ -99,6 +102,7 @@ class UserNetwork final : public device::net::Link, public Exclusive, public Sta
   size_t kept_bytes_ = 0;
   device::net::Delivery delivery_;
   device::net::Segments segments_;
+  device::net::Coalescer coalescer_;  ///< empty while the thread waits
   std::list<Alarm> alarms_;
   std::vector<pollfd> watched_;
   std::vector<uint8_t> frame_;

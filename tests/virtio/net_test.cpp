@@ -79,6 +79,25 @@ TEST_F(NetTest, MergesBuffersForAFrameLargerThanOne) {
   EXPECT_EQ(receive->get<uint8_t>(kData + 0x100), 64 - 12);
 }
 
+TEST_F(NetTest, TheDriverSeesAllBuffersOfAFrameAtOnce) {
+  start(kMergeable);
+  for (uint16_t i = 0; i < 3; ++i) {
+    receive->descriptor(i, kData + 0x100 * i, 64, SplitDriver::kWrite);
+    receive->offer(i);
+  }
+  // Translations of the page make each write to it heard of: the driver looks in between.
+  unsigned looks = 0;
+  memory->set_foreign_write_waker([&] {
+    ++looks;
+    EXPECT_EQ(receive->used(), 0u);
+  });
+  memory->mark_code(kData);
+  EXPECT_TRUE(link.card->receive(std::vector<uint8_t>(150)));
+  EXPECT_GE(looks, 3u);
+  EXPECT_EQ(receive->used(), 3u);
+  memory->set_foreign_write_waker(nullptr);
+}
+
 TEST_F(NetTest, AFrameWaitsUntilItsLastBufferIsThere) {
   start(kMergeable);
   const std::vector<uint8_t> frame(100, 1);

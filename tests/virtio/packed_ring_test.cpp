@@ -111,6 +111,31 @@ TEST_F(PackedRingTest, EventSuppressionIsRespectedAndWritten) {
   EXPECT_TRUE(ring->rearm());
 }
 
+TEST_F(PackedRingTest, WhatIsFilledIsTheDriversOnceItIsPublished) {
+  make();
+  for (unsigned round = 0; round < 4; ++round) {
+    SCOPED_TRACE(round);
+    const unsigned first = round * 3 % kSize;
+    std::vector<Chain> chains(3);
+    for (uint16_t i = 0; i < 3; ++i) {
+      offer(4, i, kWrite);
+      ASSERT_EQ(ring->take(chains[i]), Take::kChain);
+    }
+    const uint16_t before = flags_of(first);
+    for (const Chain& each : chains) {
+      ASSERT_TRUE(ring->fill(each, 4));
+      EXPECT_EQ(flags_of(first), before) << "where the driver looks";
+    }
+    ASSERT_TRUE(ring->publish());
+    for (unsigned i = 0; i < 3; ++i) {
+      const uint16_t flags = flags_of((first + i) % kSize);
+      EXPECT_EQ((flags & kUsed) != 0, (flags & kAvailable) != 0);
+      EXPECT_EQ(get<uint16_t>(kRing + (first + i) % kSize * 16 + 12), i);
+    }
+    EXPECT_TRUE(ring->interrupt_wanted());
+  }
+}
+
 TEST_F(PackedRingTest, AnEndlessChainIsBroken) {
   make();
   for (unsigned i = 0; i < kSize; ++i) offer(4, 0, kNext);

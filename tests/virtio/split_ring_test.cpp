@@ -44,6 +44,25 @@ TEST_F(SplitRingTest, TakesChainsInOrderAndGivesThemBack) {
   EXPECT_EQ(driver.used_length(0), 513u);
 }
 
+TEST_F(SplitRingTest, WhatIsFilledIsTheDriversOnceItIsPublished) {
+  make();
+  driver.descriptor(2, kData, 16, SplitDriver::kWrite);
+  driver.descriptor(4, kData + 16, 16, SplitDriver::kWrite);
+  driver.offer(2);
+  driver.offer(4);
+  std::array<Chain, 2> chains;
+  for (Chain& each : chains) ASSERT_EQ(ring->take(each), Take::kChain);
+  ASSERT_TRUE(ring->fill(chains[0], 16));
+  ASSERT_TRUE(ring->fill(chains[1], 7));
+  EXPECT_EQ(driver.used(), 0u);
+  ASSERT_TRUE(ring->publish());
+  EXPECT_EQ(driver.used(), 2u);
+  EXPECT_EQ(driver.used_id(0), 2u);
+  EXPECT_EQ(driver.used_id(1), 4u);
+  EXPECT_EQ(driver.used_length(1), 7u);
+  EXPECT_TRUE(ring->interrupt_wanted());
+}
+
 TEST_F(SplitRingTest, IndicesWrapAround) {
   make();
   driver.descriptor(0, kData, 4, SplitDriver::kWrite);

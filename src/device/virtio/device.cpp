@@ -110,6 +110,16 @@ void Device::give_back(unsigned queue, const Chain& chain, uint32_t written) {
   if (to != nullptr && !to->give_back(chain, written)) need_reset();
 }
 
+void Device::fill(unsigned queue, const Chain& chain, uint32_t written) {
+  Ring* to = ring(queue);
+  if (to != nullptr && !to->fill(chain, written)) need_reset();
+}
+
+void Device::publish(unsigned queue) {
+  Ring* of = ring(queue);
+  if (of != nullptr && !of->publish()) need_reset();
+}
+
 void Device::signal(unsigned queue) {
   Ring* of = ring(queue);
   if (of != nullptr && of->interrupt_wanted()) signals_->signal_queue(queue);

@@ -95,7 +95,11 @@ class Device {
   /// The next buffer of a queue; a broken ring, and a queue that is not enabled, have none.
   [[nodiscard]] bool take(unsigned queue, Chain& chain);
   void give_back(unsigned queue, const Chain& chain, uint32_t written);
-  /// After one or several give_back(): the driver's interrupt, if it wants one.
+  /// In place of give_back(), for buffers that the driver is to see all at once: without letting go of the
+  /// lock in between.
+  void fill(unsigned queue, const Chain& chain, uint32_t written);
+  void publish(unsigned queue);
+  /// After one or several that came back: the driver's interrupt, if it wants one.
   void signal(unsigned queue);
   /// When a queue was found empty: true if it is not any more.
   [[nodiscard]] bool rearm(unsigned queue);

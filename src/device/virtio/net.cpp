@@ -267,11 +267,12 @@ bool Net::receive_large(Bytes frame, const net::Offload& offload) {
     case Room::kEnough:
       break;
   }
-  fill(pair, frame, offload);
+  write_frame(pair, frame, offload);
   return true;
 }
 
-void Net::fill(unsigned pair, Bytes frame, const net::Offload& offload) {
+/// The driver is shown all of it at once (5.1.6.4): of a part it would make a frame that is too short.
+void Net::write_frame(unsigned pair, Bytes frame, const net::Offload& offload) {
   std::vector<Chain>& chains = filling_[pair];
   const unsigned queue = receive_queue(pair);
   const auto packet = offload.cut == net::Cut::kNone ? std::nullopt : find_tcp(frame, offload);
@@ -294,9 +295,10 @@ void Net::fill(unsigned pair, Bytes frame, const net::Offload& offload) {
     const size_t of_frame = part - of_header, at = std::max(done, kHeaderBytes) - kHeaderBytes;
     const bool written = (of_header == 0 || chain.write(dma(), 0, header.data() + done, of_header)) &&
                          (of_frame == 0 || chain.write(dma(), of_header, frame.data() + at, of_frame));
-    give_back(queue, chain, written ? static_cast<uint32_t>(part) : 0);
+    fill(queue, chain, written ? static_cast<uint32_t>(part) : 0);
     done += part;
   }
+  publish(queue);
   chains.erase(chains.begin(), chains.begin() + static_cast<ptrdiff_t>(used));
   signal(queue);
 }

@@ -51,7 +51,7 @@ class Net final : public Device, private net::Card {
   [[nodiscard]] bool takes_now(const net::Offload& offload) const;
   enum class Room : uint8_t { kEnough, kLater, kNever };
   [[nodiscard]] Room find_room(unsigned pair, size_t bytes);
-  void fill(unsigned pair, Bytes frame, const net::Offload& offload);
+  void write_frame(unsigned pair, Bytes frame, const net::Offload& offload);
   void carry_out_commands();
   [[nodiscard]] bool carry_out(Bytes command);
   [[nodiscard]] bool set_guest_offloads(Bytes data);

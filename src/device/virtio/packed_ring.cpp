@@ -86,7 +86,7 @@ bool PackedRing::add_indirect(Chain& chain, GuestPhysical table, uint32_t length
   return true;
 }
 
-bool PackedRing::give_back(const Chain& chain, uint32_t written) {
+bool PackedRing::fill(const Chain& chain, uint32_t written) {
   if (chain.slots > place_.size) return false;  // only one of a hostile snapshot
   const GuestPhysical at = place_.descriptors + used_.index * kDescriptorBytes;
   const Descriptor descriptor = {.address = 0, .length = written, .id = chain.id, .flags = 0};
@@ -94,7 +94,16 @@ bool PackedRing::give_back(const Chain& chain, uint32_t written) {
   const uint16_t owner = used_.wrap ? kAvailable | kUsed : 0;
   const auto flags = static_cast<uint16_t>(owner | (written != 0 ? kDescriptorWrite : 0));
   used_.advance(chain.slots, place_.size);
-  return store_word(dma_, at + offsetof(Descriptor, flags), flags);
+  const Withheld written_last = {.at = at + offsetof(Descriptor, flags), .flags = flags};
+  if (withheld_) return store_word(dma_, written_last.at, written_last.flags);
+  withheld_ = written_last;
+  return true;
+}
+
+bool PackedRing::publish() {
+  const bool stored = !withheld_ || store_word(dma_, withheld_->at, withheld_->flags);
+  withheld_.reset();
+  return stored;
 }
 
 bool PackedRing::interrupt_wanted() {

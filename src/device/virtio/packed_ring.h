@@ -13,7 +13,8 @@ class PackedRing final : public Ring {
   PackedRing(Dma& dma, const RingPlace& place, uint64_t features);
 
   [[nodiscard]] Take take(Chain& chain) override;
-  [[nodiscard]] bool give_back(const Chain& chain, uint32_t written) override;
+  [[nodiscard]] bool fill(const Chain& chain, uint32_t written) override;
+  [[nodiscard]] bool publish() override;
   [[nodiscard]] bool interrupt_wanted() override;
   [[nodiscard]] bool rearm() override;
   void save(StateWriter& to) const override;
@@ -38,6 +39,12 @@ class PackedRing final : public Ring {
   Position next_;
   Position used_;
   Position signalled_;
+  /// The flags of the first descriptor that was filled: while it is not the driver's, it looks no further.
+  struct Withheld {
+    GuestPhysical at;
+    uint16_t flags;
+  };
+  std::optional<Withheld> withheld_;
 };
 
 }  // namespace eidolon::device::virtio

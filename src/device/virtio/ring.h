@@ -37,8 +37,14 @@ class Ring {
 
   /// The next buffer that the driver has made available.
   [[nodiscard]] virtual Take take(Chain& chain) = 0;
-  /// Gives a buffer back. False: broken.
-  [[nodiscard]] virtual bool give_back(const Chain& chain, uint32_t written) = 0;
+  // Buffers that belong together are filled one after the other, and then published: the driver sees all of
+  // them at once, or none. What is filled and not published is in no snapshot. False: broken.
+  [[nodiscard]] virtual bool fill(const Chain& chain, uint32_t written) = 0;
+  [[nodiscard]] virtual bool publish() = 0;
+  /// A buffer that is on its own.
+  [[nodiscard]] bool give_back(const Chain& chain, uint32_t written) {
+    return fill(chain, written) && publish();
+  }
   /// Whether the driver wants an interrupt for what was given back since the last call.
   [[nodiscard]] virtual bool interrupt_wanted() = 0;
   /// Asks to be notified of the next buffer. True if one has come already: take() again.

@@ -80,13 +80,15 @@ bool SplitRing::follow_indirect(Chain& chain, GuestPhysical table, uint32_t leng
   return false;
 }
 
-bool SplitRing::give_back(const Chain& chain, uint32_t written) {
+bool SplitRing::fill(const Chain& chain, uint32_t written) {
   const std::array<uint32_t, 2> entry = {chain.id, written};
   if (!dma_.write(place_.device + kEntries + used_ % place_.size * kUsedEntry, entry.data(), sizeof entry))
     return false;
   ++used_;
-  return store_word(dma_, place_.device + kIndex, used_);
+  return true;
 }
+
+bool SplitRing::publish() { return store_word(dma_, place_.device + kIndex, used_); }
 
 bool SplitRing::interrupt_wanted() {
   full_fence();  // our index is out before the driver's wish is read

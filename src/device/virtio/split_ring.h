@@ -10,7 +10,8 @@ class SplitRing final : public Ring {
   SplitRing(Dma& dma, const RingPlace& place, uint64_t features);
 
   [[nodiscard]] Take take(Chain& chain) override;
-  [[nodiscard]] bool give_back(const Chain& chain, uint32_t written) override;
+  [[nodiscard]] bool fill(const Chain& chain, uint32_t written) override;
+  [[nodiscard]] bool publish() override;
   [[nodiscard]] bool interrupt_wanted() override;
   [[nodiscard]] bool rearm() override;
   void save(StateWriter& to) const override { to(next_, used_, signalled_); }
