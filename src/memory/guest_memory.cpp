@@ -1,5 +1,6 @@
 #include "memory/guest_memory.h"
 
+#include <fcntl.h>
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -9,6 +10,7 @@
 
 #include "base/bits.h"
 #include "base/fence.h"
+#include "base/try.h"
 
 namespace eidolon::memory {
 
@@ -40,7 +42,7 @@ T now(const T& field) {
 }
 }  // namespace
 
-Result<std::unique_ptr<GuestMemory>> GuestMemory::create(uint64_t capacity) {
+Result<std::unique_ptr<GuestMemory>> GuestMemory::create(uint64_t capacity, Backing backing) {
   std::unique_ptr<GuestMemory> memory(new GuestMemory);
   memory->capacity_ = align_up(capacity, kPageSize);
   memory->mapped_ = memory->capacity_ + kHugePage;  // room for aligned huge pages
@@ -52,6 +54,7 @@ Result<std::unique_ptr<GuestMemory>> GuestMemory::create(uint64_t capacity) {
   memory->mapping_ = static_cast<uint8_t*>(mapping);
   // SAFETY: kHugePage more than the capacity is mapped.
   memory->ram_ = memory->mapping_ + (-reinterpret_cast<uint64_t>(mapping) & (kHugePage - 1));
+  if (backing == Backing::kShared) EIDOLON_TRY(memory->share());
   // A hint: fewer faults, and fewer misses of the host's TLB, which are dear on a host that is a guest
   // itself.
   (void)madvise(memory->ram_, memory->capacity_, MADV_HUGEPAGE);
@@ -61,6 +64,23 @@ Result<std::unique_ptr<GuestMemory>> GuestMemory::create(uint64_t capacity) {
   // SAFETY: fresh memory is zero, and a Marks of zeros is an empty one.
   memory->marks_ = static_cast<Marks*>(marks);
   return memory;
+}
+
+/// Puts a file in the place of what was mapped.
+Result<> GuestMemory::share() {
+  // Sealed, so that nobody who has it takes pages from under our accesses.
+  shared_ = FileDescriptor(memfd_create("eidolon-memory", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  if (!shared_.valid() || ftruncate(shared_.get(), static_cast<off_t>(capacity_)) != 0 ||
+      fcntl(shared_.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
+    return fail("cannot make {} MiB of guest memory to share ({}); give the guest less with --memory",
+                capacity_ >> 20, std::strerror(errno));
+  // SAFETY: over pages that are mapped, are ours, and that nobody has used.
+  const void* mapping =
+      mmap(ram_, capacity_, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED | MAP_NORESERVE, shared_.get(), 0);
+  if (mapping == MAP_FAILED)
+    return fail("cannot map {} MiB of guest memory to share ({}); give the guest less with --memory",
+                capacity_ >> 20, std::strerror(errno));
+  return {};
 }
 
 GuestMemory::~GuestMemory() {

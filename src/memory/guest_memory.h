@@ -18,6 +18,7 @@
 #include <span>
 #include <vector>
 
+#include "base/file.h"
 #include "base/result.h"
 #include "memory/dirty_pages.h"
 #include "x86/paging.h"
@@ -52,8 +53,12 @@ class GuestMemory {
  public:
   static constexpr unsigned kMostViewers = 64;
 
+  enum class Backing : uint8_t {
+    kPrivate,
+    kShared,  ///< in a file without a name, which other processes can be given
+  };
   /// `capacity` bounds the sum of all regions (bytes).
-  static Result<std::unique_ptr<GuestMemory>> create(uint64_t capacity);
+  static Result<std::unique_ptr<GuestMemory>> create(uint64_t capacity, Backing backing = Backing::kPrivate);
   ~GuestMemory();
   GuestMemory(const GuestMemory&) = delete;
   GuestMemory& operator=(const GuestMemory&) = delete;
@@ -86,6 +91,8 @@ class GuestMemory {
   /// All of it, shown or not, as one mapping has it: regions and windows in the order in which they were
   /// added.
   [[nodiscard]] std::span<uint8_t> bytes() const { return {ram_, used_}; }
+  /// The file that begins with bytes(), if they are shared; otherwise -1.
+  [[nodiscard]] int shared_file() const { return shared_.get(); }
   /// The region that holds `address`, or nullptr (MMIO or nothing). What it shows, and where, may change at
   /// any time: who wants the bytes asks `locate`.
   [[nodiscard]] const Region* find(GuestPhysical address) const;
@@ -172,6 +179,7 @@ class GuestMemory {
 
  private:
   GuestMemory() = default;
+  Result<> share();
   struct Marks {
     std::atomic<uint64_t> code{0}, writers{0};
   };
@@ -206,6 +214,7 @@ class GuestMemory {
   uint8_t* ram_ = nullptr;  ///< the first huge page boundary in it
   uint64_t capacity_ = 0;
   uint64_t used_ = 0;
+  FileDescriptor shared_;
   std::vector<Region> regions_;                   ///< sorted by base
   std::vector<std::unique_ptr<Region>> windows_;  ///< only their bases change while the machine runs
   bool windows_forbidden_ = false;
