@@ -13,7 +13,7 @@ build_packages=(g++ cmake ninja-build ccache git
   pkg-config libbz2-dev liblz4-dev liblzma-dev libxxhash-dev libzstd-dev zlib1g-dev)
 guest_packages=(cpio gzip xz-utils)
 bench_packages=(qemu-system-x86 python3 libbenchmark-dev)
-test_packages=(qemu-utils nbdkit seabios ovmf passt iproute2 openssh-client)
+test_packages=(qemu-utils qemu-system-common nbdkit seabios ovmf passt iproute2 openssh-client)
 disk_packages=(mmdebstrap fdisk e2fsprogs dosfstools mtools)
 
 only_list=false

@@ -7,7 +7,7 @@ src=${1:-$(dirname "$0")/../src}
 # One line per layer, top first; folders of one layer are listed in their own order.
 order=(base x86 isa memory mmu cpu engine engine/step engine/translate engine/lockstep engine/kvm interrupt iommu device
   device/input device/chipset device/pci device/storage device/net device/virtio device/display device/usb nested/vmx nested/svm
-  paravirt/kvm paravirt/hyperv paravirt/xen backend backend/image backend/share boot snapshot migration machine control control/program)
+  paravirt/kvm paravirt/hyperv paravirt/xen backend backend/image backend/share vhost boot snapshot migration machine control control/program)
 declare -A rank
 for i in "${!order[@]}"; do rank[${order[$i]}]=$i; done
 

@@ -63,7 +63,20 @@ Result<DiskConfig> parse(std::string_view text, std::string_view option, DiskCon
 
 }  // namespace
 
-Result<DiskConfig> parse_disk(std::string_view text) { return parse(text, "--disk", {}); }
+Result<DiskConfig> parse_disk(std::string_view text) {
+  constexpr std::string_view kServed = "vhost-user:";
+  if (!text.starts_with(kServed)) return parse(text, "--disk", {});
+  DiskConfig disk;
+  disk.served = true;
+  disk.path = text.substr(kServed.size());
+  if (disk.path.empty())
+    return fail("--disk vhost-user: needs the socket of a back end, as vhost-user:/tmp/disk");
+  if (disk.path.find(',') != std::string::npos)
+    return fail(
+        "what serves a disk over vhost-user decides how it is; leave out what follows the socket in '{}'",
+        text);
+  return disk;
+}
 
 Result<DiskConfig> parse_cdrom(std::string_view text) {
   using Interface = DiskConfig::Interface;

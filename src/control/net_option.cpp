@@ -80,7 +80,8 @@ Result<> apply(std::string_view word, NetworkConfig& network) {
 
 Result<NetworkConfig> parse_network(std::string_view text, size_t number, const Addresses& addresses) {
   using Kind = NetworkConfig::Kind;
-  constexpr std::string_view kSwitch = "switch=", kPasst = "passt=", kInterface = "ifname=";
+  constexpr std::string_view kSwitch = "switch=", kPasst = "passt=", kInterface = "ifname=",
+                             kServed = "vhost-user=";
   NetworkConfig network;
   const std::string_view kind = text.substr(0, text.find(','));
   if (kind == "user") {
@@ -94,11 +95,17 @@ Result<NetworkConfig> parse_network(std::string_view text, size_t number, const 
     network.kind = Kind::kPasst;
     if (kind != "passt") network.switch_path = kind.substr(kPasst.size());
     network.address = Addresses::own(number);
+  } else if (kind.starts_with(kServed) && kind.size() > kServed.size()) {
+    network.kind = Kind::kVhostUser;
+    network.switch_path = kind.substr(kServed.size());
+    network.address = addresses.shared(number);
   } else if (kind == "tap") {
     network.kind = Kind::kTap;
     network.address = addresses.shared(number);
   } else {
-    return fail("--net does not know '{}'; it takes none, user, switch=SOCKET, tap or passt", kind);
+    return fail(
+        "--net does not know '{}'; it takes none, user, switch=SOCKET, tap, passt or vhost-user=SOCKET",
+        kind);
   }
   for (text.remove_prefix(kind.size()); !text.empty();) {
     text.remove_prefix(1);
@@ -112,6 +119,11 @@ Result<NetworkConfig> parse_network(std::string_view text, size_t number, const 
   }
   if (network.kind == Kind::kTap && network.interface.empty())
     return fail("--net tap needs the name of the host's device; say --net tap,ifname=tap0");
+  const bool has_other = network.card != NetworkConfig::Card::kVirtio || !network.capture_path.empty();
+  if (network.kind == Kind::kVhostUser && has_other)
+    return fail(
+        "what serves a card over vhost-user serves a virtio card and shows its frames to nobody; leave out "
+        ",card= and ,pcap=");
   return network;
 }
 

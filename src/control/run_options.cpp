@@ -148,7 +148,9 @@ void RunOptions::describe(CLI::App& app) {
   describe_session(run, text.session);
   run.add_option(
          "--disk", text.disks,
-         "a disk: an image, a block device, or nbd://host/name; its format is seen from its start, or said: "
+         "a disk: an image, a block device, nbd://host/name, or vhost-user:SOCKET (served by another "
+         "process); "
+         "an image's format is seen from its start, or said: "
          ",format=raw (qcow2, vmdk, vhdx, vdi); with ,readonly it cannot be written, with ,snapshot "
          "what is written is forgotten at the end; ,if=virtio (/dev/vda, vdb ...; the default) or "
          ",if=nvme (/dev/nvme0n1 ...), ,if=scsi (virtio-scsi), ,if=ahci or ,if=ide (/dev/sda ...). May be "
@@ -172,8 +174,10 @@ void RunOptions::describe(CLI::App& app) {
          "--net", text.nets,
          "a network card, which leads to: user (the host's own connections), passt (the same by that "
          "program, "
-         "or by one that runs at passt=SOCKET), switch=SOCKET (a switch, see eidolon switch), or "
-         "tap,ifname=NAME (a tap device of the host's); none: no card. ,card=virtio (the default) or "
+         "or by one that runs at passt=SOCKET), switch=SOCKET (a switch, see eidolon switch), "
+         "tap,ifname=NAME (a tap device of the host's), or vhost-user=SOCKET (another process serves the "
+         "card); "
+         "none: no card. ,card=virtio (the default) or "
          ",card=e1000 (Intel 82540EM), ne2000 (on PCI) or ne2000-isa says which card, ,mac=ADDRESS its "
          "address; "
          "what passes is kept in a file for Wireshark with ,pcap=FILE. May be given several times, once for "
@@ -222,7 +226,9 @@ void RunOptions::describe(CLI::App& app) {
   run.add_option(
          "--share", text.shares,
          "a folder of the host for the guest, which mounts it by 'mount -t virtiofs share /mnt'; ,tag=NAME "
-         "calls it something else than share, with ,ro it cannot be changed. May be given several times")
+         "calls it something else than share, with ,ro it cannot be changed; vhost-user:SOCKET: a program "
+         "such as "
+         "virtiofsd serves it. May be given several times")
       ->type_name("DIR")
       ->allow_extra_args(false);
   run.add_option(

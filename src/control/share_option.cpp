@@ -18,7 +18,8 @@ using machine::ShareConfig;
 /// The options are taken off the end, so that a folder's name may have commas in it.
 Result<ShareConfig> parse_share(std::string_view text) {
   constexpr std::string_view kTag = "tag=";
-  ShareConfig share{.path = "", .tag = "share", .read_only = false, .server = nullptr};
+  constexpr std::string_view kServed = "vhost-user:";
+  ShareConfig share{.path = "", .tag = "share", .read_only = false, .served = false, .server = nullptr};
   for (size_t comma; (comma = text.rfind(',')) != std::string_view::npos; text = text.substr(0, comma)) {
     const std::string_view word = text.substr(comma + 1);
     if (word == "ro") {
@@ -34,6 +35,10 @@ Result<ShareConfig> parse_share(std::string_view text) {
       !std::ranges::all_of(share.tag, plain))
     return fail("'{}' is no tag for a shared folder; say a word of at most {} bytes, as ,tag=work", share.tag,
                 device::virtio::Fs::kLongestTag);
+  share.served = text.starts_with(kServed);
+  if (share.served) text.remove_prefix(kServed.size());
+  if (share.served && share.read_only)
+    return fail("what serves a folder over vhost-user decides whether it can be changed; leave out ,ro");
   if (text.empty()) return fail("--share takes a folder, as --share /home/me/work,tag=work");
   share.path = text;
   return share;
@@ -76,8 +81,10 @@ Result<> open_shares(std::vector<ShareConfig>& shares) {
   // A write beyond the limit on files' lengths (ulimit -f) is the guest's error, and not our end.
   std::signal(SIGXFSZ, SIG_IGN);
   const backend::share::Limits limits = make_limits(shares.size());
-  for (ShareConfig& share : shares)
+  for (ShareConfig& share : shares) {
+    if (share.served) continue;
     share.server = EIDOLON_TRY(backend::share::Share::open(share.path, share.read_only, limits));
+  }
   return {};
 }
 

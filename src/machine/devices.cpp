@@ -144,18 +144,28 @@ Result<> Devices::add(const MachineConfig& config, memory::IoBus& ports, memory:
   EIDOLON_TRY(add_common_items(fw_cfg_, config, memory_));
   if (config.virtio_bus == VirtioBus::kMmio) virtio_.use_mmio(memory_);
   virtio_.add(config, pci_);
-  EIDOLON_TRY(networks_.add(
-      config, {.pci = pci_, .ports = ports, .irqs = irqs_, .timers = timers_, .order = boot_order_},
-      virtio_));
-  EIDOLON_TRY(disks_.add(
-      config,
-      {.pci = pci_, .ports = ports, .irqs = irqs_, .dma = isa_dma_, .rtc = rtc_, .order = boot_order_},
-      virtio_));
+  EIDOLON_TRY(networks_.add(config,
+                            {.pci = pci_,
+                             .ports = ports,
+                             .irqs = irqs_,
+                             .timers = timers_,
+                             .order = boot_order_,
+                             .memory = memory_},
+                            virtio_));
+  EIDOLON_TRY(disks_.add(config,
+                         {.pci = pci_,
+                          .ports = ports,
+                          .irqs = irqs_,
+                          .dma = isa_dma_,
+                          .rtc = rtc_,
+                          .order = boot_order_,
+                          .memory = memory_},
+                         virtio_));
   usb_.add(config.usb, pci_, clock, input_);
   EIDOLON_TRY(virtio_.add_console(config, pci_));
   virtio_.add_balloon(config, pci_);
   EIDOLON_TRY(virtio_.add_vsock(config, pci_));
-  EIDOLON_TRY(virtio_.add_shares(config, pci_));
+  EIDOLON_TRY(virtio_.add_shares(config, pci_, memory_));
   virtio_.add_input(config.virtio_input, pci_, input_);
   return virtio_.attach(mmio);
 }

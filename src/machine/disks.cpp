@@ -88,16 +88,20 @@ Result<> Disks::add(const MachineConfig& config, const Board& board, VirtioDevic
     return fail("{} disks are more than the {} that a machine can have; leave out some --disk",
                 config.disks.size(), kMostDisks);
   BootPaths paths(board.pci, virtio);
-  for (const DiskConfig& disk : config.disks) {
+  const unsigned queues = std::min(config.topology.processors(), device::virtio::Block::kMostQueues);
+  for (size_t number = 0; number < config.disks.size(); ++number) {
+    const DiskConfig& disk = config.disks[number];
+    board.order.add(kind_of(disk), paths.next(disk.interface));
+    if (disk.served) {
+      EIDOLON_TRY(virtio.add_served_disk(board.pci, number, disk.path, queues, board.memory));
+      continue;
+    }
     Medium& medium = *media_.emplace_back(EIDOLON_TRY(open_medium(disk)));
     paths_.push_back(disk.path);
-    const size_t number = media_.size() - 1;
     const std::string serial = fmt::format("eidolon-disk{}", number);
-    board.order.add(kind_of(disk), paths.next(disk.interface));
     switch (disk.interface) {
       case DiskConfig::Interface::kVirtio:
-        virtio.add_disk(board.pci, number, medium, serial,
-                        std::min(config.topology.processors(), device::virtio::Block::kMostQueues));
+        virtio.add_disk(board.pci, number, medium, serial, queues);
         break;
       case DiskConfig::Interface::kNvme: {
         auto& controller = nvme_.emplace_back(

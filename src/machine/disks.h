@@ -26,6 +26,7 @@ class Disks {
     device::DmaController& dma;
     device::Rtc& rtc;
     BootOrder& order;
+    memory::GuestMemory& memory;
   };
 
   /// Starts no thread. What becomes a virtio device belongs to `virtio`, which goes before this.

@@ -31,8 +31,10 @@ Result<std::unique_ptr<memory::GuestMemory>> make_memory(const MachineConfig& co
       static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
   if (bytes > host)
     return fail("this host has only {} MiB of memory; give the guest less with --memory", host >> 20);
+  using Backing = memory::GuestMemory::Backing;
+  const Backing backing = config.has_served() ? Backing::kShared : Backing::kPrivate;
   std::unique_ptr<memory::GuestMemory> memory =
-      EIDOLON_TRY(memory::GuestMemory::create(bytes + kExtraMemory));
+      EIDOLON_TRY(memory::GuestMemory::create(bytes + kExtraMemory, backing));
   if (config.kernel_path.empty()) {
     EIDOLON_TRY(boot::add_ram_for_firmware(*memory, bytes));
   } else {

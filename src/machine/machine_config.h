@@ -1,6 +1,7 @@
 // What a user may say about a machine.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -43,11 +44,20 @@ struct DiskConfig {
   /// The guest sees an error when the host's disk is full; otherwise it waits for room.
   bool error_when_full = false;
   bool cdrom = false;  ///< a disc in a drive, on AHCI, IDE or virtio-scsi
+  /// Another process serves it (vhost-user), at the socket `path`; it decides about all but `interface`,
+  /// which is kVirtio.
+  bool served = false;
 };
 
 /// A network card and what it is plugged into.
 struct NetworkConfig {
-  enum class Kind : uint8_t { kUser, kSwitch, kTap, kPasst } kind = Kind::kUser;
+  enum class Kind : uint8_t {
+    kUser,
+    kSwitch,
+    kTap,
+    kPasst,
+    kVhostUser,  ///< another process serves the card itself, which is a kVirtio
+  } kind = Kind::kUser;
   /// What the guest sees.
   enum class Card : uint8_t { kVirtio, kE1000, kNe2000, kNe2000Isa } card = Card::kVirtio;
   device::net::MacAddress address = device::net::kFirstAddress;
@@ -56,7 +66,7 @@ struct NetworkConfig {
     return kind == Kind::kUser || (kind == Kind::kPasst && switch_path.empty());
   }
   std::vector<backend::PublishedPort> published;  ///< if it publishes()
-  std::string switch_path;                        ///< of kSwitch, and maybe of kPasst: a socket
+  std::string switch_path;                        ///< of kSwitch, kVhostUser, and maybe of kPasst: a socket
   std::string interface;                          ///< of kTap: the host's device
   /// A file that gets all frames; empty: none. It is the host's, and no part of a snapshot.
   std::string capture_path;
@@ -86,7 +96,8 @@ struct ShareConfig {
   std::string path;
   std::string tag;  ///< what the guest calls it
   bool read_only = false;
-  /// What serves it, opened, to outlive a guest's reset.
+  bool served = false;  ///< by another process (vhost-user), at the socket `path`
+  /// What serves it otherwise, opened, to outlive a guest's reset.
   std::shared_ptr<device::virtio::FileServer> server;
 };
 
@@ -127,6 +138,13 @@ struct MachineConfig {
   bool sample_time = false;
   /// Sees the blocks that `translate` makes; may be null.
   std::shared_ptr<engine::translate::BlockObserver> block_observer;
+
+  /// Whether other processes serve devices, which then see guest memory.
+  [[nodiscard]] bool has_served() const {
+    return std::ranges::any_of(disks, &DiskConfig::served) ||
+           std::ranges::any_of(shares, &ShareConfig::served) ||
+           std::ranges::count(networks, NetworkConfig::Kind::kVhostUser, &NetworkConfig::kind) != 0;
+  }
 };
 
 }  // namespace eidolon::machine

@@ -9,6 +9,7 @@
 #include "machine/machine.h"
 #include "machine/migration.h"
 #include "machine/saved_machine.h"
+#include "vhost/served_device.h"
 
 namespace eidolon::machine {
 
@@ -38,6 +39,8 @@ bool Machine::moves() {
 Result<> Machine::migrate(const MigrationRequest& request) {
   if (moves()) return fail("the machine is moving already; eidolon migrate --cancel ends that");
   EIDOLON_TRY(check_memory_is_here());
+  // Known before all of the memory was sent.
+  if (config_.has_served()) return fail("{}", vhost::kCannotMove);
   std::lock_guard lock(migration_mutex_);
   migration_ = EIDOLON_TRY(Migration::start(*this, request));
   return {};

@@ -14,6 +14,16 @@ namespace eidolon::machine {
 Result<> NetworkDevices::add(const MachineConfig& machine, const Board& board, VirtioDevices& virtio) {
   for (size_t number = 0; number < machine.networks.size(); ++number) {
     const NetworkConfig& config = machine.networks[number];
+    constexpr std::string_view kNode = "ethernet", kBehind = "/ethernet-phy@0";
+    const auto boots_from_virtio = [&] {
+      board.order.add(BootDevice::kNetwork, fmt::format("{}{}", virtio.boot_path(kNode, board.pci), kBehind));
+    };
+    if (config.kind == NetworkConfig::Kind::kVhostUser) {
+      boots_from_virtio();
+      EIDOLON_TRY(
+          virtio.add_served_network(board.pci, number, config.switch_path, config.address, board.memory));
+      continue;
+    }
     device::net::Link* link = EIDOLON_TRY(make_link(config));
     const auto name = [number](std::string kind) {
       return number == 0 ? kind : fmt::format("{}-{}", kind, number);
@@ -22,9 +32,8 @@ Result<> NetworkDevices::add(const MachineConfig& machine, const Board& board, V
       EIDOLON_TRY(add_isa(config, name("ne2000-isa"), board, *link));
       continue;
     }
-    constexpr std::string_view kNode = "ethernet", kBehind = "/ethernet-phy@0";
     if (config.card == NetworkConfig::Card::kVirtio) {
-      board.order.add(BootDevice::kNetwork, fmt::format("{}{}", virtio.boot_path(kNode, board.pci), kBehind));
+      boots_from_virtio();
       virtio.add_network(board.pci, number, *link, config.address, machine.topology.processors());
       continue;
     }
@@ -78,6 +87,8 @@ Result<std::unique_ptr<device::net::Link>> NetworkDevices::make_network(const Ne
       if (config.switch_path.empty())
         return with_exclusive(EIDOLON_TRY(backend::make_passt_link(config.published)));
       return with_exclusive(EIDOLON_TRY(SwitchLink::create(config.switch_path, SwitchLink::Peer::kStack)));
+    case NetworkConfig::Kind::kVhostUser:
+      break;  // there is nothing between the card and who serves it
   }
   return fail("there is no such network");
 }

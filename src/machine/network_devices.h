@@ -29,6 +29,7 @@ class NetworkDevices {
     interrupt::IrqRouter& irqs;
     TimerQueue& timers;
     BootOrder& order;
+    memory::GuestMemory& memory;
   };
   /// Paravirtual cards become some of `virtio`, whose devices end before this. Starts no thread.
   Result<> add(const MachineConfig& machine, const Board& board, VirtioDevices& virtio);

@@ -15,6 +15,9 @@
 #include "device/virtio/rng.h"
 #include "device/virtio/vsock.h"
 #include "machine/boot_order.h"
+#include "vhost/block.h"
+#include "vhost/fs.h"
+#include "vhost/net.h"
 
 namespace eidolon::machine {
 
@@ -60,13 +63,18 @@ Result<> VirtioDevices::add_vsock(const MachineConfig& config, device::pci::Root
   return {};
 }
 
-Result<> VirtioDevices::add_shares(const MachineConfig& config, device::pci::Root& root) {
+Result<> VirtioDevices::add_shares(const MachineConfig& config, device::pci::Root& root,
+                                   memory::GuestMemory& memory) {
   for (size_t number = 0; number < config.shares.size(); ++number) {
     const ShareConfig& share = config.shares[number];
+    const std::string name = fmt::format("virtio-fs{}", number);
+    if (share.served) {
+      put(root, EIDOLON_TRY(vhost::make_fs(name, share.path, share.tag, memory)));
+      continue;
+    }
     if (!share.server)
       return fail("the machine has shared folders, and this command opens none; use eidolon run");
-    put(root,
-        std::make_unique<device::virtio::Fs>(fmt::format("virtio-fs{}", number), *share.server, share.tag));
+    put(root, std::make_unique<device::virtio::Fs>(name, *share.server, share.tag));
   }
   return {};
 }
@@ -89,6 +97,19 @@ void VirtioDevices::add_disk(device::pci::Root& root, size_t number, device::sto
                              std::string serial, unsigned queues) {
   put(root, std::make_unique<device::virtio::Block>(fmt::format("virtio-blk{}", number), medium,
                                                     std::move(serial), queues));
+}
+
+Result<> VirtioDevices::add_served_disk(device::pci::Root& root, size_t number, const std::string& socket,
+                                        unsigned queues, memory::GuestMemory& memory) {
+  put(root, EIDOLON_TRY(vhost::make_block(fmt::format("virtio-blk{}", number), socket, queues, memory)));
+  return {};
+}
+
+Result<> VirtioDevices::add_served_network(device::pci::Root& root, size_t number, const std::string& socket,
+                                           const device::net::MacAddress& address,
+                                           memory::GuestMemory& memory) {
+  put(root, EIDOLON_TRY(vhost::make_net(fmt::format("virtio-net{}", number), socket, address, memory)));
+  return {};
 }
 
 device::virtio::Scsi& VirtioDevices::add_scsi(device::pci::Root& root, unsigned request_queues) {

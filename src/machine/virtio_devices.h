@@ -40,7 +40,7 @@ class VirtioDevices {
   /// Sockets, if the configuration has a path for them. After add_balloon(), as any that is newer.
   Result<> add_vsock(const MachineConfig& config, device::pci::Root& root);
   /// One for each folder that is shared. After add_vsock().
-  Result<> add_shares(const MachineConfig& config, device::pci::Root& root);
+  Result<> add_shares(const MachineConfig& config, device::pci::Root& root, memory::GuestMemory& memory);
   /// After add_shares(). What the user does reaches them by `input`, which outlives them.
   void add_input(const InputDevices& config, device::pci::Root& root, device::input::Input& input);
   /// After all older devices of the bus, whose places it leaves as they are.
@@ -48,6 +48,11 @@ class VirtioDevices {
   // What a device stands on outlives remove_all().
   void add_disk(device::pci::Root& root, size_t number, device::storage::Medium& medium, std::string serial,
                 unsigned queues);
+  // Those that another process serves, at `socket`. `memory` is shared.
+  Result<> add_served_network(device::pci::Root& root, size_t number, const std::string& socket,
+                              const device::net::MacAddress& address, memory::GuestMemory& memory);
+  Result<> add_served_disk(device::pci::Root& root, size_t number, const std::string& socket, unsigned queues,
+                           memory::GuestMemory& memory);
   /// The controller, for units to be attached to before the machine runs. On the bus at once.
   [[nodiscard]] device::virtio::Scsi& add_scsi(device::pci::Root& root, unsigned request_queues);
   void add_network(device::pci::Root& root, size_t number, device::net::Link& link,

@@ -338,6 +338,37 @@ TEST(CommandLine, ANetworkMayBeATapDeviceOrPasst) {
             std::string::npos);
 }
 
+TEST(CommandLine, DevicesMayBeServedByOthers) {
+  const auto config = [](std::vector<const char*> options) {
+    std::vector<const char*> all = {"run", "--kernel", "k"};
+    all.insert(all.end(), options.begin(), options.end());
+    return std::get<RunRequest>(parse(all)).machine;
+  };
+  EXPECT_FALSE(config({"--disk", "vhost-user", "--net", "user", "--share", "d"}).has_served());
+  const auto disk = config({"--disk", "a", "--disk", "vhost-user:/tmp/d"});
+  EXPECT_TRUE(disk.has_served());
+  EXPECT_FALSE(disk.disks[0].served);
+  EXPECT_TRUE(disk.disks[1].served);
+  EXPECT_EQ(disk.disks[1].path, "/tmp/d");
+  const auto card = config({"--net", "vhost-user=/tmp/n,mac=52:54:00:00:00:01"});
+  EXPECT_TRUE(card.has_served());
+  EXPECT_EQ(card.networks[0].switch_path, "/tmp/n");
+  EXPECT_EQ(card.networks[0].address[5], 1);
+  const auto folder = config({"--share", "vhost-user:/tmp/f,tag=work"});
+  EXPECT_TRUE(folder.has_served());
+  EXPECT_EQ(folder.shares[0].path, "/tmp/f");
+  EXPECT_EQ(folder.shares[0].tag, "work");
+  EXPECT_NE(refusal({"run", "--kernel", "k", "--disk", "vhost-user:"}).find("socket"), std::string::npos);
+  EXPECT_NE(refusal({"run", "--kernel", "k", "--disk", "vhost-user:/tmp/d,if=nvme"}).find("leave out"),
+            std::string::npos);
+  EXPECT_NE(refusal({"run", "--kernel", "k", "--net", "vhost-user=/tmp/n,card=e1000"}).find("leave out"),
+            std::string::npos);
+  EXPECT_NE(refusal({"run", "--kernel", "k", "--net", "vhost-user=/tmp/n,pcap=p"}).find("leave out"),
+            std::string::npos);
+  EXPECT_NE(refusal({"run", "--kernel", "k", "--share", "vhost-user:/tmp/f,ro"}).find("leave out ,ro"),
+            std::string::npos);
+}
+
 TEST(CommandLine, AddressesOnASwitchFollowFromWhatAMachineHasToItself) {
   const auto of_name = networks({"--name", "one", "--net", "switch=s", "--net", "switch=s"});
   EXPECT_NE(of_name[0].address, of_name[1].address);
