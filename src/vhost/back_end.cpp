@@ -19,12 +19,18 @@ MemoryRegion region_of(const BackEnd::Memory& memory) {
 }  // namespace
 
 Result<BackEnd> BackEnd::reach(const std::string& socket, uint32_t config_bytes) {
-  BackEnd back_end(EIDOLON_TRY(Connection::open(socket)));
-  if (const Result<> agreed = back_end.agree(config_bytes); !agreed)
+  Result<BackEnd> found = greet(EIDOLON_TRY(Connection::open(socket)), config_bytes);
+  if (!found)
     return fail(
         "the back end at '{}' cannot serve this device: {}; see whether it is one of vhost-user and of "
         "this kind, and whether another machine uses it",
-        socket, agreed.error().message);
+        socket, found.error().message);
+  return found;
+}
+
+Result<BackEnd> BackEnd::greet(Connection connection, uint32_t config_bytes) {
+  BackEnd back_end(std::move(connection));
+  EIDOLON_TRY(back_end.agree(config_bytes));
   return back_end;
 }
 

@@ -13,6 +13,8 @@ class BackEnd {
  public:
   /// Reaches whoever listens at `socket` and asks what there is, with `config_bytes` of the configuration.
   static Result<BackEnd> reach(const std::string& socket, uint32_t config_bytes);
+  /// The same of one that has been connected to.
+  static Result<BackEnd> greet(Connection connection, uint32_t config_bytes);
 
   [[nodiscard]] uint64_t features() const { return features_; }  ///< of the device and of rings
   [[nodiscard]] uint64_t queues() const { return queues_; }      ///< the most; 0: it does not say

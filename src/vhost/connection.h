@@ -16,6 +16,8 @@ namespace eidolon::vhost {
 class Connection {
  public:
   static Result<Connection> open(const std::string& path);
+  /// Over a socket that is connected.
+  explicit Connection(FileDescriptor socket) : socket_(std::move(socket)) {}
 
   /// A message; if the back end can say so (acknowledge_all()), it has done what it was told.
   Result<> tell(Request request, std::span<const uint8_t> payload, std::initializer_list<int> files = {});
@@ -29,7 +31,6 @@ class Connection {
   [[nodiscard]] int watched() const { return socket_.get(); }
 
  private:
-  explicit Connection(FileDescriptor socket) : socket_(std::move(socket)) {}
   Result<> send(Request request, uint32_t flags, std::span<const uint8_t> payload,
                 std::initializer_list<int> files);
   Result<std::vector<uint8_t>> receive(Request request);
