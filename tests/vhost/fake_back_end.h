@@ -14,6 +14,7 @@
 #include <atomic>
 #include <cstring>
 #include <map>
+#include <mutex>
 #include <span>
 #include <string>
 #include <thread>
@@ -24,6 +25,29 @@
 #include "vhost/protocol.h"
 
 namespace eidolon::vhost {
+
+/// What is on a disk, whichever back end serves it. Shared memory that is mapped twice orders nothing for a
+/// checker of threads, so this has a lock.
+class FakeDisk {
+ public:
+  [[nodiscard]] uint8_t get(size_t at) {
+    const std::lock_guard lock(mutex_);
+    return bytes_.at(at);
+  }
+  void put(size_t at, uint8_t byte) { write(at, {&byte, 1}); }
+  void read(size_t at, std::span<uint8_t> into) {
+    const std::lock_guard lock(mutex_);
+    std::copy_n(bytes_.begin() + static_cast<ptrdiff_t>(at), into.size(), into.begin());
+  }
+  void write(size_t at, std::span<const uint8_t> from) {
+    const std::lock_guard lock(mutex_);
+    std::ranges::copy(from, bytes_.begin() + static_cast<ptrdiff_t>(at));
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<uint8_t> bytes_ = std::vector<uint8_t>(64 << 10);
+};
 
 class FakeBackEnd {
  public:
@@ -44,7 +68,7 @@ class FakeBackEnd {
   uint64_t sectors = 128;
   uint16_t queues = 2;
 
-  FakeBackEnd(std::string path, std::vector<uint8_t>& disk, Manner manner = Manner::kGood)
+  FakeBackEnd(std::string path, FakeDisk& disk, Manner manner = Manner::kGood)
       : path_(std::move(path)), disk_(disk), manner_(manner) {}
   ~FakeBackEnd() { die(); }
 
@@ -339,13 +363,12 @@ class FakeBackEnd {
     uint64_t sector = 0;
     std::memcpy(&type, sent.data(), sizeof type);
     std::memcpy(&sector, &sent[8], sizeof sector);
-    if (type == 1)
-      std::copy(sent.begin() + 16, sent.end(), disk_.begin() + static_cast<ptrdiff_t>(sector * 512));
+    if (type == 1) disk_.write(sector * 512, std::span(sent).subspan(16));
     uint32_t written = 1;
     if (type == 0) {
       size_t at = sector * 512;
       for (size_t i = 0; i + 1 < room.size(); ++i) {
-        std::copy_n(disk_.begin() + static_cast<ptrdiff_t>(at), room[i].size(), room[i].begin());
+        disk_.read(at, room[i]);
         at += room[i].size();
         written += static_cast<uint32_t>(room[i].size());
       }
@@ -355,7 +378,7 @@ class FakeBackEnd {
   }
 
   const std::string path_;
-  std::vector<uint8_t>& disk_;
+  FakeDisk& disk_;
   const Manner manner_;
   const backend::Wakeup wakeup_ = *backend::Wakeup::create();
   std::atomic<bool> ending_{false};

@@ -44,10 +44,12 @@ class ServedDiskTest : public VhostTest, public testing::WithParamInterface<unsi
     disk->notify(0);
   }
   bool answered() {
-    return wait_until([this] { return driver->returned(); });
+    const bool returned = wait_until([this] { return driver->returned(); });
+    (void)disk->status();  // with the device's lock: whether to interrupt has been decided
+    return returned;
   }
 
-  std::vector<uint8_t> bytes = std::vector<uint8_t>(64 << 10);
+  FakeDisk bytes;
   std::optional<FakeBackEnd> back_end;
   std::optional<AnyDriver> driver;
   std::unique_ptr<device::virtio::Device> disk;
@@ -66,7 +68,7 @@ TEST_P(ServedDiskTest, RequestsPassWithEveryFormOfRing) {
     ask(1, round % 128, false);
     ASSERT_TRUE(answered());
     EXPECT_EQ(driver->get<uint8_t>(kStatus), 0);
-    EXPECT_EQ(bytes[round % 128 * 512], round);
+    EXPECT_EQ(bytes.get(round % 128 * 512), round);
     driver->put<uint32_t>(kData, 0);
     ask(0, round % 128, true);
     ASSERT_TRUE(answered());
@@ -122,7 +124,7 @@ TEST_F(ServedDiskTest, ABackEndThatComesBackIsAskedAgain) {
   serve();
   ASSERT_TRUE(answered());
   EXPECT_EQ(driver->get<uint8_t>(kStatus), 0);
-  EXPECT_EQ(bytes[3 * 512] | bytes[3 * 512 + 1] << 8, 4711);
+  EXPECT_EQ(bytes.get(3 * 512) | bytes.get(3 * 512 + 1) << 8, 4711);
 }
 
 TEST_F(ServedDiskTest, RequestsWaitWhileThereIsNoBackEnd) {
@@ -134,7 +136,7 @@ TEST_F(ServedDiskTest, RequestsWaitWhileThereIsNoBackEnd) {
   back_end->die();
   ask(0, 1, true);
   EXPECT_FALSE(driver->returned());
-  bytes[512] = 0x5a;
+  bytes.put(512, 0x5a);
   serve();
   ASSERT_TRUE(answered());
   EXPECT_EQ(driver->get<uint8_t>(kData), 0x5a);

@@ -44,7 +44,7 @@ class ServedFsTest : public VhostTest {
     return wait_until([&] { return requests->used() == count; });
   }
 
-  std::vector<uint8_t> nothing;
+  FakeDisk nothing;
   std::optional<FakeBackEnd> back_end;
   std::optional<SplitDriver> urgent, requests;
   std::unique_ptr<device::virtio::Device> folder;

@@ -56,7 +56,7 @@ class ServedNetTest : public VhostTest {
     card->notify(1);
   }
 
-  std::vector<uint8_t> nothing;
+  FakeDisk nothing;
   std::optional<FakeBackEnd> back_end;
   std::optional<SplitDriver> receive, transmit;
   std::unique_ptr<device::virtio::Device> card;
