@@ -16,7 +16,7 @@ class InputBytes {
   T take() {
     T value{};
     const size_t length = std::min(sizeof(T), bytes_.size());
-    std::memcpy(&value, bytes_.data(), length);
+    if (length != 0) std::memcpy(&value, bytes_.data(), length);
     bytes_ = bytes_.subspan(length);
     return value;
   }
