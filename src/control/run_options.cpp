@@ -148,9 +148,8 @@ void RunOptions::describe(CLI::App& app) {
   describe_session(run, text.session);
   run.add_option(
          "--disk", text.disks,
-         "a disk: an image, a block device, nbd://host/name, or vhost-user:SOCKET (served by another "
-         "process); "
-         "an image's format is seen from its start, or said: "
+         "a disk: an image, a block device, nbd://host/name, or vhost-user:SOCKET (another process serves "
+         "it); an image's format is seen from its start, or said: "
          ",format=raw (qcow2, vmdk, vhdx, vdi); with ,readonly it cannot be written, with ,snapshot "
          "what is written is forgotten at the end; ,if=virtio (/dev/vda, vdb ...; the default) or "
          ",if=nvme (/dev/nvme0n1 ...), ,if=scsi (virtio-scsi), ,if=ahci or ,if=ide (/dev/sda ...). May be "

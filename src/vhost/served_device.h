@@ -32,8 +32,7 @@ namespace eidolon::vhost {
 /// Why a machine that has one makes no snapshots and does not move.
 inline constexpr std::string_view kCannotMove =
     "another process serves a disk, network card or folder of the machine (vhost-user), and a snapshot or a "
-    "move "
-    "would have nothing of its state; start the machine with devices of the monitor's own to take one";
+    "move would have nothing of its state; start the machine with devices of the monitor's own to take one";
 
 class ServedDevice final : public device::virtio::Device {
  public:
@@ -48,8 +47,8 @@ class ServedDevice final : public device::virtio::Device {
     /// It answers everything by itself. Otherwise (a card waits for frames) what is under way comes back only
     /// when the driver resets the device.
     bool answers_all = true;
-    std::optional<size_t> link_at =
-        std::nullopt;  ///< the byte of `config` whose lowest bit says that there is a back end
+    /// The byte of `config` whose lowest bit says that there is a back end.
+    std::optional<size_t> link_at = std::nullopt;
     /// Answers a buffer that a back end has taken along, and returns how much it wrote; null: it is given to
     /// the next one.
     uint32_t (*refuse)(device::Dma& dma, const device::virtio::Chain& chain) = nullptr;
