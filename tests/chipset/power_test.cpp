@@ -49,6 +49,13 @@ TEST_F(AcpiPmTest, S5PowersOffAndOtherStatesDoNot) {
   EXPECT_EQ(pm.io_read(4, 2), 1u | 5u << 10) << "SLP_EN reads as zero";
 }
 
+TEST_F(AcpiPmTest, PowersOffAsOvmfDoes) {
+  pm.io_write(4, 2, 1u);
+  EXPECT_EQ(machine.power_offs, 0u);
+  pm.io_write(4, 2, 0x2001);
+  EXPECT_EQ(machine.power_offs, 1u);
+}
+
 TEST_F(AcpiPmTest, PowerButtonRaisesTheSciWhenEnabled) {
   pm.press_power_button();
   EXPECT_FALSE(irq.level());

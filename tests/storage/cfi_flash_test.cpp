@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 
 namespace eidolon::device {
 namespace {
@@ -89,19 +90,100 @@ TEST_F(CfiFlashTest, EraseWithoutConfirmationIsAnErrorUntilItIsCleared) {
   write(0, 0xff);
   EXPECT_EQ(at(0), 0x80 | 0x30);
   write(0, 0x50);
-  EXPECT_EQ(at(0), 0x80);
+  EXPECT_EQ(at(0), 0);
   write(0, 0xff);
   EXPECT_EQ(at(0), 0);
 }
 
-// What OVMF does to find out whether there is a flash: RAM would keep the byte, ROM its old one.
+// What OVMF does to find out whether there is a flash (QemuFlashDetected): at a byte that is none of the
+// values it looks for, RAM would keep what is written, ROM what it had, and QEMU's chip shows a status of 0.
 TEST_F(CfiFlashTest, AnswersTheProbeOfOvmf) {
+  medium.bytes[0x10] = 0x8d;
+  flash = *CfiFlash::create(medium);
   write(0x10, 0x50);
-  EXPECT_NE(at(0x10), 0x50);
+  EXPECT_NE(at(0x10), 0x50) << "as RAM";
   write(0x10, 0x70);
-  EXPECT_EQ(at(0x10), 0x80);
+  EXPECT_EQ(at(0x10), 0);
   write(0x10, 0xff);
-  EXPECT_EQ(at(0x10), 0xff);
+  EXPECT_EQ(at(0x10), 0x8d);
+}
+
+// Also after a reset of a machine whose firmware has written before.
+TEST_F(CfiFlashTest, AnswersTheProbeOfOvmfAgain) {
+  program(0x10, 0x8d);
+  flash->reset();
+  write(0x10, 0x70);
+  EXPECT_EQ(at(0x10), 0x80) << "ready, as it comes out of a reset";
+  write(0x10, 0x50);
+  write(0x10, 0x70);
+  EXPECT_EQ(at(0x10), 0);
+  program(0x11, 0);
+  EXPECT_EQ(at(0x11), 0x80) << "done";
+}
+
+TEST_F(CfiFlashTest, ProgramsABufferAtOnce) {
+  write(0x1010, 0x50);
+  write(0x1010, 0xe8);
+  EXPECT_EQ(at(0x1010), 0x80) << "the buffer is free";
+  write(0x1010, 3);
+  write(0x1012, 0x12);
+  write(0x1015, 0x15);
+  write(0x1013, 0x13);
+  write(0x1014, 0x14);
+  EXPECT_EQ(medium.bytes[0x1012], 0xff) << "not before it is confirmed";
+  write(0x1010, 0xd0);
+  EXPECT_EQ(at(0x1010), 0x80);
+  write(0, 0xff);
+  EXPECT_EQ(flash->io_read(0x1010, 8), 0xffff'1514'1312'ffffu);
+  EXPECT_EQ(medium.bytes[0x1015], 0x15);
+}
+
+TEST_F(CfiFlashTest, FillsItsWholeBuffer) {
+  write(0x20, 0xe8);
+  write(0x20, 31);
+  for (unsigned i = 0; i < 32; ++i) write(0xfe0 + i, static_cast<uint8_t>(i));
+  write(0x20, 0xd0);
+  EXPECT_EQ(at(0), 0x80);
+  EXPECT_EQ(medium.bytes[0xfff], 31);
+}
+
+TEST_F(CfiFlashTest, ABufferThatIsNotConfirmedIsThrownAway) {
+  write(0, 0xe8);
+  write(0, 0);
+  write(0, 0x12);
+  write(0, 0xff);
+  EXPECT_EQ(at(0), 0x80 | 0x30);
+  write(0, 0xff);
+  EXPECT_EQ(at(0), 0xff);
+}
+
+TEST_F(CfiFlashTest, ABufferHasNoMoreThan32Bytes) {
+  write(0, 0xe8);
+  write(0, 32);
+  EXPECT_EQ(at(0), 0x80 | 0x30);
+}
+
+TEST_F(CfiFlashTest, ABufferStaysWhereItBegins) {
+  write(0, 0xe8);
+  write(0, 3);
+  write(0x100, 0);
+  write(0x104, 0);
+  EXPECT_EQ(at(0), 0x80 | 0x30) << "behind its end";
+  write(0, 0x50);
+  write(0, 0xe8);
+  write(0, 3);
+  write(0x100, 0);
+  write(0xff, 0);
+  EXPECT_EQ(at(0), 0x80 | 0x30) << "before its beginning";
+}
+
+TEST_F(CfiFlashTest, ABufferStaysInABlock) {
+  write(0, 0xe8);
+  write(0, 31);
+  write(kSize - 31, 0);
+  EXPECT_EQ(at(0), 0x80 | 0x30);
+  write(0, 0xff);
+  EXPECT_EQ(at(kSize - 31), 0xff);
 }
 
 TEST_F(CfiFlashTest, SaysItsSizeAndBlocks) {
@@ -112,6 +194,8 @@ TEST_F(CfiFlashTest, SaysItsSizeAndBlocks) {
   EXPECT_EQ(at(0x13), 1) << "Intel's commands";
   EXPECT_EQ(1u << at(0x27), 0x100000u) << "the next power of two";
   EXPECT_EQ(at(0x2d) | at(0x2e) << 8, 0x84 - 1);
+  EXPECT_EQ(1u << at(0x2a), 32u) << "the buffer";
+  EXPECT_NE(at(0x20), 0) << "or Linux does not use it";
   EXPECT_EQ((at(0x2f) | at(0x30) << 8) * 256, 4096);
   EXPECT_EQ(at(at(0x15)), 'P');
   write(0, 0x90);
@@ -122,6 +206,12 @@ TEST_F(CfiFlashTest, AFullHostDiskIsAnErrorAndChangesNothing) {
   program(7, 0x77);
   medium.full = true;
   program(7, 0);
+  EXPECT_EQ(at(7), 0x80 | 0x10);
+  write(0, 0x50);
+  write(7, 0xe8);
+  write(7, 0);
+  write(7, 0);
+  write(7, 0xd0);
   EXPECT_EQ(at(7), 0x80 | 0x10);
   write(0, 0x50);
   erase(7);
@@ -147,6 +237,64 @@ TEST_F(CfiFlashTest, StateIsTheMode) {
   StateReader reader(writer.bytes());
   flash->load(reader);
   EXPECT_EQ(at(0), 0xb0);
+}
+
+TEST_F(CfiFlashTest, StateIsTheBufferToo) {
+  write(0, 0xe8);
+  write(0, 1);
+  write(0x33, 0x12);
+  StateWriter writer;
+  flash->save(writer);
+  flash->reset();
+  StateReader reader(writer.bytes());
+  flash->load(reader);
+  write(0x34, 0x34);
+  write(0, 0xd0);
+  write(0, 0xff);
+  EXPECT_EQ(flash->io_read(0x33, 2), 0x3412u);
+}
+
+TEST_F(CfiFlashTest, LoadsAStateFromBeforeThereWasABuffer) {
+  StateWriter writer;
+  writer.begin("cfi-flash", 1);
+  writer(uint8_t{1}, uint8_t{0x20});
+  writer.end();
+  StateReader reader(writer.bytes());
+  flash->load(reader);
+  EXPECT_FALSE(reader.failed());
+  EXPECT_EQ(at(0), 0xa0);
+}
+
+class ImpossibleState : public CfiFlashTest {
+ protected:
+  void load(uint8_t mode, uint64_t start, uint8_t count, uint8_t taken) {
+    StateWriter writer;
+    writer.begin("cfi-flash", 2);
+    writer(mode, uint8_t{0x80}, start, count, taken, std::array<uint8_t, 32>{});
+    writer.end();
+    StateReader reader(writer.bytes());
+    flash->load(reader);
+  }
+  static constexpr uint8_t kData = 8, kConfirm = 9;
+};
+
+TEST_F(ImpossibleState, IsNotTaken) {
+  load(kConfirm, kSize, 1, 1);
+  EXPECT_EQ(at(0), 0xff) << "behind the end";
+  load(kConfirm, kSize - 1, 2, 2);
+  EXPECT_EQ(at(0), 0xff) << "over the end";
+  load(kConfirm, 0, 33, 33);
+  EXPECT_EQ(at(0), 0xff) << "more than the buffer";
+  load(kData, 0, 33, 1);
+  EXPECT_EQ(at(0), 0xff) << "more than the buffer";
+  load(kData, 0, 2, 2);
+  EXPECT_EQ(at(0), 0xff) << "no byte is missing";
+  load(10, 0, 1, 1);
+  EXPECT_EQ(at(0), 0xff) << "no mode";
+  load(kConfirm, kSize - 1, 1, 1);
+  EXPECT_EQ(at(0), 0x80);
+  write(0, 0xd0);
+  EXPECT_EQ(medium.bytes[kSize - 1], 0);
 }
 
 }  // namespace

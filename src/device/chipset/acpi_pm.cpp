@@ -134,7 +134,8 @@ void AcpiPm::io_write(uint64_t offset, unsigned size, uint64_t value) {
     for (unsigned i = 0; i < size; ++i)
       sleep |= write_byte(static_cast<unsigned>(offset) + i, static_cast<uint8_t>(value >> (8 * i)));
     update_sci();
-    off = sleep && bits(control_, 12, 10) == kSleepTypeS5;  // no other sleep state is offered
+    const uint64_t type = bits(control_, 12, 10);
+    off = sleep && (type == kSleepTypeS5 || type == kSleepTypeOvmf);  // no other sleep state is offered
   }
   if (off) machine_.power_off();
 }

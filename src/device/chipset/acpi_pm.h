@@ -20,7 +20,10 @@ class AcpiPm final : public Device, public memory::IoHandler {
   static constexpr uint16_t kTimerOffset = 8;
   static constexpr int64_t kTimerHz = 3'579'545;
   static constexpr uint8_t kSleepTypeS5 = 5;  ///< what \_S5 of the DSDT must say
-  static constexpr unsigned kSciIrq = 9;      ///< level-triggered
+  /// OVMF asks no DSDT: it says what QEMU's chipset takes. No system sleeps in S0, which has the number
+  /// elsewhere.
+  static constexpr uint8_t kSleepTypeOvmf = 0;
+  static constexpr unsigned kSciIrq = 9;  ///< level-triggered
 
   /// `timer_bits` is 24 or 32, as the FADT's TMR_VAL_EXT flag says.
   AcpiPm(TimerQueue& timers, IrqLine& sci, MachineControl& machine, unsigned timer_bits = 32);

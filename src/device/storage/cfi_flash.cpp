@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <functional>
 
 #include "base/bits.h"
 
@@ -11,6 +12,7 @@ namespace eidolon::device {
 namespace {
 
 constexpr uint64_t kSector = 512;  ///< what a medium is written in
+constexpr uint32_t kVersion = 2;   ///< of the saved state; 1 had no buffer
 
 enum Command : uint8_t {
   kLockConfirm = 0x01,
@@ -23,22 +25,28 @@ enum Command : uint8_t {
   kReadIdentity = 0x90,
   kReadQuery = 0x98,
   kConfirm = 0xd0,
+  kBufferedProgram = 0xe8,
   kReadArray = 0xff,
 };
 
-constexpr uint8_t kReady = 0x80, kEraseError = 0x20, kProgramError = 0x10, kErrors = 0x3a;
+constexpr uint8_t kEraseError = 0x20, kProgramError = 0x10;
+constexpr uint8_t kWrongSequence = kEraseError | kProgramError;
+constexpr uint8_t kStatusBits = 0xba;  ///< ready, and the errors that there are
 constexpr uint8_t kIntel = 0x89, kDeviceCode = 0x18;
 
-/// What the chip says of itself (JEP137, table 1): its size, its blocks of 4 KiB, and that it has no buffer
-/// to program many bytes at once.
+/// What the chip says of itself (JEP137, table 1): its size, its blocks of 4 KiB, and its buffer.
 uint8_t query(uint64_t offset, uint64_t size) {
+  // From 0x1f on: typical times, and how much longer it can take, of programming a byte, programming from the
+  // buffer, erasing a block and erasing all of the chip, which it cannot, as powers of two.
   constexpr std::array<uint8_t, 0x17> kFixed = {'Q',  'R', 'Y', 1, 0, 0x31, 0, 0, 0, 0, 0, 0x45,
-                                                0x55, 0,   0,   7, 0, 10,   0, 4, 0, 4, 0};
+                                                0x55, 0,   0,   7, 7, 10,   0, 4, 4, 4, 0};
   const uint64_t last_block = size / CfiFlash::kBlock - 1;
   if (offset >= 0x10 && offset < 0x10 + kFixed.size()) return kFixed[offset - 0x10];
   switch (offset) {
     case 0x27:
       return static_cast<uint8_t>(std::bit_width(size - 1));
+    case 0x2a:
+      return std::countr_zero(CfiFlash::kBufferBytes);
     case 0x2c:
       return 1;  // one region of blocks of the same size
     case 0x2d:
@@ -81,7 +89,7 @@ Result<std::unique_ptr<CfiFlash>> CfiFlash::create(storage::Medium& medium) {
 void CfiFlash::reset() {
   std::lock_guard lock(mutex_);
   mode_ = Mode::kArray;
-  status_ = 0;
+  status_ = kReady;
 }
 
 uint8_t CfiFlash::read_byte(uint64_t offset) const {
@@ -93,7 +101,7 @@ uint8_t CfiFlash::read_byte(uint64_t offset) const {
     case Mode::kQuery:
       return query(offset % kBlock, contents_.size());
     default:
-      return kReady | status_;
+      return status_;
   }
 }
 
@@ -114,24 +122,45 @@ void CfiFlash::io_write(uint64_t offset, unsigned size, uint64_t value) {
 void CfiFlash::write(uint64_t offset, uint8_t value) {
   switch (mode_) {
     case Mode::kProgram:
-      program(offset, value);
-      mode_ = Mode::kStatus;
+      program(offset, {&value, 1});
       break;
     case Mode::kErase:
-      mode_ = Mode::kStatus;
-      if (value == kConfirm) {
-        erase(offset);
-      } else {
-        status_ |= kEraseError | kProgramError;  // a wrong sequence of commands
-      }
+      value == kConfirm ? erase(offset) : finish(kWrongSequence);
       break;
     case Mode::kLock:  // there are no locks: what asks for them or against them has its way
-      mode_ = Mode::kStatus;
-      if (value != kConfirm && value != kLockConfirm) status_ |= kEraseError | kProgramError;
+      finish(value == kConfirm || value == kLockConfirm ? 0 : kWrongSequence);
+      break;
+    case Mode::kBufferCount:
+      expect_bytes(value);
+      break;
+    case Mode::kBufferData:
+      take_byte(offset, value);
+      break;
+    case Mode::kBufferConfirm:
+      value == kConfirm ? program(buffer_.start, std::span(buffer_.bytes).first(buffer_.count))
+                        : finish(kWrongSequence);
       break;
     default:
       command(value);
   }
+}
+
+/// `last` is one less than the number of bytes.
+void CfiFlash::expect_bytes(uint8_t last) {
+  if (last >= kBufferBytes) return finish(kWrongSequence);
+  buffer_.count = last + 1;
+  buffer_.taken = 0;
+  buffer_.bytes.fill(0xff);
+  mode_ = Mode::kBufferData;
+}
+
+/// The first byte says where all of them are, in any order: behind it, and in the same block.
+void CfiFlash::take_byte(uint64_t offset, uint8_t value) {
+  if (buffer_.taken == 0) buffer_.start = offset;
+  const uint64_t at = offset - buffer_.start;
+  if (at >= buffer_.count || !buffer_.fits_block()) return finish(kWrongSequence);
+  buffer_.bytes[at] = value;
+  if (++buffer_.taken == buffer_.count) mode_ = Mode::kBufferConfirm;
 }
 
 /// What is no command has no effect.
@@ -143,6 +172,10 @@ void CfiFlash::command(uint8_t value) {
       break;
     case kEraseBlock:
       mode_ = Mode::kErase;
+      break;
+    case kBufferedProgram:
+      status_ |= kReady;  // the buffer is free
+      mode_ = Mode::kBufferCount;
       break;
     case kLockSetup:
       mode_ = Mode::kLock;
@@ -167,22 +200,28 @@ void CfiFlash::command(uint8_t value) {
   }
 }
 
-void CfiFlash::program(uint64_t offset, uint8_t value) {
-  const uint8_t before = contents_[offset];
-  contents_[offset] = before & value;
-  if (contents_[offset] == before || store(offset, 1)) return;
-  contents_[offset] = before;
-  status_ |= kProgramError;
+void CfiFlash::program(uint64_t offset, std::span<const uint8_t> bytes) {
+  const auto place = std::span(contents_).subspan(offset, bytes.size());
+  const std::vector<uint8_t> before(place.begin(), place.end());
+  std::ranges::transform(before, bytes, place.begin(), std::bit_and<uint8_t>());
+  if (std::ranges::equal(place, before) || store(offset, bytes.size())) return finish();
+  std::ranges::copy(before, place.begin());
+  finish(kProgramError);
 }
 
 void CfiFlash::erase(uint64_t offset) {
   const uint64_t block = align_down(offset, kBlock);
-  const auto begin = contents_.begin() + static_cast<std::ptrdiff_t>(block);
-  const std::vector<uint8_t> before(begin, begin + kBlock);
-  std::fill_n(begin, kBlock, uint8_t{0xff});
-  if (store(block, kBlock)) return;
-  std::ranges::copy(before, begin);
-  status_ |= kEraseError;
+  const auto place = std::span(contents_).subspan(block, kBlock);
+  const std::vector<uint8_t> before(place.begin(), place.end());
+  std::ranges::fill(place, uint8_t{0xff});
+  if (store(block, kBlock)) return finish();
+  std::ranges::copy(before, place.begin());
+  finish(kEraseError);
+}
+
+void CfiFlash::finish(uint8_t errors) {
+  status_ |= kReady | errors;
+  mode_ = Mode::kStatus;
 }
 
 bool CfiFlash::store(uint64_t offset, uint64_t length) {
@@ -191,10 +230,24 @@ bool CfiFlash::store(uint64_t offset, uint64_t length) {
   return medium_.write(begin, {&part, 1}) == storage::IoStatus::kDone;
 }
 
+/// Whether write() can go on with it.
+bool CfiFlash::possible(Mode mode, const Buffer& buffer) const {
+  switch (mode) {
+    case Mode::kBufferData:
+      return buffer.count <= kBufferBytes && buffer.taken < buffer.count && buffer.start < contents_.size() &&
+             (buffer.taken == 0 || buffer.fits_block());
+    case Mode::kBufferConfirm:
+      return buffer.count <= kBufferBytes && buffer.start < contents_.size() && buffer.fits_block();
+    default:
+      return mode <= Mode::kLast;
+  }
+}
+
 void CfiFlash::save(StateWriter& to) const {
   std::lock_guard lock(mutex_);
-  to.begin(name(), 1);
+  to.begin(name(), kVersion);
   to(mode_, status_);
+  buffer_fields(buffer_, to);
   to.end();
 }
 
@@ -202,12 +255,19 @@ void CfiFlash::load(StateReader& from) {
   std::lock_guard lock(mutex_);
   Mode mode{};
   uint8_t status = 0;
-  from.begin(name());
+  Buffer buffer;
+  const uint32_t version = from.begin(name());
   from(mode, status);
+  if (version >= kVersion) {
+    buffer_fields(buffer, from);
+  } else {
+    status |= kReady;  // it was always
+  }
   from.end();
-  if (from.failed() || mode > Mode::kLast) return;
+  if (from.failed() || !possible(mode, buffer)) return;
   mode_ = mode;
-  status_ = status & kErrors;
+  status_ = status & kStatusBits;
+  buffer_ = buffer;
 }
 
 }  // namespace eidolon::device

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <vector>
 
 #include "boot/os/guest_process.h"
 
@@ -85,6 +86,45 @@ TEST_F(Bios, StartsABootSector) {
   EXPECT_EQ(guest.wait_for_end(kBiosLimit), 0) << guest.errors();
   EXPECT_NE(log.contents().find("SeaBIOS (version"), std::string::npos);
   EXPECT_NE(log.contents().find("Booting from Hard Disk"), std::string::npos) << log.contents();
+}
+
+class Uefi : public Firmware {
+ protected:
+  void SetUp() override { require("/usr/share/OVMF/OVMF_CODE_4M.fd"); }
+  /// Up to the prompt of UEFI's own shell, which is what is left to start where there is no disk.
+  static void start_shell(GuestProcess& guest) {
+    ASSERT_TRUE(guest.wait_for("seconds to skip", kUefiLimit)) << guest.tail() << guest.errors();
+    guest.type("\x1b");
+    ASSERT_TRUE(guest.wait_for(kShell, kUefiLimit)) << guest.tail();
+  }
+  /// Has the shell switch off.
+  static void end(GuestProcess& guest) {
+    guest.type("reset -s\r");
+    EXPECT_EQ(guest.wait_for_end(kUefiLimit), 0) << guest.tail() << guest.errors();
+  }
+  static constexpr const char* kShell = "Shell> ";
+  static constexpr const char* kVariable = "setvar Idea -guid 0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0";
+};
+
+TEST_F(Uefi, AVariableIsThereTheNextTime) {
+  const TemporaryFile variables(".vars");
+  const std::vector<std::string> command = {"run",       "--firmware",  "uefi",           "--engine",
+                                            "translate", "--uefi-vars", variables.path(), "--memory",
+                                            "128M"};
+  {
+    GuestProcess guest(command);
+    ASSERT_NO_FATAL_FAILURE(start_shell(guest));
+    guest.type(std::string(kVariable) + " -nv -bs -rt =L\"eidolon\"\r");
+    ASSERT_TRUE(guest.wait_for(kShell, kUefiLimit)) << guest.tail();
+    end(guest);
+  }
+  EXPECT_NE(variables.contents().find(std::string("e\0i\0d\0o\0l\0o\0n\0", 14)), std::string::npos);
+  GuestProcess guest(command);
+  ASSERT_NO_FATAL_FAILURE(start_shell(guest));
+  guest.type(std::string(kVariable) + "\r");
+  // Its 14 bytes in hexadecimal.
+  EXPECT_TRUE(guest.wait_for("65 00 69 00 64 00 6F 00", kUefiLimit)) << guest.tail();
+  end(guest);
 }
 
 }  // namespace
