@@ -64,7 +64,7 @@ void MigrateOptions::describe(CLI::App& app) {
       ->needs(later);
   migrate_->add_flag("--copy-disks", request_.copy_disks,
                      "send what is on the disks too, into images of the same sizes that receive --disk "
-                     "names: for disks that "
+                     "names, and UEFI variables in a file into the one of receive --uefi-vars: for what "
                      "the other side cannot reach. Those here stay as they are");
   migrate_->add_flag("--cancel", cancel_, "end a move that is under way: the machine goes on where it is");
   migrate_->add_flag("--show", show_, "say how far a move is");
@@ -102,6 +102,12 @@ void ReceiveOptions::describe(CLI::App& app) {
           "what is in TO is overwritten. May be given several times")
       ->type_name("FROM=TO")
       ->allow_extra_args(false);
+  receive_
+      ->add_option(
+          "--uefi-vars", variables_,
+          "the file with the machine's UEFI variables is FILE here; with migrate --copy-disks what is "
+          "in it is overwritten, and it is made if it is not there")
+      ->type_name("FILE");
   describe_session(*receive_, session_);
   receive_->footer(
       R"(The machine's disks, kernel and firmware are expected under the names that they have where it comes
@@ -121,6 +127,7 @@ Result<ReceiveRequest> ReceiveOptions::read() const {
   ReceiveRequest request{.at = EIDOLON_TRY(safe_place(at_, tls_, insecure_)),
                          .tls = full_name(tls_),
                          .disks = {},
+                         .variables = full_name(variables_),
                          .session = session_};
   for (const std::string& disk : disks_) {
     const size_t equals = disk.find('=');

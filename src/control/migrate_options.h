@@ -33,6 +33,7 @@ class ReceiveOptions {
   std::string at_, tls_;
   bool insecure_ = false;
   std::vector<std::string> disks_;
+  std::string variables_;
   SessionText session_;
 };
 

@@ -24,6 +24,8 @@ struct ReceiveRequest {
   migration::Place at;
   std::string tls;
   std::vector<machine::Arrival::Renamed> disks;
+  std::string
+      variables;        ///< the file for UEFI's, by its full name; empty: it is called as where it comes from
   SessionText session;  ///< whether it fits is known when the machine is
 };
 

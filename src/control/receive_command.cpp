@@ -27,9 +27,9 @@ Result<std::unique_ptr<Arrival>> wait_for_arrival(const ReceiveRequest& request,
   backend::say("eidolon: waiting for a machine at " + migration::to_string(request.at));
   for (;;) {
     auto connection = migration::Connection::accepted(listener.accept(), tls ? &*tls : nullptr, never);
-    Result<std::unique_ptr<Arrival>> arrival = connection
-                                                   ? Arrival::greet(*std::move(connection), request.disks)
-                                                   : std::unexpected(connection.error());
+    Result<std::unique_ptr<Arrival>> arrival =
+        connection ? Arrival::greet(*std::move(connection), request.disks, request.variables)
+                   : std::unexpected(connection.error());
     if (arrival) return arrival;
     backend::say("eidolon: refused what has connected: " + arrival.error().message);
   }

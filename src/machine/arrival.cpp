@@ -38,6 +38,17 @@ Result<> check_host(const MachineConfig& config) {
   return {};
 }
 
+/// They would be made anew if they were not there.
+Result<> check_variables(const std::string& path) {
+  if (path.empty() || access(path.c_str(), R_OK | W_OK) == 0) return {};
+  return fail(
+      "the machine's UEFI variables '{}' cannot be written where it is to go on ({}); put them where both "
+      "can "
+      "reach them, or say with receive --uefi-vars FILE what they are called there, and migrate with "
+      "--copy-disks if they are to come along",
+      path, std::strerror(errno));
+}
+
 Result<> rename(std::vector<DiskConfig>& disks, const std::vector<Arrival::Renamed>& names) {
   const std::vector<DiskConfig> there = disks;
   for (const Arrival::Renamed& name : names) {
@@ -56,16 +67,27 @@ Result<> rename(std::vector<DiskConfig>& disks, const std::vector<Arrival::Renam
   return {};
 }
 
+Result<> rename(MachineConfig& config, const std::vector<Arrival::Renamed>& disks,
+                const std::string& variables) {
+  EIDOLON_TRY(rename(config.disks, disks));
+  if (variables.empty()) return {};
+  if (config.firmware.variables_path.empty())
+    return fail("the machine has no UEFI variables in a file; leave out --uefi-vars where it is received");
+  config.firmware.variables_path = variables;
+  return {};
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Arrival>> Arrival::greet(std::unique_ptr<migration::Connection> connection,
-                                                const std::vector<Renamed>& disks) {
+                                                const std::vector<Renamed>& disks,
+                                                const std::string& variables) {
   const migration::Message message = EIDOLON_TRY(migration::receive_message(*connection));
   migration::Hello hello = EIDOLON_TRY(migration::read_hello(message, host_bytes()));
   snapshot::FileReader file =
       EIDOLON_TRY(snapshot::FileReader::adopt(std::move(hello.description), "migration"));
   SavedMachine described = EIDOLON_TRY(SavedMachine::read(std::move(file)));
-  if (const Result<> renamed = rename(described.config.disks, disks); !renamed) {
+  if (const Result<> renamed = rename(described.config, disks, variables); !renamed) {
     (void)migration::send_refusal(*connection, renamed.error().message);
     return std::unexpected(renamed.error());
   }
@@ -73,6 +95,7 @@ Result<std::unique_ptr<Arrival>> Arrival::greet(std::unique_ptr<migration::Conne
   std::unique_ptr<Arrival> arrival(
       new Arrival(std::move(connection), std::move(described.config), std::move(memory)));
   for (const Renamed& disk : disks) arrival->given_disks_.push_back(disk.to);
+  if (!variables.empty()) arrival->given_disks_.push_back(variables);
   if (const Result<> possible = arrival->prepare(described.media, hello.memory_may_follow); !possible) {
     arrival->refuse(possible.error());
     return std::unexpected(possible.error());
@@ -84,6 +107,7 @@ Result<std::unique_ptr<Arrival>> Arrival::greet(std::unique_ptr<migration::Conne
 Result<> Arrival::prepare(const nlohmann::json& disks, bool memory_may_follow) {
   EIDOLON_TRY(check_host(config_));
   disks_ = EIDOLON_TRY(CopiedDisks::open(disks, config_, given_disks_));
+  EIDOLON_TRY(check_variables(config_.firmware.variables_path));
   if (memory_may_follow) faults_ = EIDOLON_TRY(migration::Userfault::create());
   return {};
 }

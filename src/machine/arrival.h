@@ -22,8 +22,11 @@ class Arrival {
     std::string from, to;
   };
   /// Hears which machine it is. What has connected may be anybody.
+  /// `variables` is the file with UEFI's variables, which may be overwritten too; empty: it is called as
+  /// there.
   static Result<std::unique_ptr<Arrival>> greet(std::unique_ptr<migration::Connection> connection,
-                                                const std::vector<Renamed>& disks);
+                                                const std::vector<Renamed>& disks,
+                                                const std::string& variables);
 
   /// For its session; it may be refused.
   [[nodiscard]] const MachineConfig& config() const { return config_; }
@@ -48,7 +51,7 @@ class Arrival {
   std::unique_ptr<migration::Connection> connection_;  ///< null: it is the fetcher's
   const MachineConfig config_;
   std::shared_ptr<migration::PageReceiver> memory_;
-  std::vector<std::string> given_disks_;        ///< those of Renamed, as they are called here
+  std::vector<std::string> given_disks_;        ///< those that may be overwritten, as they are called here
   std::optional<CopiedDisks> disks_;            ///< until all has come
   std::optional<migration::Userfault> faults_;  ///< nothing: all memory comes before the machine runs
   std::shared_ptr<migration::PageFetcher> fetcher_;

@@ -3,11 +3,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "backend/image/raw_medium.h"
 #include "base/try.h"
+#include "device/storage/cfi_flash.h"
 #include "machine/json_fields.h"
 #include "machine/open_medium.h"
+#include "machine/saved_media.h"
 
 namespace eidolon::machine {
 
@@ -21,9 +25,13 @@ Result<DiskConfig> find(const std::string& name, const MachineConfig& config) {
   return fail("the other side sends a disk that this machine does not have");
 }
 
-Result<std::unique_ptr<Medium>> open_one(DiskConfig disk, uint64_t bytes,
-                                         std::span<const std::string> given) {
-  if (std::ranges::find(given, disk.path) == given.end())
+bool is_in(std::span<const std::string> given, const std::string& path) {
+  return std::ranges::find(given, path) != given.end();
+}
+
+Result<std::unique_ptr<Medium>> open_disk(DiskConfig disk, uint64_t bytes,
+                                          std::span<const std::string> given) {
+  if (!is_in(given, disk.path))
     return fail(
         "'{}' would be overwritten with a disk of the machine; if it is to be, receive with --disk FROM={}",
         disk.path, disk.path);
@@ -36,6 +44,35 @@ Result<std::unique_ptr<Medium>> open_one(DiskConfig disk, uint64_t bytes,
     return fail(
         "'{}' has {} bytes here and {} where the machine is; make it as large, with eidolon image create",
         disk.path, medium->size(), bytes);
+  return medium;
+}
+
+/// For this user only, as run --uefi-vars makes it.
+Result<std::unique_ptr<backend::image::RawMedium>> make_variables(const std::string& path, uint64_t bytes) {
+  using backend::image::HostFile;
+  std::unique_ptr<HostFile> file = EIDOLON_TRY(HostFile::create(path, bytes));
+  std::error_code error;
+  std::filesystem::permissions(path, std::filesystem::perms(0600), error);
+  if (error) return fail("cannot make '{}' this user's only ({}); name another file", path, error.message());
+  return backend::image::RawMedium::open(std::move(file));
+}
+
+Result<std::unique_ptr<Medium>> open_variables(const std::string& path, uint64_t bytes,
+                                               std::span<const std::string> given) {
+  if (path.empty() || bytes == 0 || bytes > device::CfiFlash::kMostBytes)
+    return fail("the other side sends UEFI variables that its machine does not have");
+  if (!is_in(given, path))
+    return fail(
+        "the machine's UEFI variables come along, and '{}' would be overwritten; say where they go with "
+        "receive --uefi-vars FILE",
+        path);
+  std::error_code error;
+  if (!std::filesystem::exists(path, error)) return make_variables(path, bytes);
+  std::unique_ptr<Medium> medium = EIDOLON_TRY(backend::image::RawMedium::open(path, false));
+  if (medium->size() != bytes)
+    return fail(
+        "'{}' has {} bytes, and the machine's UEFI variables {}; name a file that is as large, or not there",
+        path, medium->size(), bytes);
   return medium;
 }
 
@@ -52,9 +89,15 @@ Result<CopiedDisks> CopiedDisks::open(const nlohmann::json& described, const Mac
     fields.get("name", name);
     fields.get("bytes", bytes, ~uint64_t{0});
     if (fields.failed()) return fail("the other side does not say which disks it sends");
-    const DiskConfig disk = EIDOLON_TRY(find(name, config));
-    media.push_back(EIDOLON_TRY(open_one(disk, bytes, given)));
-    disks.push_back({.path = disk.path, .medium = media.back().get()});
+    if (name == kVariablesName) {
+      const std::string& path = config.firmware.variables_path;
+      media.push_back(EIDOLON_TRY(open_variables(path, bytes, given)));
+      disks.push_back({.path = path, .medium = media.back().get()});
+    } else {
+      const DiskConfig disk = EIDOLON_TRY(find(name, config));
+      media.push_back(EIDOLON_TRY(open_disk(disk, bytes, given)));
+      disks.push_back({.path = disk.path, .medium = media.back().get()});
+    }
   }
   return CopiedDisks(std::move(media), std::move(disks));
 }

@@ -1,4 +1,5 @@
-// The other side of DiskCopy: images of this host that get the contents of a machine's disks before it comes.
+// The other side of DiskCopy: files of this host that get the contents of a machine's disks, and of the flash
+// with its UEFI variables, before it comes.
 #pragma once
 
 #include <memory>
@@ -17,7 +18,7 @@ namespace eidolon::machine {
 class CopiedDisks {
  public:
   /// Those of DiskCopy::description(), under their names in `config`. What is in them is to be overwritten,
-  /// so that they have to be among the `given`.
+  /// so that they have to be among the `given`. A file for UEFI variables that is not there is made.
   static Result<CopiedDisks> open(const nlohmann::json& described, const MachineConfig& config,
                                   std::span<const std::string> given);
   /// A kDisk message.

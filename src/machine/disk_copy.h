@@ -1,4 +1,5 @@
-// The disks of a machine on their way to where they cannot be reached (MigrationRequest::copy_disks): all of
+// The disks of a machine, and its UEFI variables, on their way to where they cannot be reached
+// (MigrationRequest::copy_disks): all of
 // each, and then what was written meanwhile, again and again. The source's own stay as they are.
 #pragma once
 

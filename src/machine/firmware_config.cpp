@@ -11,6 +11,7 @@
 
 #include "backend/image/overlay_medium.h"
 #include "backend/image/raw_medium.h"
+#include "backend/image/watched_medium.h"
 #include "base/try.h"
 #include "boot/read_file.h"
 #include "device/chipset/fw_cfg.h"
@@ -108,7 +109,8 @@ Result<> open_variables(FirmwareConfig& config) {
   if (config.variables_template.empty() && config.variables_path.empty()) return {};
   if (!config.variables_path.empty()) {
     EIDOLON_TRY(copy_template(config));
-    config.variables = EIDOLON_TRY(RawMedium::open(config.variables_path, false));
+    auto file = EIDOLON_TRY(RawMedium::open(config.variables_path, false));
+    config.variables = std::make_shared<backend::image::WatchedMedium>(std::move(file));  // it can move
     return {};
   }
   auto base = RawMedium::open(config.variables_template, true);

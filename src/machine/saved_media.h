@@ -17,6 +17,9 @@
 
 namespace eidolon::machine {
 
+/// The flash with UEFI's variables; disks are disk0, disk1 ...
+inline constexpr const char* kVariablesName = "uefi-variables";
+
 struct SavedMedium {
   std::string name;  ///< in the snapshot, and of its section
   std::string path;

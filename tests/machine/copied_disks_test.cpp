@@ -68,5 +68,37 @@ TEST_F(CopiedDisksTest, WhatItsMachineMayNotWriteDoesNotCome) {
   EXPECT_NE(refusal(one, {path}), "");
 }
 
+/// The flash with UEFI's variables, which has no interface and no format.
+class CopiedVariablesTest : public CopiedDisksTest {
+ protected:
+  CopiedVariablesTest() { config.firmware.variables_path = path; }
+  static Json described(const Json& bytes) {
+    return Json::array({{{"name", "uefi-variables"}, {"bytes", bytes}}});
+  }
+  const std::vector<std::string> given = {path};
+};
+
+TEST_F(CopiedVariablesTest, OnlyWhatIsGivenIsOverwritten) {
+  EXPECT_NE(refusal(described(kBytes), {}).find("--uefi-vars"), std::string::npos);
+  EXPECT_EQ(refusal(described(kBytes), given), "");
+}
+
+TEST_F(CopiedVariablesTest, AFileThatIsNotThereIsMade) {
+  std::filesystem::remove(path);
+  EXPECT_EQ(refusal(described(kBytes), given), "");
+  EXPECT_EQ(std::filesystem::file_size(path), kBytes);
+  EXPECT_EQ(std::filesystem::status(path).permissions(), std::filesystem::perms(0600));
+}
+
+TEST_F(CopiedVariablesTest, WhatDoesNotFitIsASentence) {
+  EXPECT_NE(refusal(described(kBytes / 2), given).find("not there"), std::string::npos);
+  std::filesystem::remove(path);
+  for (const Json& hostile : {Json(0), Json(-1), Json((16 << 20) + 1), Json(nullptr)})
+    EXPECT_NE(refusal(described(hostile), given), "") << hostile;
+  EXPECT_FALSE(std::filesystem::exists(path)) << "nothing is made for what cannot be";
+  config.firmware.variables_path = "";
+  EXPECT_NE(refusal(described(kBytes), given), "") << "a machine without";
+}
+
 }  // namespace
 }  // namespace eidolon::machine

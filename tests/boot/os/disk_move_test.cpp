@@ -3,6 +3,7 @@
 
 #include <csignal>
 #include <filesystem>
+#include <fstream>
 #include <thread>
 
 #include "boot/os/disk_image.h"
@@ -135,6 +136,57 @@ TEST_F(DiskMoveTest, AFailureLeavesTheSourceInCharge) {
   }
   expect_right(*guest);
   end(*guest);
+}
+
+class VariablesMoveTest : public ScreenTest {
+ protected:
+  static constexpr const char* kShell = "Shell> ";
+  void SetUp() override {
+    ScreenTest::SetUp();
+    if (!std::filesystem::exists("/usr/share/OVMF/OVMF_CODE_4M.fd"))
+      GTEST_SKIP() << "there is no OVMF; run scripts/dependencies.sh test";
+  }
+  /// In UEFI's shell. `name` is of one letter.
+  static void set(GuestProcess& guest, const std::string& name, const std::string& bytes) {
+    guest.type("setvar " + name + " -guid 0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0 -nv -bs -rt =" + bytes + "\r");
+    ASSERT_TRUE(guest.wait_for(kShell, kBootLimit)) << guest.tail();
+  }
+  [[nodiscard]] static std::string contents(const std::string& path) {
+    std::ifstream file(path, std::ios::binary);
+    return {std::istreambuf_iterator<char>(file), {}};
+  }
+};
+
+TEST_F(VariablesMoveTest, UefiVariablesInAFileComeAlong) {
+  if (IsSkipped()) return;
+  const std::string here = directory + "/here.vars", other = directory + "/there.vars",
+                    arrival = "unix:" + directory + "/arrival";
+  GuestProcess guest({"run", "--name", "state", "--firmware", "uefi", "--engine", "translate", "--uefi-vars",
+                      here, "--memory", "128M"});
+  ASSERT_TRUE(guest.wait_for("seconds to skip", kBootLimit)) << guest.tail() << guest.errors();
+  guest.type("\x1b");
+  ASSERT_TRUE(guest.wait_for(kShell, kBootLimit)) << guest.tail();
+  set(guest, "A", "\"before the move\"");
+  {
+    const GuestProcess nobody({"receive", arrival, "--name", "there"});
+    for (int tries = 0; tries < 200 && !std::filesystem::exists(directory + "/arrival"); ++tries)
+      std::this_thread::sleep_for(50ms);
+    EXPECT_EQ(ask("migrate " + arrival + " --name state --copy-disks"), 1) << "nobody has said where to";
+  }
+  std::filesystem::remove(directory + "/arrival");
+  GuestProcess there({"receive", arrival, "--name", "there", "--uefi-vars", other});
+  for (int tries = 0; tries < 200 && !std::filesystem::exists(directory + "/arrival"); ++tries)
+    std::this_thread::sleep_for(50ms);
+  ASSERT_EQ(ask("migrate " + arrival + " --name state --copy-disks"), 0) << guest.errors() << there.errors();
+  EXPECT_EQ(guest.wait_for_end(kEndLimit), 0) << guest.errors();
+  const std::string left = contents(here);
+  set(there, "B", "\"after the move\"");
+  there.type("reset -s\r");
+  EXPECT_EQ(there.wait_for_end(kBootLimit), 0) << there.tail() << there.errors();
+  EXPECT_NE(left.find("before the move"), std::string::npos);
+  EXPECT_NE(contents(other).find("before the move"), std::string::npos);
+  EXPECT_NE(contents(other).find("after the move"), std::string::npos);
+  EXPECT_EQ(contents(here), left) << "this one is as the machine has left it";
 }
 
 }  // namespace
