@@ -13,6 +13,7 @@
 #include "device/display/window.h"
 #include "device/holdable.h"
 #include "device/pci/placement.h"
+#include "memory/attach_device.h"
 
 namespace eidolon::machine {
 
@@ -131,7 +132,7 @@ Result<> Devices::attach(memory::IoBus& ports, memory::IoBus& mmio) {
     EIDOLON_TRY(ports.attach(place.base, place.length, place.handler, place.name));
   }
   for (const Place& place : mmio_places) {
-    EIDOLON_TRY(mmio.attach(place.base, place.length, place.handler, place.name));
+    EIDOLON_TRY(memory::attach_device(mmio, memory_, place.base, place.length, place.handler, place.name));
   }
   ports.set_fallback(&pci_.ports());
   mmio.set_fallback(&pci_.addresses());
@@ -167,6 +168,11 @@ Result<> Devices::add(const MachineConfig& config, memory::IoBus& ports, memory:
   EIDOLON_TRY(virtio_.add_vsock(config, pci_));
   EIDOLON_TRY(virtio_.add_shares(config, pci_, memory_));
   virtio_.add_input(config.virtio_input, pci_, input_);
+  if (pci_.left_out() != 0)
+    return fail(
+        "the machine's devices are {} more than its PCI bus has room for; leave out network cards, shared "
+        "folders or disks, or put disks on the SCSI controller, which takes one place for all (if=scsi)",
+        pci_.left_out());
   return virtio_.attach(mmio);
 }
 
@@ -196,7 +202,7 @@ std::vector<Stateful*> Devices::parts() {
 std::vector<SavedMedium> Devices::media() {
   std::vector<SavedMedium> media = disks_.saved_media();
   if (auto* variables = firmware_.variables())
-    media.push_back({.name = "uefi-variables", .path = firmware_.variables_path(), .medium = variables});
+    media.push_back({.name = kVariablesName, .path = firmware_.variables_path(), .medium = variables});
   return media;
 }
 
@@ -255,19 +261,14 @@ Result<> Devices::add_vga(const MachineConfig& config, memory::IoBus& ports, mem
   vga_ = std::make_unique<Vga>(clock, memory_, *frame, std::move(bios));
   EIDOLON_TRY(ports.attach(Vga::kPort, Vga::kPorts, vga_->ports(), "vga"));
   EIDOLON_TRY(ports.attach(Vga::kVbePort, Vga::kVbePorts, vga_->vbe_ports(), "vbe"));
-  EIDOLON_TRY(
-      mmio.attach(device::display::kWindowBase, device::display::kWindowBytes, vga_->window(), "vga window"));
+  EIDOLON_TRY(memory::attach_device(mmio, memory_, device::display::kWindowBase,
+                                    device::display::kWindowBytes, vga_->window(), "vga window"));
   pci_.add(kVgaDevice, 0, *vga_);
   vga_->enter_text_mode();
   return {};
 }
 
 Result<> Devices::configure_pci(memory::IoBus& ports) {
-  if (pci_.free_device() > 31)
-    return fail(
-        "the machine has more devices than its PCI bus has room for; leave out network cards, shared folders "
-        "or disks, or put "
-        "disks on the SCSI controller, which takes one place for all (if=scsi)");
   const device::pci::Windows windows = {
       .ports = {boot::kPciPortBase, boot::kPciPortEnd},
       .memory32 = {boot::kMmioHoleBase, boot::kPciConfigBase},

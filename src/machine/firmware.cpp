@@ -5,6 +5,7 @@
 #include "base/try.h"
 #include "boot/memory_layout.h"
 #include "boot/read_file.h"
+#include "memory/attach_device.h"
 #include "memory/remap.h"
 
 namespace eidolon::machine {
@@ -50,16 +51,17 @@ Result<> Firmware::load(const FirmwareConfig& config, memory::GuestMemory& memor
     log_.emplace(config.log);
     EIDOLON_TRY(ports.attach(device::DebugConsole::kPort, 1, *log_, "firmware log"));
   }
-  return add_flash(config, base, mmio);
+  return add_flash(config, base, memory, mmio);
 }
 
 /// Directly below the ROM, as if both were one chip: that is how the images of OVMF are cut.
-Result<> Firmware::add_flash(const FirmwareConfig& config, uint64_t rom_base, memory::IoBus& mmio) {
+Result<> Firmware::add_flash(const FirmwareConfig& config, uint64_t rom_base,
+                             const memory::GuestMemory& memory, memory::IoBus& mmio) {
   if (!config.variables) return {};
   variables_ = config.variables;
   variables_path_ = config.variables_path.empty() ? config.variables_template : config.variables_path;
   flash_ = EIDOLON_TRY(device::CfiFlash::create(*variables_));
-  return mmio.attach(rom_base - flash_->size(), flash_->size(), *flash_, "flash");
+  return memory::attach_device(mmio, memory, rom_base - flash_->size(), flash_->size(), *flash_, "flash");
 }
 
 }  // namespace eidolon::machine

@@ -29,7 +29,8 @@ class Firmware {
   [[nodiscard]] const std::string& variables_path() const { return variables_path_; }
 
  private:
-  Result<> add_flash(const FirmwareConfig& config, uint64_t rom_base, memory::IoBus& mmio);
+  Result<> add_flash(const FirmwareConfig& config, uint64_t rom_base, const memory::GuestMemory& memory,
+                     memory::IoBus& mmio);
 
   std::optional<device::pci::Pam> pam_;
   std::shared_ptr<device::storage::Medium> variables_;

@@ -15,6 +15,7 @@
 #include "device/virtio/rng.h"
 #include "device/virtio/vsock.h"
 #include "machine/boot_order.h"
+#include "memory/attach_device.h"
 #include "vhost/block.h"
 #include "vhost/fs.h"
 #include "vhost/net.h"
@@ -147,8 +148,8 @@ Result<> VirtioDevices::attach(memory::IoBus& mmio) {
         "cards or shared folders, or put disks on the SCSI controller (if=scsi)",
         boot::kMostVirtio, on_mmio());
   for (unsigned i = 0; i < on_mmio(); ++i)
-    EIDOLON_TRY(mmio.attach(boot::virtio_base(i), boot::kVirtioBytes, *slots_[i].mmio,
-                            slots_[i].device->shape().name));
+    EIDOLON_TRY(memory::attach_device(mmio, *mmio_memory_, boot::virtio_base(i), boot::kVirtioBytes,
+                                      *slots_[i].mmio, slots_[i].device->shape().name));
   return {};
 }
 

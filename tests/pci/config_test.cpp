@@ -17,15 +17,18 @@ TEST_F(PciTest, FunctionsAnswerWithTheirIdentityAndNobodyWithOnes) {
   EXPECT_EQ(root.config_read(1, 0, 0, 4), 0xffffffffu) << "there is no bus 1";
 }
 
-/// The machine is not to be then, but neither is it the user's fault alone.
+/// The machine is not to be then.
 TEST_F(PciTest, AFullBusTakesNoMore) {
   std::vector<std::unique_ptr<SampleDevice>> more;
   while (root.free_device() < 32)
     root.add(root.free_device(), 0, *more.emplace_back(std::make_unique<SampleDevice>()));
   const size_t all = root.places().size();
+  EXPECT_EQ(all, 32u);
+  EXPECT_EQ(root.left_out(), 0u) << "a bus that is just full";
   SampleDevice one_more;
   root.add(root.free_device(), 0, one_more);
   EXPECT_EQ(root.places().size(), all);
+  EXPECT_EQ(root.left_out(), 1u);
   EXPECT_EQ(read(0x1f, 0), 0x29188086u) << "what was there is there";
 }
 

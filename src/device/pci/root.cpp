@@ -15,7 +15,10 @@ constexpr unsigned kDevices = 32;
 }
 
 void Root::add(unsigned device, unsigned function, Function& occupant) {
-  if (device >= kDevices) return;  // whoever wires the machine asks free_device() in the end, and gives up
+  if (device >= kDevices) {
+    ++left_out_;
+    return;
+  }
   EIDOLON_ASSERT(function < 8 && find(0, device << 3 | function) == nullptr);
   const auto number = [](const Place& place) { return place.device << 3 | place.function; };
   const auto at = std::ranges::upper_bound(places_, device << 3 | function, {}, number);

@@ -21,9 +21,12 @@ class Root {
 
   Root(memory::GuestMemory& memory, const interrupt::ApicBus& apics, interrupt::IrqRouter& irqs);
 
-  /// While the machine is wired. The function outlives the machine's run.
+  /// While the machine is wired. The function outlives the machine's run. A bus has 32 devices: what is added
+  /// after them finds no place, and no machine is to be run with it (left_out).
   void add(unsigned device, unsigned function, Function& occupant);
-  /// The lowest device number from 1 on that is free.
+  /// How many have found no place.
+  [[nodiscard]] unsigned left_out() const { return left_out_; }
+  /// The lowest device number from 1 on that is free; 32: there is none.
   [[nodiscard]] unsigned free_device() const;
   /// In the order of their numbers.
   [[nodiscard]] const std::vector<Place>& places() const { return places_; }
@@ -46,6 +49,7 @@ class Root {
   Upstream upstream_;
   Pirq pirq_;
   std::vector<Place> places_;
+  unsigned left_out_ = 0;
 };
 
 }  // namespace eidolon::device::pci

@@ -84,6 +84,24 @@ TEST(BadInput, TooLittleMemoryForTheKernel) {
   expect_names(refusal({"--kernel", kernel, "--memory", "8M"}), "--memory");
 }
 
+/// As many of each as a machine can have: together they are more than a bus has room for.
+std::vector<std::string> with_devices(std::vector<std::string> options, const std::string& disk) {
+  for (int i = 0; i < 16; ++i) options.insert(options.end(), {"--disk", disk + ",snapshot"});
+  for (int i = 0; i < 8; ++i) options.insert(options.end(), {"--net", "user"});
+  for (int i = 0; i < 8; ++i)
+    options.insert(options.end(), {"--share", testing::TempDir() + ",tag=t" + std::to_string(i)});
+  return options;
+}
+
+TEST(BadInput, MoreDevicesThanTheirBusHasRoomFor) {
+  const TemporaryFile file(std::string(0x10000, '\xf4'));
+  const FlatKernel kernel({0xeb, 0xfe});
+  expect_names(refusal(with_devices({"--kernel", kernel.path()}, file.path)), "its PCI bus has room for");
+  expect_names(refusal(with_devices({"--firmware", file.path}, file.path)), "its PCI bus has room for");
+  expect_names(refusal(with_devices({"--kernel", kernel.path(), "--virtio", "mmio"}, file.path)),
+               "virtio on MMIO");
+}
+
 TEST(BadInput, MoreMemoryThanTheHostHas) {
   const FlatKernel kernel({0xeb, 0xfe});
   expect_names(refusal({"--kernel", kernel.path(), "--memory", "30000G"}), "--memory");
