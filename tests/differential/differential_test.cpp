@@ -14,6 +14,7 @@
 #include "engine/step/extended_image.h"
 #include "engine/step/step_engine.h"
 #include "isa/catalogue.h"
+#include "x86/cpuid.h"
 #include "x86/exceptions.h"
 #include "x86/vendor.h"
 
@@ -206,6 +207,18 @@ std::string compare(const Case& test, const isa::Instruction& instruction, const
   return compare_extended(host.after, ours.after, interrupted_gather_mask(instruction, host));
 }
 
+/// A hypervisor may hide an instruction that the processor then carries out all the same. We refuse it, and are right.
+bool hidden(const isa::Instruction& instruction) {
+  switch (instruction.mnemonic()) {
+    case ZYDIS_MNEMONIC_MOVDIR64B:
+      return (cpu::host_cpuid(7).ecx & x86::cpuid::kMovdir64b) == 0;
+    case ZYDIS_MNEMONIC_CLZERO:
+      return (cpu::host_cpuid(x86::cpuid::kAddressSizes).ebx & x86::cpuid::kClzero) == 0;
+    default:
+      return false;
+  }
+}
+
 // By hand, for more than the tests of every day: EIDOLON_SEED for other cases, EIDOLON_TIMES for more.
 uint64_t from_environment(const char* name, uint64_t otherwise) {
   const char* value = std::getenv(name);
@@ -229,6 +242,7 @@ TEST_P(Differential, MatchesTheHostProcessor) {
   unsigned faults = 0, differences = 0;
   for (unsigned i = 0; i < cases; ++i) {
     generator.next(parameter.klass, *test, instruction);
+    if (hidden(instruction)) continue;
     host.run(*test, *expected);
     engine.run(*test, *actual);
     faults += expected->vector >= 0;
