@@ -8,7 +8,7 @@ namespace eidolon::isa::amd {
 
 /// #UD on AMD: the register forms of the prefetch group 0F 0D (APM volume 3, PREFETCHlevel), and outside
 /// 64-bit mode VPEXTRD and VPINSRD with VEX.W set, which Intel ignores there (APM volume 4, VPEXTRD,
-/// VPINSRD).
+/// VPINSRD). Also CLZERO with a repeat prefix, of which the manual is silent (seen on family 1Ah).
 [[nodiscard]] bool is_undefined(const ZydisDecodedInstruction& instruction);
 
 /// PAUSE with REX.B, which is XCHG r8, rAX on AMD: the F3 counts for nothing (APM volume 3, NOP, PAUSE).

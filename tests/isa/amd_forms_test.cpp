@@ -78,6 +78,13 @@ TEST(AmdForms, PrefetchesOfRegistersAreUndefined) {
   EXPECT_EQ(status(Vendor::kAmd, CodeSize::k64, {0x0f, 0x0d, 0x08}), DecodeStatus::kOk);
 }
 
+TEST(AmdForms, ClearingALineTakesNoRepeatPrefix) {
+  EXPECT_EQ(status(Vendor::kAmd, CodeSize::k64, {0x0f, 0x01, 0xfc}), DecodeStatus::kOk);
+  EXPECT_EQ(status(Vendor::kAmd, CodeSize::k64, {0x66, 0x0f, 0x01, 0xfc}), DecodeStatus::kOk);
+  EXPECT_EQ(status(Vendor::kAmd, CodeSize::k64, {0xf2, 0x0f, 0x01, 0xfc}), DecodeStatus::kInvalid);
+  EXPECT_EQ(status(Vendor::kAmd, CodeSize::k32, {0xf3, 0x66, 0x0f, 0x01, 0xfc}), DecodeStatus::kInvalid);
+}
+
 TEST(AmdForms, ExtractAndInsertOfQuadwordsNeed64BitMode) {
   const Bytes extract = {0xc4, 0xe3, 0xf9, 0x16, 0xc0, 0x01}, insert = {0xc4, 0xe3, 0xf9, 0x22, 0xc0, 0x01};
   for (const Bytes& bytes : {extract, insert}) {
