@@ -36,6 +36,8 @@ class WorkerPool {
   void release();
 
   // With the lock held.
+  /// Nobody is at work, and somebody might begin.
+  [[nodiscard]] bool idle() const { return busy_ == 0 && holds_ == 0 && !stopping_; }
   /// There may be a request. The first call starts the threads.
   void wake();
   /// Waits until nobody is at work. Calls nest. The lock is given away meanwhile: what was read before is to

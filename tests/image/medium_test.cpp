@@ -57,6 +57,37 @@ TEST_F(MediumTest, RawReadsAndWritesTheFile) {
   EXPECT_EQ(read(*medium, 1536, 512), std::string(512, 'b'));
 }
 
+TEST_F(MediumTest, AtOnceIsTheSameOrNothing) {
+  const auto medium = *RawMedium::open(path, false);
+  ASSERT_EQ(write(*medium, 0, std::string(8192, 'x')), IoStatus::kDone);
+  std::string bytes(4096, '?');
+  const iovec part = {bytes.data(), bytes.size()};
+  EXPECT_TRUE(medium->read_at_once(0, {&part, 1})) << "it was just written";
+  EXPECT_EQ(bytes, std::string(4096, 'x'));
+  bytes.assign(4096, 'y');
+  if (medium->write_at_once(4096, {&part, 1})) {  // many file systems say no
+    EXPECT_EQ(in_file(4095, 2), "xy");
+  }
+  EXPECT_FALSE(medium->write_at_once((1 << 20) - 2048, {&part, 1})) << "beyond the end";
+  EXPECT_EQ(std::filesystem::file_size(path), 1u << 20);
+}
+
+TEST_F(MediumTest, InMemoryEverythingIsAtOnce) {
+  const std::string there = "/dev/shm/eidolon-medium-at-once";
+  if (!std::ofstream(there, std::ios::trunc)) GTEST_SKIP() << "there is no tmpfs";
+  std::filesystem::resize_file(there, 1 << 20);
+  const auto medium = *RawMedium::open(there, false);
+  std::remove(there.c_str());
+  std::string bytes(4096, 'y');
+  const iovec part = {bytes.data(), bytes.size()};
+  EXPECT_TRUE(medium->write_at_once(4096, {&part, 1}));
+  bytes.assign(4096, '?');
+  EXPECT_TRUE(medium->read_at_once(4096, {&part, 1}));
+  EXPECT_EQ(bytes, std::string(4096, 'y'));
+  EXPECT_TRUE(medium->read_at_once(65536, {&part, 1}));
+  EXPECT_EQ(bytes, std::string(4096, '\0'));
+}
+
 TEST_F(MediumTest, DiscardGivesRoomBackAndZeroesAreZeroes) {
   const auto medium = *RawMedium::open(path, false);
   ASSERT_EQ(write(*medium, 0, std::string(1 << 20, 'x')), IoStatus::kDone);

@@ -49,6 +49,19 @@ TEST_F(Watched, KnowsEveryKindOfWrite) {
   EXPECT_EQ(inner->bytes[kPart], 7) << "and does it";
 }
 
+TEST_F(Watched, AWriteAtOnceIsOne) {
+  watched.watch(true);
+  std::vector<uint8_t> bytes(512, 7);
+  const iovec piece = {bytes.data(), bytes.size()};
+  EXPECT_FALSE(watched.write_at_once(2 * kPart, {&piece, 1}));
+  EXPECT_EQ(watched.take_written(), Parts{2}) << "it may have done some of it";
+  inner->at_once = true;
+  EXPECT_TRUE(watched.write_at_once(3 * kPart, {&piece, 1}));
+  EXPECT_EQ(watched.take_written(), Parts{3});
+  EXPECT_TRUE(watched.read_at_once(3 * kPart, {&piece, 1}));
+  EXPECT_EQ(watched.written(), 0u);
+}
+
 TEST_F(Watched, AWriteThatFailsMayHaveDoneSome) {
   watched.watch(true);
   inner->result = IoStatus::kFailed;

@@ -33,6 +33,12 @@ class MemoryMedium final : public Medium {
     }
     return result;
   }
+  bool read_at_once(uint64_t offset, std::span<const iovec> into) override {
+    return may_be_at_once() && read(offset, into) == IoStatus::kDone;
+  }
+  bool write_at_once(uint64_t offset, std::span<const iovec> from) override {
+    return may_be_at_once() && write(offset, from) == IoStatus::kDone;
+  }
   IoStatus flush() override {
     ++flushes;
     return result;
@@ -48,6 +54,8 @@ class MemoryMedium final : public Medium {
 
   std::vector<uint8_t> bytes;
   bool is_read_only = false;
+  bool at_once = false;               ///< nothing has to wait
+  std::atomic<unsigned> asked{0};     ///< how often that was asked for
   std::atomic<bool> hold{false};     ///< requests wait as long as it is set
   std::atomic<unsigned> waiting{0};  ///< requests that wait
   std::atomic<IoStatus> result{IoStatus::kDone};
@@ -55,6 +63,10 @@ class MemoryMedium final : public Medium {
   std::pair<uint64_t, uint64_t> discarded;
 
  private:
+  bool may_be_at_once() {
+    ++asked;
+    return at_once;
+  }
   void wait() {
     ++waiting;
     while (hold) std::this_thread::sleep_for(std::chrono::milliseconds(1));

@@ -49,7 +49,20 @@ class BlockTest : public VirtioTest {
     return driver->get<uint8_t>(kStatus);
   }
 
+  /// The threads have looked at what was there when the driver came, and sleep.
+  void let_threads_sleep() {
+    EXPECT_TRUE(wait_until([&] {
+      EXPECT_EQ(request(0, 0, 512, true), 0u);
+      return medium.asked != 0;
+    }));
+    EXPECT_TRUE(local.acknowledge());
+    finish_interrupt();
+    medium.asked = 0;
+    used_before = driver->used();
+  }
+
   MemoryMedium medium{kSize};
+  uint16_t used_before = 0;
   std::unique_ptr<Block> block;
   std::optional<SplitDriver> driver;
 };
@@ -74,6 +87,75 @@ TEST_F(BlockTest, ReadsAndWrites) {
   EXPECT_EQ(driver->used_length(1), 513u);
   EXPECT_TRUE(wait_until([&] { return local.interrupt_pending(); }));
   EXPECT_EQ(local.acknowledge(), kQueueVector);
+}
+
+TEST_F(BlockTest, WhatNeedNotWaitIsDoneWhenTheNotificationReturns) {
+  start();
+  let_threads_sleep();
+  medium.at_once = true;
+  for (uint16_t round = 0; round < 200; ++round) {
+    const bool in = round % 2 == 0;
+    medium.bytes[9 * 512] = static_cast<uint8_t>(round);
+    driver->put<uint8_t>(kBuffer, 0x80);
+    submit(in ? 0 : 1, 9, 512, in);
+    ASSERT_EQ(static_cast<uint16_t>(driver->used() - used_before), round + 1);
+    EXPECT_EQ(driver->get<uint8_t>(kStatus), 0);
+    EXPECT_EQ(driver->used_length(static_cast<uint16_t>(used_before + round)), in ? 513u : 1u);
+    EXPECT_EQ(in ? driver->get<uint8_t>(kBuffer) : medium.bytes[9 * 512], in ? round : 0x80);
+    EXPECT_EQ(local.acknowledge(), kQueueVector);
+    finish_interrupt();
+  }
+}
+
+TEST_F(BlockTest, WhatMustWaitIsTheThreadsRequest) {
+  start();
+  let_threads_sleep();
+  medium.hold = true;
+  submit(0, 4, 512, true);
+  EXPECT_EQ(medium.asked, 1u);
+  EXPECT_EQ(driver->used(), used_before);
+  medium.hold = false;
+  EXPECT_TRUE(wait_until([&] { return driver->used() != used_before; }));
+  EXPECT_EQ(driver->get<uint8_t>(kStatus), 0);
+}
+
+TEST_F(BlockTest, LongAndWriteThroughRequestsAreTheThreads) {
+  start();
+  let_threads_sleep();
+  medium.at_once = true;
+  EXPECT_EQ(request(0, 0, 0x10000, true), 0u);
+  EXPECT_EQ(medium.asked, 0u);
+  set_bar(kConfig + 32, 1, 0);
+  EXPECT_EQ(request(1, 0, 512, false), 0u);
+  EXPECT_EQ(medium.asked, 0u);
+  EXPECT_EQ(medium.flushes, 1u);
+  EXPECT_EQ(request(0, 0, 512, true), 0u);
+  EXPECT_EQ(medium.asked, 1u) << "reading is as before";
+}
+
+TEST_F(BlockTest, NothingIsDoneAtOnceWhileAnotherRequestIsUnderWay) {
+  start();
+  let_threads_sleep();
+  medium.hold = true;
+  submit(0, 0, 512, true);
+  ASSERT_TRUE(wait_until([&] { return medium.waiting == 1; }));
+  medium.at_once = true;
+  driver->offer(0);  // the same again
+  notify(0);
+  EXPECT_EQ(medium.asked, 1u);
+  medium.hold = false;
+  EXPECT_TRUE(wait_until([&] { return driver->used() == static_cast<uint16_t>(used_before + 2); }));
+}
+
+TEST_F(BlockTest, WhatFailsAtOnceIsTriedAgainAndThenAnError) {
+  start();
+  let_threads_sleep();
+  medium.at_once = true;
+  medium.result = IoStatus::kFailed;
+  EXPECT_EQ(request(0, 0, 512, true), 1u);
+  EXPECT_EQ(medium.asked, 1u);
+  EXPECT_EQ(request(0, kSize / 512, 512, true), 1u) << "beyond the end";
+  EXPECT_EQ(medium.asked, 1u);
 }
 
 TEST_F(BlockTest, FlushesAndTellsItsNumber) {

@@ -75,6 +75,21 @@ TEST_F(PackedRingTest, TakesAndGivesBackOverManyRounds) {
   }
 }
 
+TEST_F(PackedRingTest, WhatIsPutBackIsTheNextAgainAcrossTheEnd) {
+  make();
+  for (uint16_t i = 0; i < 100; ++i) {
+    offer(16, i, kNext | kWrite);
+    offer(16, i, kWrite);
+    ASSERT_EQ(ring->take(chain), Take::kChain);
+    ring->put_back();
+    ASSERT_EQ(ring->take(chain), Take::kChain);
+    EXPECT_EQ(chain.id, i);
+    EXPECT_EQ(chain.writable_bytes(), 32u);
+    EXPECT_EQ(ring->take(chain), Take::kEmpty);
+    ASSERT_TRUE(ring->give_back(chain, 32));
+  }
+}
+
 TEST_F(PackedRingTest, IndirectTablesAreFollowed) {
   make();
   descriptor(kData + 0x1000, kData, 16, 0, 0);

@@ -68,6 +68,7 @@ struct BlockSubject : Holder<Block> {
   BlockSubject() { held = std::make_unique<Block>("blk", medium, "serial"); }
   [[nodiscard]] unsigned queue() const override { return 0; }
   std::vector<Piece> prepare(AnyDriver& driver, unsigned round) override {
+    medium.at_once = round % 2 != 0;  // by the thread or by who notifies
     medium.bytes[512] = static_cast<uint8_t>(round);
     driver.put<uint64_t>(kOut, 0);  // read
     driver.put<uint64_t>(kOut + 8, 1);

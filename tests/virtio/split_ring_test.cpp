@@ -44,6 +44,22 @@ TEST_F(SplitRingTest, TakesChainsInOrderAndGivesThemBack) {
   EXPECT_EQ(driver.used_length(0), 513u);
 }
 
+TEST_F(SplitRingTest, WhatIsPutBackIsTheNextAgain) {
+  make();
+  driver.descriptor(2, kData, 16, SplitDriver::kWrite);
+  driver.descriptor(4, kData + 16, 16, SplitDriver::kWrite);
+  driver.offer(2);
+  driver.offer(4);
+  for (unsigned i = 0; i < 3; ++i) {
+    ASSERT_EQ(ring->take(chain), Take::kChain);
+    EXPECT_EQ(chain.id, 2u);
+    ring->put_back();
+  }
+  ASSERT_EQ(ring->take(chain), Take::kChain);
+  ASSERT_EQ(ring->take(chain), Take::kChain);
+  EXPECT_EQ(chain.id, 4u);
+}
+
 TEST_F(SplitRingTest, WhatIsFilledIsTheDriversOnceItIsPublished) {
   make();
   driver.descriptor(2, kData, 16, SplitDriver::kWrite);

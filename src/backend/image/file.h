@@ -23,6 +23,13 @@ class File {
   [[nodiscard]] virtual IoStatus read(uint64_t offset, std::span<const iovec> into) = 0;
   /// Makes the file longer where it must.
   [[nodiscard]] virtual IoStatus write(uint64_t offset, std::span<const iovec> from) = 0;
+  // As with a Medium; a write does not make the file longer.
+  [[nodiscard]] virtual bool read_at_once(uint64_t /*offset*/, std::span<const iovec> /*into*/) {
+    return false;
+  }
+  [[nodiscard]] virtual bool write_at_once(uint64_t /*offset*/, std::span<const iovec> /*from*/) {
+    return false;
+  }
   /// What was written before is on the disk when this returns.
   [[nodiscard]] virtual IoStatus flush() = 0;
   /// At least that long, with zeroes. kFailed where that cannot be known to be zeroes (a block device).

@@ -2,8 +2,10 @@
 
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -54,6 +56,8 @@ Result<> HostFile::look() {
   struct stat info {};
   if (fstat(file_.get(), &info) != 0) return fail("cannot look at image '{}' ({})", path_, strerror(errno));
   identity_ = {.device = info.st_dev, .number = info.st_ino};
+  struct statfs system {};
+  is_in_memory_ = S_ISREG(info.st_mode) && fstatfs(file_.get(), &system) == 0 && system.f_type == TMPFS_MAGIC;
   if (S_ISREG(info.st_mode)) {
     size_ = static_cast<uint64_t>(info.st_size);
     return {};
@@ -88,6 +92,24 @@ File::IoStatus HostFile::write(uint64_t offset, std::span<const iovec> from) {
   const IoStatus status = write_all(file_.get(), offset, from);
   if (status == IoStatus::kDone && !is_block_device_) at_least(offset + bytes_of(from));
   return status;
+}
+
+// tmpfs knows no RWF_NOWAIT, and has nothing to wait for either.
+bool HostFile::read_at_once(uint64_t offset, std::span<const iovec> into) {
+  const int flags = is_in_memory_ ? 0 : RWF_NOWAIT;
+  const ssize_t done =
+      preadv2(file_.get(), into.data(), static_cast<int>(into.size()), static_cast<off_t>(offset), flags);
+  return done >= 0 && static_cast<uint64_t>(done) == bytes_of(into);
+}
+
+bool HostFile::write_at_once(uint64_t offset, std::span<const iovec> from) {
+  const uint64_t bytes = bytes_of(from);
+  if (!writes_may_be_at_once_.load(std::memory_order_relaxed) || offset + bytes > size()) return false;
+  const int flags = is_in_memory_ ? 0 : RWF_NOWAIT;
+  const ssize_t done =
+      pwritev2(file_.get(), from.data(), static_cast<int>(from.size()), static_cast<off_t>(offset), flags);
+  if (done < 0 && errno == EOPNOTSUPP) writes_may_be_at_once_.store(false, std::memory_order_relaxed);
+  return done >= 0 && static_cast<uint64_t>(done) == bytes;
 }
 
 File::IoStatus HostFile::flush() { return fdatasync(file_.get()) == 0 ? IoStatus::kDone : status_of_errno(); }

@@ -37,6 +37,8 @@ class HostFile final : public File {
   [[nodiscard]] bool read_only() const override { return read_only_; }
   [[nodiscard]] IoStatus read(uint64_t offset, std::span<const iovec> into) override;
   [[nodiscard]] IoStatus write(uint64_t offset, std::span<const iovec> from) override;
+  [[nodiscard]] bool read_at_once(uint64_t offset, std::span<const iovec> into) override;
+  [[nodiscard]] bool write_at_once(uint64_t offset, std::span<const iovec> from) override;
   [[nodiscard]] IoStatus flush() override;
   [[nodiscard]] IoStatus grow(uint64_t size) override;
   [[nodiscard]] IoStatus discard(uint64_t offset, uint64_t length) override;
@@ -54,8 +56,10 @@ class HostFile final : public File {
   const std::string path_;
   const bool read_only_;
   bool is_block_device_ = false;
+  bool is_in_memory_ = false;  ///< on a file system that has no disk
   Identity identity_{};
   std::atomic<uint64_t> size_{0};
+  std::atomic<bool> writes_may_be_at_once_{true};  ///< until the host has said otherwise
 };
 
 }  // namespace eidolon::backend::image

@@ -27,6 +27,12 @@ class PatientMedium final : public device::storage::Medium {
   [[nodiscard]] IoStatus write(uint64_t offset, std::span<const iovec> from) override {
     return patiently([&] { return medium_->write(offset, from); });
   }
+  [[nodiscard]] bool read_at_once(uint64_t offset, std::span<const iovec> into) override {
+    return medium_->read_at_once(offset, into);
+  }
+  [[nodiscard]] bool write_at_once(uint64_t offset, std::span<const iovec> from) override {
+    return medium_->write_at_once(offset, from);
+  }
   [[nodiscard]] IoStatus flush() override {
     return patiently([&] { return medium_->flush(); });
   }

@@ -25,6 +25,12 @@ class ProbedRawMedium final : public device::storage::Medium {
     return raw_->read(offset, into);
   }
   [[nodiscard]] IoStatus write(uint64_t offset, std::span<const iovec> from) override;
+  [[nodiscard]] bool read_at_once(uint64_t offset, std::span<const iovec> into) override {
+    return raw_->read_at_once(offset, into);
+  }
+  [[nodiscard]] bool write_at_once(uint64_t offset, std::span<const iovec> from) override {
+    return offset != 0 && raw_->write_at_once(offset, from);
+  }
   [[nodiscard]] IoStatus flush() override { return raw_->flush(); }
   [[nodiscard]] IoStatus discard(uint64_t offset, uint64_t length) override {
     return raw_->discard(offset, length);

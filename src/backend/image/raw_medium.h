@@ -24,6 +24,12 @@ class RawMedium final : public device::storage::Medium {
   [[nodiscard]] IoStatus write(uint64_t offset, std::span<const iovec> from) override {
     return file_->write(offset, from);
   }
+  [[nodiscard]] bool read_at_once(uint64_t offset, std::span<const iovec> into) override {
+    return file_->read_at_once(offset, into);
+  }
+  [[nodiscard]] bool write_at_once(uint64_t offset, std::span<const iovec> from) override {
+    return file_->write_at_once(offset, from);
+  }
   [[nodiscard]] IoStatus flush() override { return file_->flush(); }
   [[nodiscard]] IoStatus discard(uint64_t offset, uint64_t length) override {
     return file_->discard(offset, length);

@@ -31,8 +31,22 @@ std::vector<uint64_t> WatchedMedium::take_written() {
   return parts;
 }
 
+/// After the request: a copy of the part that was made meanwhile may have any of the two contents. Also of
+/// one that failed, for it may have done some of it.
+template <typename Outcome>
+Outcome WatchedMedium::note(uint64_t offset, uint64_t length, Outcome outcome) {
+  if (!watched_.load() || length == 0) return outcome;
+  for (uint64_t part = offset / kPart; part <= (offset + length - 1) / kPart; ++part)
+    words_[part / 64].fetch_or(uint64_t{1} << part % 64);
+  return outcome;
+}
+
 IoStatus WatchedMedium::write(uint64_t offset, std::span<const iovec> from) {
   return note(offset, bytes_of(from), medium_->write(offset, from));
+}
+
+bool WatchedMedium::write_at_once(uint64_t offset, std::span<const iovec> from) {
+  return note(offset, bytes_of(from), medium_->write_at_once(offset, from));
 }
 
 IoStatus WatchedMedium::discard(uint64_t offset, uint64_t length) {
@@ -41,15 +55,6 @@ IoStatus WatchedMedium::discard(uint64_t offset, uint64_t length) {
 
 IoStatus WatchedMedium::write_zeroes(uint64_t offset, uint64_t length, bool may_unmap) {
   return note(offset, length, medium_->write_zeroes(offset, length, may_unmap));
-}
-
-/// After the request: a copy of the part that was made meanwhile may have any of the two contents. Also of
-/// one that failed, for it may have done some of it.
-IoStatus WatchedMedium::note(uint64_t offset, uint64_t length, IoStatus status) {
-  if (!watched_.load() || length == 0) return status;
-  for (uint64_t part = offset / kPart; part <= (offset + length - 1) / kPart; ++part)
-    words_[part / 64].fetch_or(uint64_t{1} << part % 64);
-  return status;
 }
 
 }  // namespace eidolon::backend::image

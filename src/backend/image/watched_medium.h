@@ -33,6 +33,10 @@ class WatchedMedium final : public device::storage::Medium {
     return medium_->read(offset, into);
   }
   [[nodiscard]] IoStatus write(uint64_t offset, std::span<const iovec> from) override;
+  [[nodiscard]] bool read_at_once(uint64_t offset, std::span<const iovec> into) override {
+    return medium_->read_at_once(offset, into);
+  }
+  [[nodiscard]] bool write_at_once(uint64_t offset, std::span<const iovec> from) override;
   [[nodiscard]] IoStatus flush() override { return medium_->flush(); }
   [[nodiscard]] IoStatus discard(uint64_t offset, uint64_t length) override;
   [[nodiscard]] IoStatus write_zeroes(uint64_t offset, uint64_t length, bool may_unmap) override;
@@ -42,7 +46,8 @@ class WatchedMedium final : public device::storage::Medium {
   void retry_now() override { medium_->retry_now(); }
 
  private:
-  IoStatus note(uint64_t offset, uint64_t length, IoStatus status);
+  template <typename Outcome>
+  Outcome note(uint64_t offset, uint64_t length, Outcome outcome);
   const std::unique_ptr<Medium> medium_;
   std::vector<std::atomic<uint64_t>> words_;  ///< a bit for each part
   std::atomic<bool> watched_{false};

@@ -24,6 +24,14 @@ class Medium {
 
   [[nodiscard]] virtual IoStatus read(uint64_t offset, std::span<const iovec> into) = 0;
   [[nodiscard]] virtual IoStatus write(uint64_t offset, std::span<const iovec> from) = 0;
+  /// The same without waiting for the host's disk. False: that cannot be, or something is wrong, and how much was
+  /// done is not known; to be asked for again by the above.
+  [[nodiscard]] virtual bool read_at_once(uint64_t /*offset*/, std::span<const iovec> /*into*/) {
+    return false;
+  }
+  [[nodiscard]] virtual bool write_at_once(uint64_t /*offset*/, std::span<const iovec> /*from*/) {
+    return false;
+  }
   /// What was written before is on the disk when this returns.
   [[nodiscard]] virtual IoStatus flush() = 0;
   /// The contents may be forgotten: a hint.

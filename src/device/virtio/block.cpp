@@ -22,6 +22,8 @@ enum Request : uint32_t { kIn = 0, kOut = 1, kFlush = 4, kGetId = 8, kDiscard = 
 constexpr size_t kIdBytes = 20;
 constexpr uint32_t kSegments = kQueueSize - 2;
 constexpr uint32_t kMaxClearSectors = 1u << 21;  // 1 GiB at a time
+/// Of a request that a processor waits for: copying so much takes less than waking a thread.
+constexpr uint64_t kMostAtOnce = 64 << 10;
 constexpr uint32_t kMaxClearRanges = 16;
 constexpr uint32_t kUnmap = 1;
 
@@ -148,34 +150,70 @@ std::optional<uint64_t> Block::place(uint64_t sector, uint64_t bytes) const {
   return sector * kSector;
 }
 
-Block::Outcome Block::read(uint64_t sector, const Chain& chain) {
+std::optional<Block::Transfer> Block::find_read(uint64_t sector, const Chain& chain) {
   const uint64_t length = chain.writable_bytes() - 1;
   const std::optional<uint64_t> offset = place(sector, length);
-  if (!offset) return {Status::kIoError};
-  const std::vector<Segment> segments = slice(chain.writable(), 0, length);
-  std::vector<iovec> parts;
-  for (const Segment& segment : segments) {
+  if (!offset) return std::nullopt;
+  Transfer transfer{*offset, length, slice(chain.writable(), 0, length), {}};
+  for (const Segment& segment : transfer.segments) {
     const std::span<uint8_t> bytes = dma().writable(segment.address, segment.length);
-    if (bytes.size() != segment.length) return {Status::kIoError};
-    parts.push_back({bytes.data(), bytes.size()});
+    if (bytes.size() != segment.length) return std::nullopt;
+    transfer.parts.push_back({bytes.data(), bytes.size()});
   }
-  const IoStatus done = medium_.read(*offset, parts);
-  for (const Segment& segment : segments) dma().written(segment.address, segment.length);
+  return transfer;
+}
+
+std::optional<Block::Transfer> Block::find_write(uint64_t sector, const Chain& chain) {
+  const uint64_t length = chain.readable_bytes() - sizeof(Header);
+  const std::optional<uint64_t> offset = place(sector, length);
+  if (!offset || medium_.read_only()) return std::nullopt;
+  Transfer transfer{*offset, length, {}, {}};
+  for (const Segment& segment : slice(chain.readable(), sizeof(Header), length)) {
+    const std::span<const uint8_t> bytes = dma().readable(segment.address, segment.length);
+    if (bytes.size() != segment.length) return std::nullopt;
+    transfer.parts.push_back({const_cast<uint8_t*>(bytes.data()), bytes.size()});  // pwritev only reads
+  }
+  return transfer;
+}
+
+void Block::note_written(const Transfer& transfer) {
+  for (const Segment& segment : transfer.segments) dma().written(segment.address, segment.length);
+}
+
+Block::Outcome Block::read(uint64_t sector, const Chain& chain) {
+  const auto transfer = find_read(sector, chain);
+  if (!transfer) return {Status::kIoError};
+  const IoStatus done = medium_.read(transfer->offset, transfer->parts);
+  note_written(*transfer);
   if (done != IoStatus::kDone) return {Status::kIoError};
-  return {Status::kOk, static_cast<uint32_t>(length)};
+  return {Status::kOk, static_cast<uint32_t>(transfer->length)};
 }
 
 Block::Outcome Block::write(uint64_t sector, const Chain& chain) {
-  const uint64_t length = chain.readable_bytes() - sizeof(Header);
-  const std::optional<uint64_t> offset = place(sector, length);
-  if (!offset || medium_.read_only()) return {Status::kIoError};
-  std::vector<iovec> parts;
-  for (const Segment& segment : slice(chain.readable(), sizeof(Header), length)) {
-    const std::span<const uint8_t> bytes = dma().readable(segment.address, segment.length);
-    if (bytes.size() != segment.length) return {Status::kIoError};
-    parts.push_back({const_cast<uint8_t*>(bytes.data()), bytes.size()});  // pwritev only reads
-  }
-  return {finish_write(medium_.write(*offset, parts))};
+  const auto transfer = find_write(sector, chain);
+  if (!transfer) return {Status::kIoError};
+  return {finish_write(medium_.write(transfer->offset, transfer->parts))};
+}
+
+void Block::queue_notified(unsigned queue) {
+  if (!finish_at_once(queue)) RequestDevice::queue_notified(queue);
+}
+
+/// A small read or write that is all right and needs no flush.
+std::optional<uint32_t> Block::execute_at_once(const Chain& chain) {
+  Header header;
+  if (chain.writable_bytes() == 0 || !chain.read(dma(), 0, &header, sizeof header)) return std::nullopt;
+  const bool in = header.type == kIn;
+  if (!in && (header.type != kOut || through_)) return std::nullopt;
+  if ((in ? chain.writable_bytes() : chain.readable_bytes()) > kMostAtOnce) return std::nullopt;
+  const auto transfer = in ? find_read(header.sector, chain) : find_write(header.sector, chain);
+  if (!transfer) return std::nullopt;
+  const bool done = in ? medium_.read_at_once(transfer->offset, transfer->parts)
+                       : medium_.write_at_once(transfer->offset, transfer->parts);
+  note_written(*transfer);
+  const auto status = static_cast<uint8_t>(Status::kOk);
+  if (!done || !chain.write(dma(), chain.writable_bytes() - 1, &status, 1)) return std::nullopt;
+  return static_cast<uint32_t>(in ? transfer->length : 0) + 1;
 }
 
 Block::Outcome Block::clear(const Chain& chain, bool discard) {

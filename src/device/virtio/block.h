@@ -20,7 +20,9 @@ class Block final : public RequestDevice {
   ~Block() override { stop_threads(); }
 
  protected:
+  void queue_notified(unsigned queue) override;
   [[nodiscard]] uint32_t execute(unsigned queue, const Chain& chain) override;
+  [[nodiscard]] std::optional<uint32_t> execute_at_once(const Chain& chain) override;
   void driver_ready() override;
   void reset_device() override;
   [[nodiscard]] std::vector<uint8_t> config() override;
@@ -43,6 +45,15 @@ class Block final : public RequestDevice {
   void choose_cache();
   [[nodiscard]] Status finish_write(storage::IoStatus done);
   [[nodiscard]] Outcome carry_out(const Header& header, const Chain& chain);
+  /// The guest's memory of a read or a write, and where on the disk.
+  struct Transfer {
+    uint64_t offset, length;
+    std::vector<Segment> segments;  ///< of memory that is written
+    std::vector<iovec> parts;
+  };
+  [[nodiscard]] std::optional<Transfer> find_read(uint64_t sector, const Chain& chain);
+  [[nodiscard]] std::optional<Transfer> find_write(uint64_t sector, const Chain& chain);
+  void note_written(const Transfer& transfer);
   [[nodiscard]] Outcome read(uint64_t sector, const Chain& chain);
   [[nodiscard]] Outcome write(uint64_t sector, const Chain& chain);
   [[nodiscard]] Outcome clear(const Chain& chain, bool discard);

@@ -105,6 +105,10 @@ bool Device::take(unsigned queue, Chain& chain) {
   return taken == Take::kChain;
 }
 
+void Device::put_back(unsigned queue) {
+  if (Ring* to = ring(queue); to != nullptr) to->put_back();
+}
+
 void Device::give_back(unsigned queue, const Chain& chain, uint32_t written) {
   Ring* to = ring(queue);
   if (to != nullptr && !to->give_back(chain, written)) need_reset();

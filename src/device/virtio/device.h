@@ -94,6 +94,8 @@ class Device {
   [[nodiscard]] bool negotiated(uint64_t feature) const { return (accepted_ & feature) != 0; }
   /// The next buffer of a queue; a broken ring, and a queue that is not enabled, have none.
   [[nodiscard]] bool take(unsigned queue, Chain& chain);
+  /// The buffer that was just taken is the queue's next one again.
+  void put_back(unsigned queue);
   void give_back(unsigned queue, const Chain& chain, uint32_t written);
   /// In place of give_back(), for buffers that the driver is to see all at once: without letting go of the
   /// lock in between.

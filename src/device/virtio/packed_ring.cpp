@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstddef>
+#include <utility>
 
 #include "base/fence.h"
 #include "device/virtio/shared_word.h"
@@ -67,7 +68,7 @@ Take PackedRing::take(Chain& chain) {
     if (!last) continue;
     chain.id = descriptor.id;  // of the last one
     chain.slots = count;
-    next_ = at;
+    taken_ = std::exchange(next_, at);
     return Take::kChain;
   }
   return Take::kBroken;

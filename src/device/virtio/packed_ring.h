@@ -13,6 +13,7 @@ class PackedRing final : public Ring {
   PackedRing(Dma& dma, const RingPlace& place, uint64_t features);
 
   [[nodiscard]] Take take(Chain& chain) override;
+  void put_back() override { next_ = taken_; }
   [[nodiscard]] bool fill(const Chain& chain, uint32_t written) override;
   [[nodiscard]] bool publish() override;
   [[nodiscard]] bool interrupt_wanted() override;
@@ -37,6 +38,7 @@ class PackedRing final : public Ring {
   const bool indirect_;
   const bool event_index_;
   Position next_;
+  Position taken_;  ///< next_ before the last take()
   Position used_;
   Position signalled_;
   /// The flags of the first descriptor that was filled: while it is not the driver's, it looks no further.

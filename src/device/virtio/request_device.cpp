@@ -10,6 +10,20 @@ void RequestDevice::queue_notified(unsigned queue) {
   pool_.wake();
 }
 
+bool RequestDevice::finish_at_once(unsigned queue) {
+  // Where others wait or are at work, a thread will look anyway.
+  Chain chain;
+  if (!pool_.idle() || std::ranges::count(pending_, true) != 0 || !take(queue, chain)) return false;
+  const auto written = execute_at_once(chain);
+  if (!written) {
+    put_back(queue);
+    return false;
+  }
+  give_back(queue, chain, *written);
+  signal(queue);
+  return !rearm(queue);
+}
+
 void RequestDevice::driver_ready() {
   // What was made available before, or came with a snapshot.
   for (unsigned queue = 0; queue < pending_.size(); ++queue) pending_[queue] = has_requests(queue);

@@ -1,7 +1,10 @@
 // A virtio device whose queues hold requests that take time: threads of its own carry them out, so that the
 // processor that notified goes on. Requests of one queue may finish in any order, as the specification
-// allows.
+// allows. A single request that takes no time, such as of a few pages that the host has in memory, costs less
+// than waking a thread for it, so it is carried out by who notified.
 #pragma once
+
+#include <optional>
 
 #include "device/virtio/device.h"
 #include "device/worker_pool.h"
@@ -27,6 +30,11 @@ class RequestDevice : public Device {
   [[nodiscard]] virtual bool has_requests(unsigned /*queue*/) const { return true; }
   /// Carries out one request and returns how many bytes it wrote. On a thread, with no lock held.
   [[nodiscard]] virtual uint32_t execute(unsigned queue, const Chain& chain) = 0;
+  /// For queue_notified() of a device whose requests need no account and may take no time: carries out the
+  /// queue's next request if that can be done at once. False: there are others to look after.
+  [[nodiscard]] bool finish_at_once(unsigned queue);
+  /// As execute(), if that takes neither long nor waiting; else nullopt, and it will be executed. Lock held.
+  [[nodiscard]] virtual std::optional<uint32_t> execute_at_once(const Chain& /*chain*/) { return std::nullopt; }
   // For a device that keeps an account of its requests. Lock held; between the two, the chain is where it is.
   virtual void request_taken(unsigned /*queue*/, const Chain& /*chain*/) {}
   virtual void request_returned(const Chain& /*chain*/) {}

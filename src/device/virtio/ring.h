@@ -37,6 +37,8 @@ class Ring {
 
   /// The next buffer that the driver has made available.
   [[nodiscard]] virtual Take take(Chain& chain) = 0;
+  /// The buffer that was just taken is the next one again.
+  virtual void put_back() = 0;
   // Buffers that belong together are filled one after the other, and then published: the driver sees all of
   // them at once, or none. What is filled and not published is in no snapshot. False: broken.
   [[nodiscard]] virtual bool fill(const Chain& chain, uint32_t written) = 0;

@@ -10,6 +10,7 @@ class SplitRing final : public Ring {
   SplitRing(Dma& dma, const RingPlace& place, uint64_t features);
 
   [[nodiscard]] Take take(Chain& chain) override;
+  void put_back() override { --next_; }
   [[nodiscard]] bool fill(const Chain& chain, uint32_t written) override;
   [[nodiscard]] bool publish() override;
   [[nodiscard]] bool interrupt_wanted() override;
