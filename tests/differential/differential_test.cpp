@@ -207,7 +207,8 @@ std::string compare(const Case& test, const isa::Instruction& instruction, const
   return compare_extended(host.after, ours.after, interrupted_gather_mask(instruction, host));
 }
 
-/// A hypervisor may hide an instruction that the processor then carries out all the same. We refuse it, and are right.
+/// A hypervisor may hide an instruction that the processor then carries out all the same. We refuse it, and
+/// are right.
 bool hidden(const isa::Instruction& instruction) {
   switch (instruction.mnemonic()) {
     case ZYDIS_MNEMONIC_MOVDIR64B:

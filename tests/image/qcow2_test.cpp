@@ -210,7 +210,8 @@ TEST_F(Qcow2Test, WhatIsNotSupportedIsSaid) {
   EXPECT_EQ(
       run("qemu-img create -f qcow2 -o extended_l2=on extended 1M && "
           "qemu-img create -f qcow2 -o data_file=data external 1M && "
-          // Not luks: for that qemu-img measures how fast the host is, and fails where its clock of used time is coarse.
+          // Not luks: for that qemu-img measures how fast the host is, and fails where its clock of used time
+          // is coarse.
           "qemu-img create -f qcow2 --object secret,id=s,data=x -o encrypt.format=aes,encrypt.key-secret=s "
           "encrypted 1M"),
       0)

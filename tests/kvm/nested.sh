@@ -5,6 +5,7 @@
 #         "linux": Debian's kernel has to reach its shell, which computes;
 #         "switch": the same under translate, and then now on kvm, now on translate
 #         "move": on kvm it moves to another process, on kvm, while its memory changes
+#         "moves:SWITCHES:SNAPSHOTS:MIGRATIONS": so often it is moved, while it works (nested_moves); by hand, with NESTED_LIMIT
 #   With "@split" behind it, the local APICs are in the kernel, and Debian has two processors.
 # Status 77: something that it needs is not there.
 set -euo pipefail
@@ -31,6 +32,13 @@ strip -o "$inside/eidolon" "$build/eidolon"
 for library in $(ldd "$build/eidolon" | grep -o '/[^ ]*'); do cp -L "$library" "$inside/lib/"; done
 cp "$build"/guest/*.elf "$root/cache/guest/vmlinuz" "$root/cache/guest/initrd" "$inside/guest/"
 install -m 755 "$here/nested_init" "$inside/init"
+install -m 644 "$here/nested_moves" "$inside/nested_moves"
+memory=1G
+if [[ " $* " = *" moves:"* ]]; then
+  [ -f "$root/cache/guest/initrd-stress" ] || skip "there is no cache/guest/initrd-stress; scripts/fetch_stress.sh makes it"
+  cp "$root"/cache/guest/initrd-{stress,drivers} "$inside/guest/"
+  memory=3G
+fi
 printf '%s\n' "$@" >"$inside/what"
 {
   cat "$root/cache/guest/initrd-drivers"
@@ -38,7 +46,7 @@ printf '%s\n' "$@" >"$inside/what"
 } >"$work/initrd"
 
 log=$work/log
-timeout "${NESTED_LIMIT:-900}" qemu-system-x86_64 -M q35 -accel tcg -cpu max -m 1G -display none -serial stdio -monitor none \
+timeout "${NESTED_LIMIT:-900}" qemu-system-x86_64 -M q35 -accel tcg -cpu max -m $memory -display none -serial stdio -monitor none \
   -no-reboot -kernel "$root/cache/guest/vmlinuz" -initrd "$work/initrd" \
   -append "console=ttyS0 rdinit=/nested/init quiet panic=-1 no_timer_check" </dev/null >"$log" 2>&1 || true
 tr -d '\r' <"$log" >"$log.text"
@@ -49,6 +57,7 @@ for what in "$@"; do
   known=("$here/known_nested.txt" "$root/tests/guest/known_qemu.txt")
   [ "${what%@split}" = "$what" ] || known+=("$here/known_split.txt")
   failed=$(sed -n "s/^FAIL \(${what%@*}\/[^ ]*\).*/\1/p" "$log.text" | grep -vxE -f <(grep -hv '^#' "${known[@]}") || true)
+  [ "${what#moves:}" = "$what" ] || sed -n 's/^MOVES //p' "$log.text"
   if [ "$result" = ok ] && [ -z "$failed" ]; then
     echo "ok $what"
   else

@@ -54,8 +54,8 @@ class MemoryMedium final : public Medium {
 
   std::vector<uint8_t> bytes;
   bool is_read_only = false;
-  bool at_once = false;               ///< nothing has to wait
-  std::atomic<unsigned> asked{0};     ///< how often that was asked for
+  bool at_once = false;              ///< nothing has to wait
+  std::atomic<unsigned> asked{0};    ///< how often that was asked for
   std::atomic<bool> hold{false};     ///< requests wait as long as it is set
   std::atomic<unsigned> waiting{0};  ///< requests that wait
   std::atomic<IoStatus> result{IoStatus::kDone};

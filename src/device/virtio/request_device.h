@@ -34,7 +34,9 @@ class RequestDevice : public Device {
   /// queue's next request if that can be done at once. False: there are others to look after.
   [[nodiscard]] bool finish_at_once(unsigned queue);
   /// As execute(), if that takes neither long nor waiting; else nullopt, and it will be executed. Lock held.
-  [[nodiscard]] virtual std::optional<uint32_t> execute_at_once(const Chain& /*chain*/) { return std::nullopt; }
+  [[nodiscard]] virtual std::optional<uint32_t> execute_at_once(const Chain& /*chain*/) {
+    return std::nullopt;
+  }
   // For a device that keeps an account of its requests. Lock held; between the two, the chain is where it is.
   virtual void request_taken(unsigned /*queue*/, const Chain& /*chain*/) {}
   virtual void request_returned(const Chain& /*chain*/) {}

@@ -29,8 +29,12 @@ TEST_P(Memtest, FindsNoErrorIn64MiB) {
             : guest.wait_for_any({"#4  [", "#5  [", "#6  [", "#7  [", "#8  [", "#9  [", "#10 ["}, kBootLimit);
   ASSERT_TRUE(came) << guest.tail();
   ASSERT_TRUE(guest.wait_for("Errors: 0", kCommandLimit)) << guest.tail();
-  constexpr const char* kWhole = "[60MB of 63.";
-  EXPECT_TRUE(guest.output().contains(kWhole) || guest.wait_for(kWhole, kCommandLimit)) << guest.tail();
+  // The last test, for which a fast host may be ready before a screen of another is sent, does not say of
+  // what.
+  constexpr const char *kWhole = "[60MB of 63.", *kLast = "#10 [";
+  EXPECT_TRUE(guest.output().contains(kWhole) || guest.output().contains(kLast) ||
+              guest.wait_for_any({kWhole, kLast}, kCommandLimit))
+      << guest.tail();
 }
 
 INSTANTIATE_TEST_SUITE_P(Builds, Memtest, testing::Values("memtest86+x64.bin", "memtest86+ia32.bin"),
