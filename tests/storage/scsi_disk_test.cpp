@@ -51,6 +51,46 @@ TEST_F(ScsiDiskTest, TheFirstCommandAfterAResetIsToldOfIt) {
   EXPECT_TRUE(run_out(disk, cdb({kTestUnitReady})).good());
 }
 
+TEST_F(ScsiDiskTest, SmallTransfersThatNeedNotWaitCanBeDoneAtOnce) {
+  std::vector<uint8_t> data(1024, 7);
+  const iovec piece = {data.data(), data.size()};
+  const auto in = [&](const Cdb& command) {
+    return disk.execute_at_once({.cdb = command, .to_guest = {&piece, 1}});
+  };
+  const auto out = [&](const Cdb& command) {
+    return disk.execute_at_once({.cdb = command, .from_guest = {&piece, 1}});
+  };
+  EXPECT_FALSE(in(cdb_10(kRead10, 5, 2))) << "the medium has to be waited for";
+  medium.at_once = true;
+  EXPECT_EQ(out(cdb_16(kWrite16, 5, 2))->moved, 1024u);
+  EXPECT_EQ(medium.bytes[6 * 512], 7);
+  medium.bytes[5 * 512] = 9;
+  EXPECT_EQ(in(cdb_10(kRead10, 5, 1))->moved, 512u);
+  EXPECT_EQ(data[0], 9);
+
+  // What is not that, or is an error, is left to execute().
+  EXPECT_FALSE(in(cdb({kTestUnitReady})));
+  EXPECT_FALSE(in(cdb_10(kRead10, 5, 3))) << "too little room";
+  EXPECT_FALSE(in(cdb_10(kRead10, kBlocks, 1))) << "beyond the end";
+  EXPECT_FALSE(in(cdb_10(kRead10, 5, 0)));
+  EXPECT_FALSE(in(cdb_10(kRead10, 5, 1, 0x20))) << "protection";
+  EXPECT_FALSE(in(cdb_10(kRead10, 5, 1, 0x08))) << "through the cache";
+  EXPECT_FALSE(out(cdb_10(kRead10, 5, 1)));
+  std::vector<uint8_t> long_data(129 * 512);
+  const iovec long_piece = {long_data.data(), long_data.size()};
+  EXPECT_FALSE(disk.execute_at_once({.cdb = cdb_10(kRead10, 0, 129), .to_guest = {&long_piece, 1}}));
+  EXPECT_TRUE(disk.execute_at_once({.cdb = cdb_10(kRead10, 0, 128), .to_guest = {&long_piece, 1}}));
+  medium.is_read_only = true;
+  EXPECT_FALSE(out(cdb_10(kWrite10, 5, 1)));
+  medium.is_read_only = false;
+  disk.reset(kUnitReset);
+  EXPECT_FALSE(in(cdb_10(kRead10, 5, 1))) << "it is to be told of the reset";
+  EXPECT_EQ(sense_of(disk, cdb_10(kRead10, 5, 1)), 0x062903u);
+  EXPECT_TRUE(in(cdb_10(kRead10, 5, 1)));
+  EXPECT_TRUE(run_out(disk, cdb({kModeSelect6, 0x10, 0, 0, 24}), caching(false)).good());
+  EXPECT_FALSE(out(cdb_10(kWrite10, 5, 1))) << "there is no cache to stop at";
+}
+
 TEST_F(ScsiDiskTest, IntroducesItself) {
   const std::vector<uint8_t> data = data_of(disk, cdb({kInquiry, 0, 0, 0, 255}));
   EXPECT_EQ(std::string(data.begin() + 8, data.begin() + 28), "Eidolon Virtual disk");

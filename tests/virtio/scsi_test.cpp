@@ -169,6 +169,27 @@ TEST_F(ScsiTest, ReadsAndWritesEachUnitOnEachQueue) {
   EXPECT_EQ(media[0].bytes[6 * 512], 0);
 }
 
+TEST_F(ScsiTest, WhatNeedNotWaitIsDoneWhenTheNotificationReturns) {
+  start();
+  media[0].at_once = true;
+  // Until the threads have looked at what was there when the driver came.
+  ASSERT_TRUE(wait_until([&] {
+    return run(0, {command::kRead10, 0, 0, 0, 0, 5, 0, 0, 1}, 512).status == 0 && media[0].asked != 0;
+  }));
+  media[0].asked = 0;
+  media[0].bytes[5 * 512] = 0x50;
+  const uint16_t before = queue(kFirst).used();
+  submit(0, kFirst, address(0), {command::kRead10, 0, 0, 0, 0, 5, 0, 0, 1}, 1024);
+  ASSERT_EQ(queue(kFirst).used(), static_cast<uint16_t>(before + 1));
+  EXPECT_EQ(data(0), 0x50);
+  EXPECT_EQ(result(0).residual, 512u);
+  EXPECT_EQ(result(0).used, kStatusBytes + 512);
+  EXPECT_EQ(media[0].asked, 1u);
+  EXPECT_EQ(run(7, {command::kTestUnitReady}).sense, 0x052500u) << "all else is as ever";
+  EXPECT_EQ(run(0, {command::kRead10, 0, 0, 0, 1, 0, 0, 0, 1}, 512).sense, 0x052100u);
+  EXPECT_EQ(media[0].asked, 1u);
+}
+
 TEST_F(ScsiTest, WhatIsWrongComesWithItsSense) {
   start();
   Result got = run(0, {command::kRead10, 0, 0, 0, 1, 0, 0, 0, 1}, 512);

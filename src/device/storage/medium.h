@@ -16,6 +16,9 @@ enum class IoStatus : uint8_t {
 
 /// Offsets and lengths are bytes within size(), multiples of 512; the caller has checked them. From any
 /// thread, several at a time; requests that overlap are the guest's own race.
+/// Of a request that a processor waits for, in bytes: copying so much takes less than waking a thread.
+inline constexpr uint64_t kMostAtOnce = 64 << 10;
+
 class Medium {
  public:
   virtual ~Medium() = default;
@@ -24,8 +27,8 @@ class Medium {
 
   [[nodiscard]] virtual IoStatus read(uint64_t offset, std::span<const iovec> into) = 0;
   [[nodiscard]] virtual IoStatus write(uint64_t offset, std::span<const iovec> from) = 0;
-  /// The same without waiting for the host's disk. False: that cannot be, or something is wrong, and how much was
-  /// done is not known; to be asked for again by the above.
+  /// The same without waiting for the host's disk. False: that cannot be, or something is wrong, and how much
+  /// was done is not known; to be asked for again by the above.
   [[nodiscard]] virtual bool read_at_once(uint64_t /*offset*/, std::span<const iovec> /*into*/) {
     return false;
   }

@@ -44,6 +44,11 @@ Sense Disk::take_attention() {
   return std::exchange(attention_, {});
 }
 
+bool Disk::has_attention() const {
+  const std::lock_guard lock(mutex_);
+  return attention_.key != 0;
+}
+
 Answer Disk::execute(const Request& request) {
   if (!passes_attention(request.cdb[0]))
     if (const Sense attention = take_attention(); attention.key != 0) return failed(attention);

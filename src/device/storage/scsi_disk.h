@@ -23,6 +23,7 @@ class Disk final : public Unit {
   Disk(Medium& medium, std::string serial);
 
   [[nodiscard]] Answer execute(const Request& request) override;
+  [[nodiscard]] std::optional<Answer> execute_at_once(const Request& request) override;
   void reset(const Sense& why) override;
   void save(StateWriter& to) const override;
   void load(StateReader& from) override;
@@ -35,6 +36,7 @@ class Disk final : public Unit {
   [[nodiscard]] Answer dispatch(const Request& request);
   [[nodiscard]] uint64_t blocks() const { return medium_.size() / kBlock; }
   [[nodiscard]] Sense take_attention();
+  [[nodiscard]] bool has_attention() const;
 
   // scsi_disk_reports.cpp
   [[nodiscard]] Answer request_sense(const Request& request);

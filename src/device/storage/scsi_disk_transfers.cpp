@@ -11,6 +11,13 @@ namespace {
 constexpr uint8_t kForceUnitAccess = 0x08, kProtection = 0xe0;  // byte 1 of reads and writes
 constexpr uint8_t kAnchor = 0x10, kMayUnmap = 0x08, kNoData = 0x01;
 
+bool is_read(const Cdb& cdb) {
+  return cdb[0] == kRead6 || cdb[0] == kRead10 || cdb[0] == kRead12 || cdb[0] == kRead16;
+}
+bool is_write(const Cdb& cdb) {
+  return cdb[0] == kWrite6 || cdb[0] == kWrite10 || cdb[0] == kWrite12 || cdb[0] == kWrite16;
+}
+
 bool through_the_cache(const Cdb& cdb) {
   return cdb[0] != kRead6 && cdb[0] != kWrite6 && (cdb[1] & kForceUnitAccess) != 0;
 }
@@ -74,6 +81,24 @@ Answer Disk::write(const Request& request) {
   if (length == 0) return {};
   const IoStatus done = medium_.write(where.first * kBlock, part_of(request.from_guest, 0, length));
   return {.sense = finish_write(done, through_the_cache(request.cdb)), .moved = length};
+}
+
+/// A small read or write of which nothing is wrong, and that stops at the cache.
+std::optional<Answer> Disk::execute_at_once(const Request& request) {
+  const Cdb& cdb = request.cdb;
+  const bool in = is_read(cdb);
+  if (!in && (!is_write(cdb) || !write_cache_ || medium_.read_only())) return std::nullopt;
+  const Blocks where = blocks_of(cdb);
+  const uint64_t length = where.count * kBlock;
+  const std::span<const iovec> data = in ? request.to_guest : request.from_guest;
+  if (through_the_cache(cdb) || protects(cdb) || check(where, kMostAtOnce / kBlock).key != 0 || length == 0 ||
+      (in ? request.room() : request.sent()) < length || has_attention())
+    return std::nullopt;
+  const auto part = part_of(data, 0, length);
+  const bool done = in ? medium_.read_at_once(where.first * kBlock, part)
+                       : medium_.write_at_once(where.first * kBlock, part);
+  if (!done) return std::nullopt;
+  return Answer{.moved = length};
 }
 
 /// Reads the blocks and forgets them. Comparing them with others (BYTCHK) is not offered.

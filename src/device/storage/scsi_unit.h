@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <span>
 
 #include "base/state_stream.h"
@@ -62,6 +63,11 @@ class Unit {
   virtual ~Unit() = default;
   /// Takes time. From any thread, several at once.
   [[nodiscard]] virtual Answer execute(const Request& request) = 0;
+  /// The same where it takes neither long nor waiting. nullopt: it is to be executed; nothing is known of how
+  /// much of the data was moved.
+  [[nodiscard]] virtual std::optional<Answer> execute_at_once(const Request& /*request*/) {
+    return std::nullopt;
+  }
   /// With no command under way. `why` is what the next command is told.
   virtual void reset(const Sense& why) = 0;
   virtual void save(StateWriter& to) const = 0;

@@ -22,8 +22,6 @@ enum Request : uint32_t { kIn = 0, kOut = 1, kFlush = 4, kGetId = 8, kDiscard = 
 constexpr size_t kIdBytes = 20;
 constexpr uint32_t kSegments = kQueueSize - 2;
 constexpr uint32_t kMaxClearSectors = 1u << 21;  // 1 GiB at a time
-/// Of a request that a processor waits for: copying so much takes less than waking a thread.
-constexpr uint64_t kMostAtOnce = 64 << 10;
 constexpr uint32_t kMaxClearRanges = 16;
 constexpr uint32_t kUnmap = 1;
 
@@ -205,7 +203,7 @@ std::optional<uint32_t> Block::execute_at_once(const Chain& chain) {
   if (chain.writable_bytes() == 0 || !chain.read(dma(), 0, &header, sizeof header)) return std::nullopt;
   const bool in = header.type == kIn;
   if (!in && (header.type != kOut || through_)) return std::nullopt;
-  if ((in ? chain.writable_bytes() : chain.readable_bytes()) > kMostAtOnce) return std::nullopt;
+  if ((in ? chain.writable_bytes() : chain.readable_bytes()) > storage::kMostAtOnce) return std::nullopt;
   const auto transfer = in ? find_read(header.sector, chain) : find_write(header.sector, chain);
   if (!transfer) return std::nullopt;
   const bool done = in ? medium_.read_at_once(transfer->offset, transfer->parts)

@@ -86,7 +86,8 @@ void Scsi::load_device(StateReader& from) {
 // The account of commands.
 
 void Scsi::queue_notified(unsigned queue) {
-  if (has_requests(queue)) RequestDevice::queue_notified(queue);
+  if (!has_requests(queue) || (queue >= kFirstRequest && finish_at_once(queue))) return;
+  RequestDevice::queue_notified(queue);
 }
 
 bool Scsi::take_request(unsigned queue, Chain& chain) {
@@ -153,25 +154,39 @@ std::optional<unsigned> Scsi::unit_of(const ScsiAddress& address) const {
   return number;
 }
 
-uint32_t Scsi::command(const Task& task) {
+Scsi::Data Scsi::find_data(const Task& task) {
   const Chain& chain = *task.chain;
-  storage::DmaPieces sent(dma(), false), room(dma(), true);
-  bool in_memory = true;
+  Data data{.sent = {dma(), false}, .room = {dma(), true}, .possible = true};
   for (const Segment& part : slice(chain.readable(), task.sent_at, chain.readable_bytes()))
-    in_memory = in_memory && sent.add(part.address, part.length);
+    data.possible = data.possible && data.sent.add(part.address, part.length);
   const uint64_t room_at = sizeof(ScsiCommandStatus) + task.sense_bytes;
   for (const Segment& part : slice(chain.writable(), room_at, chain.writable_bytes()))
-    in_memory = in_memory && room.add(part.address, part.length);
-  const uint64_t expected = sent.total() + room.total();
+    data.possible = data.possible && data.room.add(part.address, part.length);
   // Data both ways was not offered.
-  if (!in_memory || (sent.total() != 0 && room.total() != 0))
-    return respond(task, ScsiResponse::kFailure, {}, expected);
-  if (!on_target(task.header.address)) return respond(task, ScsiResponse::kBadTarget, {}, expected);
+  data.possible = data.possible && (data.sent.total() == 0 || data.room.total() == 0);
+  return data;
+}
 
-  const Answer answer =
-      carry_out(task, {.cdb = task.cdb, .from_guest = sent.parts(), .to_guest = room.parts()});
-  room.written();
-  return respond(task, answer.overrun ? ScsiResponse::kOverrun : ScsiResponse::kOk, answer, expected);
+uint32_t Scsi::command(const Task& task) {
+  Data data = find_data(task);
+  if (!data.possible) return respond(task, ScsiResponse::kFailure, {}, data.expected());
+  if (!on_target(task.header.address)) return respond(task, ScsiResponse::kBadTarget, {}, data.expected());
+  const Answer answer = carry_out(task, data.request(task));
+  data.room.written();
+  return respond(task, answer.overrun ? ScsiResponse::kOverrun : ScsiResponse::kOk, answer, data.expected());
+}
+
+/// It is in no account: whoever asks for one waits for the lock meanwhile.
+std::optional<uint32_t> Scsi::execute_at_once(const Chain& chain) {
+  const Task task = read_task(chain);
+  const std::optional<unsigned> unit = task.possible ? unit_of(task.header.address) : std::nullopt;
+  if (!unit) return std::nullopt;
+  Data data = find_data(task);
+  if (!data.possible) return std::nullopt;
+  const std::optional<Answer> answer = units_[*unit]->execute_at_once(data.request(task));
+  data.room.written();
+  if (!answer) return std::nullopt;
+  return respond(task, ScsiResponse::kOk, *answer, data.expected());
 }
 
 Answer Scsi::carry_out(const Task& task, const Request& request) {

@@ -35,6 +35,7 @@ class Scsi final : public RequestDevice {
   void request_taken(unsigned queue, const Chain& chain) override;
   void request_returned(const Chain& chain) override;
   [[nodiscard]] uint32_t execute(unsigned queue, const Chain& chain) override;
+  [[nodiscard]] std::optional<uint32_t> execute_at_once(const Chain& chain) override;
   void reset_device() override;
   [[nodiscard]] std::vector<uint8_t> config() override;
   void config_byte_written(uint64_t offset, uint8_t value) override;
@@ -68,6 +69,17 @@ class Scsi final : public RequestDevice {
   /// Its number, if there is such a unit.
   [[nodiscard]] std::optional<unsigned> unit_of(const ScsiAddress& address) const;
   [[nodiscard]] bool concerns(const Scope& scope, const ScsiCommandHeader& header) const;
+
+  /// A command's data in guest memory.
+  struct Data {
+    storage::DmaPieces sent, room;
+    bool possible;  ///< it is there, and goes one way
+    [[nodiscard]] uint64_t expected() const { return sent.total() + room.total(); }
+    [[nodiscard]] storage::scsi::Request request(const Task& task) const {
+      return {.cdb = task.cdb, .from_guest = sent.parts(), .to_guest = room.parts()};
+    }
+  };
+  [[nodiscard]] Data find_data(const Task& task);
 
   // Commands; on a thread, no lock held.
   [[nodiscard]] uint32_t command(const Task& task);
