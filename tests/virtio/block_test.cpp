@@ -29,16 +29,20 @@ class BlockTest : public VirtioTest {
     medium.hold = false;
     block.reset();  // before the transport
   }
-  void submit(uint32_t type, uint64_t sector, uint32_t length, bool device_writes) {
-    driver->put<uint32_t>(kHeader, type);
-    driver->put<uint64_t>(kHeader + 8, sector);
-    driver->put<uint8_t>(kStatus, 0xee);
-    driver->descriptor(0, kHeader, 16, SplitDriver::kNext, length != 0 ? 1 : 2);
-    driver->descriptor(1, kBuffer, length,
+  /// Requests of which several are under way have a number each, for memory of their own.
+  void submit(uint32_t type, uint64_t sector, uint32_t length, bool device_writes, unsigned number = 0) {
+    const GuestPhysical header = kHeader + 0x100 * number;
+    const auto head = static_cast<uint16_t>(3 * number);
+    driver->put<uint32_t>(header, type);
+    driver->put<uint64_t>(header + 8, sector);
+    driver->put<uint8_t>(kStatus + number, 0xee);
+    driver->descriptor(head, header, 16, SplitDriver::kNext,
+                       static_cast<uint16_t>(head + (length != 0 ? 1 : 2)));
+    driver->descriptor(static_cast<uint16_t>(head + 1), kBuffer + 0x1000 * number, length,
                        static_cast<uint16_t>(SplitDriver::kNext | (device_writes ? SplitDriver::kWrite : 0)),
-                       2);
-    driver->descriptor(2, kStatus, 1, SplitDriver::kWrite);
-    driver->offer(0);
+                       static_cast<uint16_t>(head + 2));
+    driver->descriptor(static_cast<uint16_t>(head + 2), kStatus + number, 1, SplitDriver::kWrite);
+    driver->offer(head);
     notify(0);
   }
   /// The request's status byte.
@@ -140,8 +144,7 @@ TEST_F(BlockTest, NothingIsDoneAtOnceWhileAnotherRequestIsUnderWay) {
   submit(0, 0, 512, true);
   ASSERT_TRUE(wait_until([&] { return medium.waiting == 1; }));
   medium.at_once = true;
-  driver->offer(0);  // the same again
-  notify(0);
+  submit(0, 8, 512, true, 1);
   EXPECT_EQ(medium.asked, 1u);
   medium.hold = false;
   EXPECT_TRUE(wait_until([&] { return driver->used() == static_cast<uint16_t>(used_before + 2); }));
@@ -313,17 +316,7 @@ TEST_F(BlockTest, ManyRequestsInFlightAllComeBack) {
   std::array<unsigned, 4> seen{};
   for (unsigned round = 0; round < 500; ++round) {
     const uint16_t before = driver->used();
-    for (unsigned i = 0; i < 4; ++i) {
-      const auto head = static_cast<uint16_t>(i * 3);
-      driver->put<uint32_t>(kHeader + 0x100 * i, 0);
-      driver->put<uint64_t>(kHeader + 0x100 * i + 8, i);
-      driver->descriptor(head, kHeader + 0x100 * i, 16, SplitDriver::kNext, static_cast<uint16_t>(head + 1));
-      driver->descriptor(static_cast<uint16_t>(head + 1), kBuffer + 0x1000 * i, 512,
-                         SplitDriver::kNext | SplitDriver::kWrite, static_cast<uint16_t>(head + 2));
-      driver->descriptor(static_cast<uint16_t>(head + 2), kStatus + i, 1, SplitDriver::kWrite);
-      driver->offer(head);
-      notify(0);
-    }
+    for (unsigned i = 0; i < 4; ++i) submit(0, i, 512, true, i);
     ASSERT_TRUE(wait_until([&] { return static_cast<uint16_t>(driver->used() - before) == 4; }));
     for (uint16_t i = 0; i < 4; ++i) ++seen[driver->used_id(static_cast<uint16_t>(before + i)) / 3];
   }
