@@ -10,11 +10,11 @@
 
 #include <array>
 #include <cstdint>
-#include <deque>
 #include <optional>
 #include <span>
 #include <vector>
 
+#include "base/chunks.h"
 #include "isa/decoder.h"
 #include "isa/instruction_layout.h"
 #include "isa/liveness.h"
@@ -81,7 +81,7 @@ class FormCache {
   const Decoder& decoder_;
   using Table = std::vector<Slot>;
   std::array<Table, 2> slots_;  ///< of 32- and of 64-bit code
-  std::deque<Form> forms_;
+  Chunks<Form> forms_;
 };
 
 }  // namespace eidolon::isa

@@ -2,10 +2,10 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <unordered_map>
 #include <vector>
 
+#include "base/chunks.h"
 #include "engine/translate/block.h"
 #include "memory/guest_memory.h"
 
@@ -82,7 +82,7 @@ class BlockTable {
 
   std::vector<Block*> buckets_;
   std::vector<Block*> originals_;  ///< by original_slot; the latest of those with the same
-  std::deque<Block> blocks_;
+  Chunks<Block> blocks_;
   std::unordered_map<uint64_t, Page> pages_;  ///< by page number
   std::unordered_map<PageKey, uint32_t, PageKeyHash> page_ids_;
 };

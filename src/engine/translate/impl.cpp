@@ -7,7 +7,6 @@
 
 #include <asm/prctl.h>
 #include <cpuid.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -30,17 +29,6 @@ bool host_decodes_by_line() {
   const unsigned family = eax >> 8 & 0xf, model = (eax >> 4 & 0xf) | (eax >> 12 & 0xf0);
   constexpr std::array<unsigned, 7> kAffected{0x4e, 0x55, 0x5e, 0x8e, 0x9e, 0xa5, 0xa6};
   return family == 6 && std::ranges::find(kAffected, model) != kAffected.end();
-}
-
-/// Room for so many, which does not move when it fills and takes few faults to get.
-template <typename T>
-void reserve_at_once(std::vector<T>& items, size_t count) {
-  items.reserve(count);
-  const auto begin = reinterpret_cast<uint64_t>(items.data()), end = begin + items.capacity() * sizeof(T);
-  const uint64_t first_page = (begin | x86::kPageMask) + 1, last_page = end & ~x86::kPageMask;
-  // SAFETY: whole pages of the vector; the advice changes nothing in them.
-  if (first_page < last_page)
-    (void)madvise(reinterpret_cast<void*>(first_page), last_page - first_page, MADV_HUGEPAGE);
 }
 
 void set_gs_base(const void* base) {
@@ -87,10 +75,11 @@ TranslateEngine::Impl::Impl(cpu::Cpu& cpu, std::unique_ptr<CodeCache> cache, con
   frame_.extended_away = 1;
   frame_.pauses_left = Frame::kPauses;
   cpu_.extended_holder = this;
-  // More than code of usual kinds fills the cache with.
-  reserve_at_once(sites_, cache_->size() / 40);
-  reserve_at_once(faults_, cache_->size() / 64);
-  reserve_at_once(relocations_, cache_->size() / 32);
+  // More than code of usual kinds fills the cache with. Not in large pages: where the host is a guest itself, a
+  // large page that is new to it can cost several times what its small ones do.
+  sites_.reserve(cache_->size() / 40);
+  faults_.reserve(cache_->size() / 64);
+  relocations_.reserve(cache_->size() / 32);
   const auto* begin = reinterpret_cast<const void*>(cache_->executable(0));
   const auto* end = reinterpret_cast<const void*>(cache_->executable(static_cast<uint32_t>(cache_->size())));
   const bool registered = register_fault_range(begin, end, host_fault, this).has_value();

@@ -3,11 +3,11 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <span>
 #include <string>
 #include <unordered_map>
 
+#include "base/chunks.h"
 #include "isa/instruction.h"
 
 namespace eidolon::engine::translate {
@@ -20,7 +20,7 @@ class InstructionPool {
     for (const uint8_t byte : bytes) key.push_back(static_cast<char>(byte));
     const auto number = static_cast<uint32_t>(instructions_.size());
     const auto [at, is_new] = by_bytes_.try_emplace(std::move(key), number);
-    if (is_new) instructions_.push_back(instruction);
+    if (is_new) instructions_.emplace_back(instruction);
     return at->second;
   }
   [[nodiscard]] const isa::Instruction& at(uint32_t number) const { return instructions_[number]; }
@@ -30,7 +30,7 @@ class InstructionPool {
   }
 
  private:
-  std::deque<isa::Instruction> instructions_;
+  Chunks<isa::Instruction> instructions_;
   std::unordered_map<std::string, uint32_t> by_bytes_;
 };
 
