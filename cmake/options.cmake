@@ -5,7 +5,8 @@ target_compile_options(eidolon_options INTERFACE
   -Woverloaded-virtual -Wnull-dereference -Wimplicit-fallthrough -Wextra-semi
   -Wno-pedantic            # statement expressions and __int128 are used on purpose
   -Wno-null-dereference    # g++ 12 reports it inside the standard library
-  -fno-strict-aliasing)    # guest memory has no C++ types
+  -fno-strict-aliasing     # guest memory has no C++ types
+  -fPIE)                   # after CMake's -fPIC, under which no function of a library is inlined into others
 if(EIDOLON_SANITIZE)
   target_compile_options(eidolon_options INTERFACE
     -fsanitize=${EIDOLON_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all

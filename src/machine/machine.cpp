@@ -1,5 +1,6 @@
 #include "machine/machine.h"
 
+#include <sched.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -43,6 +44,12 @@ Result<std::unique_ptr<memory::GuestMemory>> make_memory(const MachineConfig& co
   return memory;
 }
 
+/// That this process may use.
+unsigned host_processors() {
+  cpu_set_t set;
+  return sched_getaffinity(0, sizeof(set), &set) == 0 ? static_cast<unsigned>(CPU_COUNT(&set)) : 1;
+}
+
 /// What is about translated code needs it.
 Result<EngineDecision> decide(const MachineConfig& config) {
   const bool translated = config.block_observer != nullptr && config.engine == EngineChoice::kAuto;
@@ -79,6 +86,8 @@ bool offers_kvm(const MachineConfig& config, const EngineDecision& decision) {
 Result<std::unique_ptr<Machine>> Machine::create(const MachineConfig& config, SerialSink serial) {
   std::unique_ptr<Machine> machine = EIDOLON_TRY(make(config, std::move(serial)));
   if (!config.kernel_path.empty()) EIDOLON_TRY(machine->load_kernel(config));
+  // Where the processors leave the host nothing to do it with, they would only wait for the thread instead.
+  if (host_processors() > config.topology.processors()) machine->memory_->supply_ahead();
   EIDOLON_TRY(machine->processors_.make_engines(machine->decision_.kind, config));
   return machine;
 }

@@ -84,6 +84,7 @@ Result<> GuestMemory::share() {
 }
 
 GuestMemory::~GuestMemory() {
+  ahead_.reset();
   if (mapping_ != nullptr) munmap(mapping_, mapped_);
   if (marks_ != nullptr) munmap(marks_, marks_bytes());
 }
@@ -250,6 +251,7 @@ bool GuestMemory::enter_writer(GuestPhysical address, unsigned viewer) {
   if ((page->writers.load(std::memory_order_relaxed) & viewer_bit(viewer)) == 0)
     page->writers.fetch_or(viewer_bit(viewer));
   note_write(page);
+  if (ahead_) ahead_->touched(static_cast<uint64_t>(page - marks_) << kPageShift);
   return page->code.load() == 0;
 }
 

@@ -21,6 +21,7 @@
 #include "base/file.h"
 #include "base/result.h"
 #include "memory/dirty_pages.h"
+#include "memory/populate_ahead.h"
 #include "x86/paging.h"
 
 namespace eidolon::memory {
@@ -62,6 +63,10 @@ class GuestMemory {
   ~GuestMemory();
   GuestMemory(const GuestMemory&) = delete;
   GuestMemory& operator=(const GuestMemory&) = delete;
+
+  /// From now on the host supplies what lies ahead of the guest's writes. For memory that nobody has touched
+  /// and that stays where it is.
+  void supply_ahead() { ahead_.emplace(bytes()); }
 
   /// Page-aligned; fails on overlap or when the capacity is used up.
   Result<> add_region(GuestPhysical base, uint64_t length, RegionKind kind);
@@ -221,6 +226,7 @@ class GuestMemory {
   mutable std::mutex map_mutex_;
   std::atomic<uint64_t> map_version_{0};
   std::function<void()> map_observer_;
+  std::optional<PopulateAhead> ahead_;
   Marks* marks_ = nullptr;  ///< by page of the mapping; the host supplies those that are used
   std::array<Viewer, kMostViewers> viewers_;
   std::unique_ptr<DirtyPages> dirty_pages_;  ///< stays, once made: devices' threads may be about to mark
