@@ -45,10 +45,11 @@ def processor_times(pid):
     return ran / 1e9, waited / 1e9
 
 
-def stamped_lines(command, name, expected=0, look=processor_times):
+def stamped_lines(command, name, expected=0, look=processor_times, limit=LIMIT):
     """Runs the command and returns its lines as (wall, processor, waited, text), the end as a line None.
 
-    `expected` is the exit status of a run that ended well; `look` is asked for the two in the middle.
+    `expected` is the exit status of a run that ended well; `look` is asked for the two in the middle. After
+    `limit` seconds the run is ended, as one that hangs.
     """
     lines = []
     start = time.monotonic()
@@ -63,7 +64,7 @@ def stamped_lines(command, name, expected=0, look=processor_times):
         def end():
             late.set()
             process.kill()
-        timer = threading.Timer(LIMIT, end)
+        timer = threading.Timer(limit, end)
         timer.start()
         for raw in process.stdout:
             now = time.monotonic() - start
@@ -73,7 +74,7 @@ def stamped_lines(command, name, expected=0, look=processor_times):
         if status != expected:
             errors.seek(0)
             said = errors.read().decode(errors="replace").strip().splitlines()
-            how = (f"did not end in {LIMIT} s" if late.is_set() else
+            how = (f"did not end in {limit} s" if late.is_set() else
                    f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}")
             raise Failed(f"{name} {how} after {lines[-1][0] if lines else 0:.0f} s and {len(lines)} lines of the guest's"
                          + (f", the last '{lines[-1][3]}'" if lines else "")
