@@ -9,6 +9,7 @@ target_compile_options(eidolon_options INTERFACE
   -fPIE)                   # after CMake's -fPIC, under which no function of a library is inlined into others
 if(EIDOLON_SANITIZE)
   target_compile_options(eidolon_options INTERFACE
+    -O1 -g1                # half the time of -O2 -g to build, and lines are what reports need
     -fsanitize=${EIDOLON_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all
     -Wno-maybe-uninitialized -Wno-stringop-overflow -Wno-stringop-overread -Wno-array-bounds) # false positives under -fsanitize
   target_link_options(eidolon_options INTERFACE -fsanitize=${EIDOLON_SANITIZE})
