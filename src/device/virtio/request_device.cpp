@@ -44,7 +44,7 @@ bool RequestDevice::next(unsigned& queue, Chain& chain) {
   for (queue = 0; queue < pending_.size(); ++queue) {
     if (!pending_[queue]) continue;
     if (take_request(queue, chain)) return true;
-    if (rearm(queue) && take_request(queue, chain)) return true;
+    if (has_more(queue) && take_request(queue, chain)) return true;
     pending_[queue] = false;
   }
   return false;
@@ -54,7 +54,10 @@ bool RequestDevice::work(Lock& held) {
   Chain chain;
   unsigned queue = 0;
   if (!next(queue, chain)) return false;
-  if (std::count(pending_.begin(), pending_.end(), true) != 0) pool_.wake();  // there may be more
+  // The next notification wakes another thread. A thread that is woken for nothing costs a small request's
+  // time.
+  if (!has_more(queue)) pending_[queue] = false;
+  if (std::ranges::count(pending_, true) != 0) pool_.wake();
   request_taken(queue, chain);
   held.unlock();
   const uint32_t written = execute(queue, chain);

@@ -42,6 +42,8 @@ class RequestDevice : public Device {
   virtual void request_returned(const Chain& /*chain*/) {}
   /// The next request of a queue. Lock held.
   [[nodiscard]] virtual bool take_request(unsigned queue, Chain& chain) { return take(queue, chain); }
+  /// Whether there is one; if not, the driver will notify of it. Lock held.
+  [[nodiscard]] virtual bool has_more(unsigned queue) { return rearm(queue); }
 
   void queue_notified(unsigned queue) override;
   void driver_ready() override;

@@ -102,6 +102,10 @@ bool Scsi::take_request(unsigned queue, Chain& chain) {
   return take(queue, chain);
 }
 
+bool Scsi::has_more(unsigned queue) {
+  return (queue >= kFirstRequest && !kept_[queue - kFirstRequest].empty() && running()) || rearm(queue);
+}
+
 Scsi::Task Scsi::read_task(const Chain& chain) {
   Task task;
   task.chain = &chain;

@@ -32,6 +32,7 @@ class Scsi final : public RequestDevice {
   [[nodiscard]] bool has_requests(unsigned queue) const override { return queue != kEvents; }
   void queue_notified(unsigned queue) override;
   [[nodiscard]] bool take_request(unsigned queue, Chain& chain) override;
+  [[nodiscard]] bool has_more(unsigned queue) override;
   void request_taken(unsigned queue, const Chain& chain) override;
   void request_returned(const Chain& chain) override;
   [[nodiscard]] uint32_t execute(unsigned queue, const Chain& chain) override;
