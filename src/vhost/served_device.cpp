@@ -176,10 +176,11 @@ Result<> ServedDevice::tell_start(uint64_t features) {
   for (const auto& queue : served_) {
     const auto bytes = rings_->bytes().subspan(rings.size() * SharedRing::kBytes, SharedRing::kBytes);
     queue->ring.emplace(bytes);
+    const uint64_t at = kRingsAt + rings.size() * SharedRing::kBytes;
     rings.push_back({.size = SharedRing::kSize,
-                     .descriptors = bytes.data() + SharedRing::kDescriptors,
-                     .available = bytes.data() + SharedRing::kAvailable,
-                     .used = bytes.data() + SharedRing::kUsed,
+                     .descriptors = at + SharedRing::kDescriptors,
+                     .available = at + SharedRing::kAvailable,
+                     .used = at + SharedRing::kUsed,
                      .kick = queue->kick.watched().fd,
                      .call = queue->call.watched().fd});
   }

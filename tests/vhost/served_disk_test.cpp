@@ -166,6 +166,7 @@ TEST_F(ServedDiskTest, AResetWaitsForTheBackEndAndStartsItAnew) {
     disk->set_status(0);
     EXPECT_EQ(back_end->stops, round);
   }
+  EXPECT_EQ(back_end->lost_rings, 0u) << "qemu-storage-daemon ends the connection then";
 }
 
 TEST_F(ServedDiskTest, AResetWithoutABackEndForgetsWhatWasAsked) {
