@@ -70,6 +70,8 @@ class Devices {
   Result<> configure_pci(memory::IoBus& ports);
   /// For a machine with firmware: puts it where the processor starts. After add().
   Result<> load_firmware(const MachineConfig& config, memory::IoBus& ports, memory::IoBus& mmio);
+  /// Where the BARs of PCI functions are in memory.
+  [[nodiscard]] device::pci::AddressMap& pci_windows() { return pci_.addresses(); }
   /// What the guest can be told of the machine.
   [[nodiscard]] PciParts pci() const {
     return {pci_, host_bridge_, lpc_, vga_ != nullptr, virtio_.on_mmio()};

@@ -7,6 +7,7 @@
 
 #include "base/try.h"
 #include "engine/kvm/kernel_apics.h"
+#include "engine/kvm/kernel_doorbells.h"
 #include "engine/kvm/virtual_machine.h"
 
 namespace eidolon::machine {
@@ -41,6 +42,7 @@ Processors::Processor::Processor(const Shared& shared, interrupt::LocalApic& api
 }
 
 Processors::~Processors() {
+  shared_.windows.give_doorbells(nullptr);
   for (const auto& processor : processors_)
     shared_.memory.set_foreign_write_waker(nullptr, processor->cpu.index);
 }
@@ -64,6 +66,7 @@ Result<> Processors::make_engines(EngineKind kind, const MachineConfig& config) 
     return fail("KVM does not take the state of the local APICs; use --irqchip user");
   shared_.apics.take_back();  // that it does was to be known
   for (size_t number = 0; number < size(); ++number) processors_[number]->engine = std::move(engines[number]);
+  shared_.windows.give_doorbells(kvm != nullptr ? kvm->doorbells() : nullptr);
   kvm_machine_ = kvm;
   kvm_logs_writes_ = false;
   return {};

@@ -13,6 +13,7 @@
 #include "base/result.h"
 #include "cpu/cpu.h"
 #include "cpu/peers.h"
+#include "device/pci/address_map.h"
 #include "engine/engine.h"
 #include "machine/engine_choice.h"
 #include "machine/processor_bus.h"
@@ -29,6 +30,8 @@ class Processors {
     const memory::IoBus& mmio;
     const cpu::CpuidModel& model;
     interrupt::ApicBus& apics;
+    /// Whose doorbells the engines take, if they can.
+    device::pci::AddressMap& windows;
     /// Null: the guest is offered no paravirtual interface.
     paravirt::kvm::Host* kvm = nullptr;
   };

@@ -160,6 +160,11 @@ void Function::set_interrupt(bool level) {
   update_wire();
 }
 
+void Function::add_doorbell(unsigned index, uint64_t offset, int event) {
+  const Bar& bar = *bars_.at(index);
+  (bar.is_io() ? upstream_->ports : upstream_->addresses).add_doorbell(&bar, offset, event);
+}
+
 void Function::reset_config() {
   {
     std::lock_guard lock(mutex_);
