@@ -42,7 +42,6 @@ Processors::Processor::Processor(const Shared& shared, interrupt::LocalApic& api
 }
 
 Processors::~Processors() {
-  shared_.windows.give_doorbells(nullptr);
   for (const auto& processor : processors_)
     shared_.memory.set_foreign_write_waker(nullptr, processor->cpu.index);
 }
@@ -66,16 +65,22 @@ Result<> Processors::make_engines(EngineKind kind, const MachineConfig& config) 
     return fail("KVM does not take the state of the local APICs; use --irqchip user");
   shared_.apics.take_back();  // that it does was to be known
   for (size_t number = 0; number < size(); ++number) processors_[number]->engine = std::move(engines[number]);
-  shared_.windows.give_doorbells(kvm != nullptr ? kvm->doorbells() : nullptr);
   kvm_machine_ = kvm;
   kvm_logs_writes_ = false;
   return {};
 }
 
-void Processors::lend_apics() {
-  if (kvm_machine_ == nullptr || kvm_machine_->apics() == nullptr) return;
+void Processors::lend() {
+  if (kvm_machine_ == nullptr) return;
+  shared_.give_doorbells(kvm_machine_->doorbells());
+  if (kvm_machine_->apics() == nullptr) return;
   if (!shared_.apics.lend(*kvm_machine_->apics()))
     fmt::print(stderr, "KVM does not take the state of the local APICs any more: no interrupt arrives\n");
+}
+
+void Processors::take_back() {
+  shared_.apics.take_back();
+  shared_.give_doorbells(nullptr);
 }
 
 void Processors::log_writes(bool on) {
@@ -117,7 +122,7 @@ std::string Processors::report() const {
 
 void Processors::run(Observer observer) {
   observer_ = std::move(observer);
-  lend_apics();
+  lend();
   for (const auto& processor : processors_) {
     if (processor->cpu.index == 0) continue;
     processor->thread = std::thread([this, &processor] {
@@ -128,7 +133,7 @@ void Processors::run(Observer observer) {
   run_one(*processors_.front());
   for (const auto& processor : processors_)
     if (processor->thread.joinable()) processor->thread.join();
-  take_apics_back();  // engines may go before devices do
+  take_back();  // engines may go before devices do
 }
 
 void Processors::run_one(Processor& processor) {
@@ -153,9 +158,9 @@ void Processors::attend(const Processor& processor) {
     if (!finished_) {
       meeting_called_ = false;
       lock.unlock();
-      take_apics_back();
+      take_back();
       observer_.meeting();
-      lend_apics();
+      lend();
       lock.lock();
     }
     attending_ = 0;

@@ -3,18 +3,25 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 namespace eidolon::memory {
+
+struct Doorbell {
+  uint64_t address;
+  /// Only a write of these four bytes is meant; nothing: each write, of whatever.
+  std::optional<uint32_t> value;
+  int event;
+};
 
 /// A host's kernel that can (engine/kvm/kernel_doorbells.h). From any thread.
 class Doorbells {
  public:
   virtual ~Doorbells() = default;
-  /// Writes of any value to `address` raise `event` from now on, and reach no IoHandler. False: they still
-  /// do.
-  [[nodiscard]] virtual bool connect(uint64_t address, int event) = 0;
-  /// What was connected.
-  virtual void disconnect(uint64_t address, int event) = 0;
+  /// Such writes raise the event from now on, and reach no IoHandler. False: they still do.
+  [[nodiscard]] virtual bool connect(const Doorbell& doorbell) = 0;
+  /// One that was connected.
+  virtual void disconnect(const Doorbell& doorbell) = 0;
 };
 
 }  // namespace eidolon::memory

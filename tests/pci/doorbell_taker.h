@@ -12,10 +12,12 @@ namespace eidolon::device::pci {
 /// Takes doorbells as a host's kernel does: one at an address.
 class DoorbellTaker final : public memory::Doorbells {
  public:
-  bool connect(uint64_t address, int event) override { return !full && taken.emplace(address, event).second; }
-  void disconnect(uint64_t address, int event) override {
-    EXPECT_EQ(taken[address], event);
-    taken.erase(address);
+  bool connect(const memory::Doorbell& doorbell) override {
+    return !full && taken.emplace(doorbell.address, doorbell.event).second;
+  }
+  void disconnect(const memory::Doorbell& doorbell) override {
+    EXPECT_EQ(taken[doorbell.address], doorbell.event);
+    taken.erase(doorbell.address);
   }
   using Taken = std::map<uint64_t, int>;
   Taken taken;

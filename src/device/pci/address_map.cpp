@@ -36,7 +36,7 @@ void AddressMap::give_doorbells(memory::Doorbells* taker) {
   std::lock_guard lock(mutex_);
   for (Doorbell& doorbell : doorbells_)
     if (const auto address = std::exchange(doorbell.taken_at, std::nullopt))
-      taker_->disconnect(*address, doorbell.event);
+      taker_->disconnect({*address, std::nullopt, doorbell.event});
   taker_ = taker;
   move_doorbells();
 }
@@ -54,13 +54,13 @@ void AddressMap::move_doorbells() {
   if (taker_ == nullptr) return;
   for (Doorbell& doorbell : doorbells_) {
     if (!doorbell.taken_at || doorbell.taken_at == place_of(doorbell)) continue;
-    taker_->disconnect(*doorbell.taken_at, doorbell.event);
+    taker_->disconnect({*doorbell.taken_at, std::nullopt, doorbell.event});
     doorbell.taken_at.reset();
   }
   for (Doorbell& doorbell : doorbells_) {
     if (doorbell.taken_at) continue;
     const std::optional<uint64_t> place = place_of(doorbell);
-    if (place && taker_->connect(*place, doorbell.event)) doorbell.taken_at = place;
+    if (place && taker_->connect({*place, std::nullopt, doorbell.event})) doorbell.taken_at = place;
   }
 }
 

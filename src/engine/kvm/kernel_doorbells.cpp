@@ -12,19 +12,20 @@ std::unique_ptr<KernelDoorbells> KernelDoorbells::create(const System& system, i
   return std::unique_ptr<KernelDoorbells>(new KernelDoorbells(vm, any ? 0 : sizeof(uint16_t)));
 }
 
-bool KernelDoorbells::tell(uint64_t address, int event, uint32_t flags) const {
-  kvm_ioeventfd doorbell{};
-  doorbell.addr = address;
-  doorbell.len = bytes_;
-  doorbell.fd = event;
-  doorbell.flags = flags;
-  return ioctl(vm_, KVM_IOEVENTFD, &doorbell) == 0;
+bool KernelDoorbells::tell(const memory::Doorbell& doorbell, uint32_t flags) const {
+  kvm_ioeventfd told{};
+  told.addr = doorbell.address;
+  told.len = doorbell.value ? sizeof *doorbell.value : bytes_;
+  told.fd = doorbell.event;
+  told.flags = flags | (doorbell.value ? KVM_IOEVENTFD_FLAG_DATAMATCH : 0u);
+  told.datamatch = doorbell.value.value_or(0);
+  return ioctl(vm_, KVM_IOEVENTFD, &told) == 0;
 }
 
-bool KernelDoorbells::connect(uint64_t address, int event) { return tell(address, event, 0); }
+bool KernelDoorbells::connect(const memory::Doorbell& doorbell) { return tell(doorbell, 0); }
 
-void KernelDoorbells::disconnect(uint64_t address, int event) {
-  (void)tell(address, event, KVM_IOEVENTFD_FLAG_DEASSIGN);
+void KernelDoorbells::disconnect(const memory::Doorbell& doorbell) {
+  (void)tell(doorbell, KVM_IOEVENTFD_FLAG_DEASSIGN);
 }
 
 }  // namespace eidolon::engine::kvm

@@ -14,15 +14,15 @@ class KernelDoorbells final : public memory::Doorbells {
   /// Null: this KVM does not do it. `vm` outlives it.
   static std::unique_ptr<KernelDoorbells> create(const System& system, int vm);
 
-  [[nodiscard]] bool connect(uint64_t address, int event) override;
-  void disconnect(uint64_t address, int event) override;
+  [[nodiscard]] bool connect(const memory::Doorbell& doorbell) override;
+  void disconnect(const memory::Doorbell& doorbell) override;
 
  private:
   KernelDoorbells(int vm, uint32_t bytes) : vm_(vm), bytes_(bytes) {}
-  [[nodiscard]] bool tell(uint64_t address, int event, uint32_t flags) const;
+  [[nodiscard]] bool tell(const memory::Doorbell& doorbell, uint32_t flags) const;
 
   const int vm_;
-  const uint32_t bytes_;  ///< of the writes that it takes; 0: of any
+  const uint32_t bytes_;  ///< of writes of whatever; 0: of any length
 };
 
 }  // namespace eidolon::engine::kvm
