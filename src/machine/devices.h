@@ -70,6 +70,11 @@ class Devices {
   Result<> configure_pci(memory::IoBus& ports);
   /// For a machine with firmware: puts it where the processor starts. After add().
   Result<> load_firmware(const MachineConfig& config, memory::IoBus& ports, memory::IoBus& mmio);
+  /// Who takes notifications of the guest's as events, or null: nobody. While all processors stand.
+  void give_doorbells(memory::Doorbells* taker) {
+    pci_.addresses().give_doorbells(taker);
+    virtio_.give_doorbells(taker);
+  }
   /// What the guest can be told of the machine.
   [[nodiscard]] PciParts pci() const {
     return {pci_, host_bridge_, lpc_, vga_ != nullptr, virtio_.on_mmio()};

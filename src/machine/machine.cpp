@@ -128,6 +128,7 @@ Machine::Machine(cpu::CpuidModel model, EngineDecision decision, std::unique_ptr
                    .mmio = mmio_,
                    .model = model_,
                    .apics = devices_.apic_bus(),
+                   .give_doorbells = [this](memory::Doorbells* taker) { devices_.give_doorbells(taker); },
                    .kvm = kvm_ ? &*kvm_ : nullptr}) {}
 
 // No timer may run into a device that is being destroyed, and no device's thread into the processor.

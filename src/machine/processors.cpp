@@ -7,6 +7,7 @@
 
 #include "base/try.h"
 #include "engine/kvm/kernel_apics.h"
+#include "engine/kvm/kernel_doorbells.h"
 #include "engine/kvm/virtual_machine.h"
 
 namespace eidolon::machine {
@@ -69,10 +70,17 @@ Result<> Processors::make_engines(EngineKind kind, const MachineConfig& config) 
   return {};
 }
 
-void Processors::lend_apics() {
-  if (kvm_machine_ == nullptr || kvm_machine_->apics() == nullptr) return;
+void Processors::lend() {
+  if (kvm_machine_ == nullptr) return;
+  shared_.give_doorbells(kvm_machine_->doorbells());
+  if (kvm_machine_->apics() == nullptr) return;
   if (!shared_.apics.lend(*kvm_machine_->apics()))
     fmt::print(stderr, "KVM does not take the state of the local APICs any more: no interrupt arrives\n");
+}
+
+void Processors::take_back() {
+  shared_.apics.take_back();
+  shared_.give_doorbells(nullptr);
 }
 
 void Processors::log_writes(bool on) {
@@ -114,7 +122,7 @@ std::string Processors::report() const {
 
 void Processors::run(Observer observer) {
   observer_ = std::move(observer);
-  lend_apics();
+  lend();
   for (const auto& processor : processors_) {
     if (processor->cpu.index == 0) continue;
     processor->thread = std::thread([this, &processor] {
@@ -125,7 +133,7 @@ void Processors::run(Observer observer) {
   run_one(*processors_.front());
   for (const auto& processor : processors_)
     if (processor->thread.joinable()) processor->thread.join();
-  take_apics_back();  // engines may go before devices do
+  take_back();  // engines may go before devices do
 }
 
 void Processors::run_one(Processor& processor) {
@@ -150,9 +158,9 @@ void Processors::attend(const Processor& processor) {
     if (!finished_) {
       meeting_called_ = false;
       lock.unlock();
-      take_apics_back();
+      take_back();
       observer_.meeting();
-      lend_apics();
+      lend();
       lock.lock();
     }
     attending_ = 0;

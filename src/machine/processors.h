@@ -16,6 +16,7 @@
 #include "engine/engine.h"
 #include "machine/engine_choice.h"
 #include "machine/processor_bus.h"
+#include "memory/doorbells.h"
 #include "paravirt/kvm/kvm.h"
 
 namespace eidolon::machine {
@@ -29,6 +30,8 @@ class Processors {
     const memory::IoBus& mmio;
     const cpu::CpuidModel& model;
     interrupt::ApicBus& apics;
+    /// The devices' doorbells are somebody's, or (null) nobody's any more.
+    std::function<void(memory::Doorbells*)> give_doorbells;
     /// Null: the guest is offered no paravirtual interface.
     paravirt::kvm::Host* kvm = nullptr;
   };
@@ -86,9 +89,9 @@ class Processors {
     std::unique_ptr<engine::Engine> engine;
     std::thread thread;  ///< none for the first
   };
-  // Local APICs go to who keeps them while the processors run, and come back. While all stand.
-  void lend_apics();
-  void take_apics_back() { shared_.apics.take_back(); }
+  // Local APICs and doorbells go to who keeps them while the processors run, and come back. While all stand.
+  void lend();
+  void take_back();
   void run_one(Processor& processor);
   void attend(const Processor& processor);
   [[nodiscard]] bool finished();

@@ -153,6 +153,24 @@ Result<> VirtioDevices::attach(memory::IoBus& mmio) {
   return {};
 }
 
+void VirtioDevices::give_doorbells(memory::Doorbells* taker) {
+  for (const memory::Doorbell& doorbell : doorbells_) doorbell_taker_->disconnect(doorbell);
+  doorbells_.clear();
+  doorbell_taker_ = taker;
+  for (unsigned i = 0; taker != nullptr && i < on_mmio(); ++i) give_doorbells_of(i);
+}
+
+void VirtioDevices::give_doorbells_of(unsigned number) {
+  const device::virtio::Device& device = *slots_[number].device;
+  for (unsigned queue = 0; queue < device.shape().queue_sizes.size(); ++queue) {
+    const memory::Doorbell doorbell = {
+        .address = boot::virtio_base(number) + device::virtio::MmioTransport::kNotifyAt,
+        .value = queue,
+        .event = device.doorbell(queue)};
+    if (doorbell.event >= 0 && doorbell_taker_->connect(doorbell)) doorbells_.push_back(doorbell);
+  }
+}
+
 std::vector<Stateful*> VirtioDevices::parts() const {
   std::vector<Stateful*> parts;
   for (const Slot& slot : slots_)

@@ -13,6 +13,7 @@
 #include "device/virtio/pci_transport.h"
 #include "device/virtio/scsi.h"
 #include "machine/machine_config.h"
+#include "memory/doorbells.h"
 #include "memory/guest_memory.h"
 #include "memory/io_bus.h"
 
@@ -24,6 +25,8 @@ class VirtioDevices {
   void use_mmio(memory::GuestMemory& memory) { mmio_memory_ = &memory; }
   /// Those on MMIO answer from now on. After all were added.
   Result<> attach(memory::IoBus& mmio);
+  /// Who takes the doorbells of those on MMIO, or null: nobody. While all processors stand.
+  void give_doorbells(memory::Doorbells* taker);
   /// How many are on MMIO, from boot::virtio_base() on.
   [[nodiscard]] unsigned on_mmio() const {
     return mmio_memory_ != nullptr ? static_cast<unsigned>(slots_.size()) : 0;
@@ -73,10 +76,13 @@ class VirtioDevices {
     std::unique_ptr<device::virtio::Device> device;
   };
   void put(device::pci::Root& root, std::unique_ptr<device::virtio::Device> device);
+  void give_doorbells_of(unsigned number);
 
   std::vector<Slot> slots_;
   memory::GuestMemory* mmio_memory_ = nullptr;  ///< null: the devices are on PCI
   device::virtio::Balloon* balloon_ = nullptr;  ///< in slots_
+  memory::Doorbells* doorbell_taker_ = nullptr;
+  std::vector<memory::Doorbell> doorbells_;  ///< that it has
 };
 
 }  // namespace eidolon::machine

@@ -10,10 +10,7 @@ namespace eidolon::vhost {
 namespace {
 
 MemoryRegion region_of(const BackEnd::Memory& memory) {
-  return {.guest = memory.guest,
-          .size = memory.bytes.size(),
-          .user = reinterpret_cast<uint64_t>(memory.bytes.data()),
-          .offset = 0};
+  return {.guest = memory.guest, .size = memory.bytes.size(), .user = memory.guest, .offset = 0};
 }
 
 }  // namespace
@@ -79,9 +76,9 @@ Result<> BackEnd::start_ring(uint32_t index, const Ring& ring) {
   };
   const RingAddresses addresses = {.index = index,
                                    .flags = 0,
-                                   .descriptors = reinterpret_cast<uint64_t>(ring.descriptors),
-                                   .used = reinterpret_cast<uint64_t>(ring.used),
-                                   .available = reinterpret_cast<uint64_t>(ring.available),
+                                   .descriptors = ring.descriptors,
+                                   .used = ring.used,
+                                   .available = ring.available,
                                    .log = 0};
   EIDOLON_TRY(tell_state(Request::kSetRingSize, ring.size));
   EIDOLON_TRY(tell_state(Request::kSetRingBase, 0));

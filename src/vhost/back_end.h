@@ -20,18 +20,19 @@ class BackEnd {
   [[nodiscard]] uint64_t queues() const { return queues_; }      ///< the most; 0: it does not say
   [[nodiscard]] const std::vector<uint8_t>& config() const { return config_; }
 
-  /// Memory that it is given. Descriptors find it from `guest` on.
+  /// Memory that it is given. Descriptors find it from `guest` on, and so do the addresses of rings: the same
+  /// at every start, for some look for the rings of the last one in new memory before they hear of others.
   struct Memory {
     int file;
     std::span<const uint8_t> bytes;
     uint64_t guest;
   };
-  /// One ring, by where its parts are in the monitor's memory, and its event descriptors.
+  /// One ring, by where descriptors would find its parts, and its event descriptors.
   struct Ring {
     uint16_t size;
-    const uint8_t* descriptors;
-    const uint8_t* available;
-    const uint8_t* used;
+    uint64_t descriptors;
+    uint64_t available;
+    uint64_t used;
     int kick;
     int call;
   };

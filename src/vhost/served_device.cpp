@@ -29,9 +29,10 @@ Result<std::unique_ptr<ServedDevice>> ServedDevice::create(Shape shape, Source s
   std::unique_ptr<ServedDevice> device(
       new ServedDevice(std::move(shape), std::move(source), std::move(back_end), memory, std::move(wakeup)));
   for (size_t i = 0; i < queues; ++i) {
+    backend::Wakeup bell = EIDOLON_TRY(backend::Wakeup::create());
     backend::Wakeup kick = EIDOLON_TRY(backend::Wakeup::create());
     backend::Wakeup call = EIDOLON_TRY(backend::Wakeup::create());
-    device->served_.push_back(std::make_unique<Queue>(std::move(kick), std::move(call)));
+    device->served_.push_back(std::make_unique<Queue>(std::move(bell), std::move(kick), std::move(call)));
   }
   return device;
 }
@@ -176,10 +177,11 @@ Result<> ServedDevice::tell_start(uint64_t features) {
   for (const auto& queue : served_) {
     const auto bytes = rings_->bytes().subspan(rings.size() * SharedRing::kBytes, SharedRing::kBytes);
     queue->ring.emplace(bytes);
+    const uint64_t at = kRingsAt + rings.size() * SharedRing::kBytes;
     rings.push_back({.size = SharedRing::kSize,
-                     .descriptors = bytes.data() + SharedRing::kDescriptors,
-                     .available = bytes.data() + SharedRing::kAvailable,
-                     .used = bytes.data() + SharedRing::kUsed,
+                     .descriptors = at + SharedRing::kDescriptors,
+                     .available = at + SharedRing::kAvailable,
+                     .used = at + SharedRing::kUsed,
                      .kick = queue->kick.watched().fd,
                      .call = queue->call.watched().fd});
   }
@@ -258,13 +260,18 @@ int ServedDevice::patience() const {
 bool ServedDevice::wait(Lock& held) {
   std::vector<pollfd> watched = {
       wakeup_.watched(), {.fd = back_end_ ? back_end_->watched() : -1, .events = POLLIN, .revents = 0}};
-  for (const auto& queue : served_) watched.push_back(queue->call.watched());
+  for (const auto& queue : served_) {
+    watched.push_back(queue->call.watched());
+    watched.push_back(queue->bell.watched());
+  }
   const int limit = patience();
   held.unlock();
   (void)poll(watched.data(), watched.size(), limit);
   if (watched[0].revents != 0) wakeup_.drain();
-  for (size_t i = 0; i < served_.size(); ++i)
-    if (watched[2 + i].revents != 0) served_[i]->call.drain();
+  for (size_t i = 0; i < served_.size(); ++i) {
+    if (watched[2 + 2 * i].revents != 0) served_[i]->call.drain();
+    if (watched[3 + 2 * i].revents != 0) served_[i]->bell.drain();
+  }
   held.lock();
   return watched[1].revents == 0;  // it says nothing that it was not asked
 }

@@ -59,6 +59,7 @@ class ServedDevice final : public device::virtio::Device {
   ~ServedDevice() override;
 
   [[nodiscard]] std::string_view obstacle() const override { return kCannotMove; }
+  [[nodiscard]] int doorbell(unsigned queue) const override { return served_[queue]->bell.watched().fd; }
 
  protected:
   void queue_notified(unsigned queue) override;
@@ -72,8 +73,12 @@ class ServedDevice final : public device::virtio::Device {
   using Clock = std::chrono::steady_clock;
   using Chain = device::virtio::Chain;
   struct Queue {
-    Queue(backend::Wakeup new_kick, backend::Wakeup new_call)
-        : kick(std::move(new_kick)), call(std::move(new_call)), numbers(SharedRing::kSize) {}
+    Queue(backend::Wakeup new_bell, backend::Wakeup new_kick, backend::Wakeup new_call)
+        : bell(std::move(new_bell)),
+          kick(std::move(new_kick)),
+          call(std::move(new_call)),
+          numbers(SharedRing::kSize) {}
+    backend::Wakeup bell;  ///< by the driver, where the engine takes its notifications
     backend::Wakeup kick, call;
     std::optional<SharedRing> ring;   ///< while somebody serves it
     std::map<uint64_t, Chain> asked;  ///< in that order, and not answered

@@ -93,6 +93,7 @@ class FakeBackEnd {
   }
 
   std::atomic<unsigned> requests{0}, starts{0}, stops{0};
+  std::atomic<unsigned> lost_rings{0};  ///< that are nowhere any more when there is other memory
   std::atomic<uint64_t> accepted{0};
 
  private:
@@ -261,6 +262,14 @@ class FakeBackEnd {
                       static_cast<off_t>(table.regions[i].offset));
       EXPECT_NE(at, MAP_FAILED);
       memory_.push_back({.region = table.regions[i], .at = static_cast<uint8_t*>(at)});
+    }
+    // As libvhost-user does: those of the last start are still what it knows.
+    for (const auto& [index, ring] : rings_) {
+      const uint64_t used = ring.addresses.used;
+      if (used != 0 && std::ranges::none_of(memory_, [used](const Mapping& mapping) {
+            return used - mapping.region.user < mapping.region.size;
+          }))
+        ++lost_rings;
     }
   }
   uint8_t* find(uint64_t address, uint64_t length, uint64_t MemoryRegion::*start) {

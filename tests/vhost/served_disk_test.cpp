@@ -79,6 +79,32 @@ TEST_P(ServedDiskTest, RequestsPassWithEveryFormOfRing) {
 }
 INSTANTIATE_TEST_SUITE_P(All, ServedDiskTest, testing::Range(0u, 8u));
 
+TEST_F(ServedDiskTest, ItsDoorbellIsANotification) {
+  serve();
+  ASSERT_TRUE(make());
+  start();
+  for (unsigned round = 1; round <= 3; ++round) {
+    driver->put<uint64_t>(kHeader, 0);
+    driver->put<uint64_t>(kHeader + 8, 0);
+    driver->offer({{kHeader, 16, false}, {kData, 512, true}, {kStatus, 1, true}});
+    const uint64_t one = 1;
+    ASSERT_EQ(write(disk->doorbell(0), &one, sizeof one), static_cast<ssize_t>(sizeof one));
+    ASSERT_TRUE(answered());
+    EXPECT_EQ(back_end->requests, round);
+  }
+}
+
+TEST_F(ServedDiskTest, ADoorbellBeforeTheDriverIsReadyDoesNoHarm) {
+  serve();
+  ASSERT_TRUE(make());
+  const uint64_t one = 1;
+  ASSERT_EQ(write(disk->doorbell(0), &one, sizeof one), static_cast<ssize_t>(sizeof one));
+  start();
+  ask(0, 0, true);
+  EXPECT_TRUE(answered());
+  EXPECT_EQ(back_end->requests, 1u);
+}
+
 TEST_F(ServedDiskTest, SaysWhatTheBackEndSays) {
   serve();
   ASSERT_TRUE(make(4));
@@ -166,6 +192,7 @@ TEST_F(ServedDiskTest, AResetWaitsForTheBackEndAndStartsItAnew) {
     disk->set_status(0);
     EXPECT_EQ(back_end->stops, round);
   }
+  EXPECT_EQ(back_end->lost_rings, 0u) << "qemu-storage-daemon ends the connection then";
 }
 
 TEST_F(ServedDiskTest, AResetWithoutABackEndForgetsWhatWasAsked) {

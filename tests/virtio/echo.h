@@ -12,6 +12,8 @@ namespace eidolon::device::virtio {
 class Echo final : public Device {
  public:
   Echo() : Device({.name = "echo", .type = 40, .features = 1u << 3, .queue_sizes = {16, 8}}) {}
+  static constexpr int kDoorbells = 100;
+  [[nodiscard]] int doorbell(unsigned queue) const override { return kDoorbells + static_cast<int>(queue); }
   unsigned resets = 0;
   std::vector<uint8_t> bytes = {1, 2, 3, 4, 5};
 

@@ -1,5 +1,6 @@
 // Virtio over PCI: discovery, negotiation, queues, interrupts, reset; with a device that returns what it is
 // sent.
+#include "pci/doorbell_taker.h"
 #include "virtio/echo.h"
 #include "virtio/fixture.h"
 
@@ -117,6 +118,23 @@ TEST_F(TransportTest, ResetForgetsEverything) {
   offer(driver, 1);
   notify(0);
   EXPECT_EQ(driver.used(), 0u);
+}
+
+TEST_F(TransportTest, DoorbellsAreTheNotificationRegistersWhereverTheyAre) {
+  pci::DoorbellTaker taker;
+  root.addresses().give_doorbells(&taker);
+  using Taken = pci::DoorbellTaker::Taken;
+  const int first = Echo::kDoorbells;
+  EXPECT_EQ(taker.taken, (Taken{{bar + kNotify, first}, {bar + kNotify + 4, first + 1}}));
+  write(kSlot, pci::kCommand, 2, 5);
+  EXPECT_EQ(taker.taken, Taken{}) << "memory decoding is off";
+  write(kSlot, 0x10, 4, bar + 0x100000);
+  write(kSlot, pci::kCommand, 2, 7);
+  EXPECT_EQ(taker.taken,
+            (Taken{{bar + 0x100000 + kNotify, first}, {bar + 0x100000 + kNotify + 4, first + 1}}));
+  transport->reset();
+  EXPECT_EQ(taker.taken, Taken{});
+  root.addresses().give_doorbells(nullptr);
 }
 
 TEST_F(TransportTest, NothingHappensBeforeDriverOk) {

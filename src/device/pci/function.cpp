@@ -1,5 +1,8 @@
 #include "device/pci/function.h"
 
+#include <algorithm>
+
+#include "base/assert.h"
 #include "device/pci/registers.h"
 
 namespace eidolon::device::pci {
@@ -158,6 +161,13 @@ void Function::set_interrupt(bool level) {
   if (interrupt_ == level) return;
   interrupt_ = level;
   update_wire();
+}
+
+void Function::add_doorbell(unsigned index, uint64_t offset, int event) {
+  const unsigned at = kFirstBar + 4 * index;
+  const auto bar = std::ranges::find_if(bars_, [at](const auto& known) { return known->offset() == at; });
+  EIDOLON_ASSERT(bar != bars_.end() && !(*bar)->is_io());
+  upstream_->addresses.add_doorbell(bar->get(), offset, event);
 }
 
 void Function::reset_config() {

@@ -85,6 +85,10 @@ class Function : public Device {
   /// The level that the device asks for; the command register may keep it from the wire.
   void set_interrupt(bool level);
 
+  /// A write at `offset` into BAR `index`, one of memory, may raise `event` in place of a call of the
+  /// handler, where the engine can do that; the handler knows what is to be done, too. In connected().
+  void add_doorbell(unsigned index, uint64_t offset, int event);
+
   /// Only once connect() was called. Honours bus master enable and the power state.
   [[nodiscard]] Dma& dma() { return *dma_; }
 

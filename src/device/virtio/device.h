@@ -72,6 +72,8 @@ class Device {
   /// reset to make good: buffers that the device holds cannot be given back.
   void disable_queue(unsigned queue);
   void notify(unsigned queue);
+  /// An event descriptor whose being raised is notify() of the queue, from another thread; -1: it has none.
+  [[nodiscard]] virtual int doorbell(unsigned /*queue*/) const { return -1; }
   [[nodiscard]] uint64_t read_config(uint64_t offset, unsigned size);
   void write_config(uint64_t offset, unsigned size, uint64_t value);
 

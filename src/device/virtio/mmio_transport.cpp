@@ -20,7 +20,7 @@ enum Register : uint64_t {
   kQueueSizeMost = 0x034,
   kQueueSize = 0x038,
   kQueueReady = 0x044,
-  kQueueNotify = 0x050,
+  kQueueNotify = MmioTransport::kNotifyAt,
   kInterruptStatus = 0x060,
   kInterruptAcknowledge = 0x064,
   kStatus = 0x070,

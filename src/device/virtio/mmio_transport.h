@@ -18,6 +18,8 @@ class MmioTransport final : public device::Device,
                             private Signals {
  public:
   static constexpr uint64_t kBytes = 0x1000;
+  /// QueueNotify (4.2.2): the number of the queue is written there.
+  static constexpr uint64_t kNotifyAt = 0x050;
 
   /// `device` and `wire` outlive the transport.
   MmioTransport(virtio::Device& device, memory::GuestMemory& memory, IrqLine& wire);

@@ -67,6 +67,13 @@ PciTransport::PciTransport(virtio::Device& device)
   add_window();
 }
 
+void PciTransport::connected() {
+  device_.connect(dma(), *this);
+  for (unsigned queue = 0; queue < queues_; ++queue)
+    if (const int event = device_.doorbell(queue); event >= 0)
+      add_doorbell(0, kNotifyAt + queue * kNotifyStride, event);
+}
+
 void PciTransport::add_structure(uint8_t type, uint32_t offset, uint32_t length) {
   const unsigned bytes = type == kNotifyType ? kExtraBytes : kPlainBytes;
   const unsigned at = config().add_capability(pci::kCapabilityVendor, bytes);

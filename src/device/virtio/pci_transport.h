@@ -22,7 +22,7 @@ class PciTransport final : public pci::Function, public Holdable, private Signal
   [[nodiscard]] std::string_view obstacle() const override { return device_.obstacle(); }
 
  protected:
-  void connected() override { device_.connect(dma(), *this); }
+  void connected() override;
   void reset_device() override;
   void save_device(StateWriter& to) const override;
   void load_device(StateReader& from) override;

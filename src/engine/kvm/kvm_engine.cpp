@@ -220,6 +220,9 @@ std::string KvmEngine::report() const {
                               {KVM_EXIT_INTERNAL_ERROR, "what KVM could not emulate"}};
   std::string text = fmt::format("local APIC             {}\n",
                                  apics_ == nullptr ? "the monitor's" : "the kernel's (--irqchip split)");
+  text += fmt::format("doorbells              {}\n", machine_->doorbells() != nullptr
+                                                         ? "the kernel's (ioeventfd)"
+                                                         : "the monitor's (this KVM has no ioeventfd)");
   text += fmt::format("entries                {}\nkicks                  {}\ninterrupts             {}\n",
                       counters_.entries, counters_.kicks, counters_.interrupts);
   text += fmt::format("states taken back      {}\ninstructions stepped   {}\n", counters_.taken_back,

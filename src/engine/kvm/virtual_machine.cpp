@@ -10,6 +10,7 @@
 
 #include "base/try.h"
 #include "engine/kvm/kernel_apics.h"
+#include "engine/kvm/kernel_doorbells.h"
 #include "x86/msr.h"
 
 namespace eidolon::engine::kvm {
@@ -52,6 +53,7 @@ Result<std::unique_ptr<VirtualMachine>> VirtualMachine::create(const memory::Gue
   FileDescriptor vm = EIDOLON_TRY(system.create_vm());
   std::unique_ptr<VirtualMachine> machine(new VirtualMachine(memory, std::move(system), std::move(vm)));
   if (irqchip == Irqchip::kSplit) machine->apics_ = EIDOLON_TRY(KernelApics::create(machine->vm_.get()));
+  machine->doorbells_ = KernelDoorbells::create(machine->system_, machine->vm_.get());
   const int xsave = ioctl(machine->vm_.get(), KVM_CHECK_EXTENSION, KVM_CAP_XSAVE2);
   machine->xsave_bytes_ = xsave > 0 ? static_cast<size_t>(xsave) : 0;
   EIDOLON_TRY(machine->place_hidden_pages());

@@ -14,6 +14,7 @@
 namespace eidolon::engine::kvm {
 
 class KernelApics;
+class KernelDoorbells;
 
 enum class Irqchip : uint8_t {
   kUser,   ///< all interrupt controllers are the monitor's
@@ -36,6 +37,8 @@ class VirtualMachine {
   [[nodiscard]] Result<FileDescriptor> create_vcpu(unsigned number) const;
   /// Null: they are the monitor's.
   [[nodiscard]] KernelApics* apics() const { return apics_.get(); }
+  /// Null: this KVM has none.
+  [[nodiscard]] KernelDoorbells* doorbells() const { return doorbells_.get(); }
   [[nodiscard]] Irqchip irqchip() const { return apics_ != nullptr ? Irqchip::kSplit : Irqchip::kUser; }
   /// Bytes of KVM_GET_XSAVE2; 0: there is only KVM_GET_XSAVE, of 4096.
   [[nodiscard]] size_t xsave_bytes() const { return xsave_bytes_; }
@@ -66,6 +69,7 @@ class VirtualMachine {
   System system_;
   FileDescriptor vm_;
   std::unique_ptr<KernelApics> apics_;
+  std::unique_ptr<KernelDoorbells> doorbells_;
   const DirtyLog dirty_log_;
   size_t xsave_bytes_ = 0;
   std::mutex mutex_;                   ///< of what follows
