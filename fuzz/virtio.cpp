@@ -13,6 +13,7 @@
 #include "device/virtio/mmio_transport.h"
 #include "device/virtio/net.h"
 #include "device/virtio/pci_transport.h"
+#include "device/virtio/pmem.h"
 #include "device/virtio/rng.h"
 #include "device/virtio/scsi.h"
 #include "device/virtio/vsock.h"
@@ -101,6 +102,7 @@ struct Machine : fuzz::Board {
     keyboard = static_cast<virtio::InputKeyboard*>(slots.back().device.get());
     put(std::make_unique<virtio::InputTablet>("tablet"));
     tablet = static_cast<virtio::InputTablet*>(slots.back().device.get());
+    put(std::make_unique<virtio::Pmem>("pmem", medium, kMemory));
     auto scsi = std::make_unique<virtio::Scsi>("scsi", 2);
     scsi->attach(std::make_unique<storage::scsi::Disk>(medium, "serial"));
     scsi->attach(std::make_unique<storage::scsi::Cdrom>(medium, "disc"));

@@ -101,6 +101,12 @@ struct ShareConfig {
   std::shared_ptr<device::virtio::FileServer> server;
 };
 
+/// A file of the host that the guest has as memory.
+struct PmemConfig {
+  std::string path;
+  bool read_only = false;
+};
+
 /// What of its user's hands a machine has on a bus.
 struct InputDevices {
   bool tablet = false;
@@ -124,6 +130,7 @@ struct MachineConfig {
   std::vector<PortConfig> ports;        ///< at most one of them the console
   VsockConfig vsock;
   std::vector<ShareConfig> shares;
+  std::vector<PmemConfig> pmem;
   InputDevices usb;  ///< plugged into the controller; without anything there is none
   InputDevices virtio_input;
   VirtioBus virtio_bus = VirtioBus::kPci;

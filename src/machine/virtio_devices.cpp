@@ -12,6 +12,7 @@
 #include "device/virtio/input_keyboard.h"
 #include "device/virtio/input_tablet.h"
 #include "device/virtio/net.h"
+#include "device/virtio/pmem.h"
 #include "device/virtio/rng.h"
 #include "device/virtio/vsock.h"
 #include "machine/boot_order.h"
@@ -98,6 +99,11 @@ void VirtioDevices::add_disk(device::pci::Root& root, size_t number, device::sto
                              std::string serial, unsigned queues) {
   put(root, std::make_unique<device::virtio::Block>(fmt::format("virtio-blk{}", number), medium,
                                                     std::move(serial), queues));
+}
+
+void VirtioDevices::add_pmem(device::pci::Root& root, size_t number, device::storage::Medium& medium,
+                             memory::GuestPhysical start) {
+  put(root, std::make_unique<device::virtio::Pmem>(fmt::format("virtio-pmem{}", number), medium, start));
 }
 
 Result<> VirtioDevices::add_served_disk(device::pci::Root& root, size_t number, const std::string& socket,

@@ -48,6 +48,8 @@ class VirtioDevices {
   // What a device stands on outlives remove_all().
   void add_disk(device::pci::Root& root, size_t number, device::storage::Medium& medium, std::string serial,
                 unsigned queues);
+  void add_pmem(device::pci::Root& root, size_t number, device::storage::Medium& medium,
+                memory::GuestPhysical start);
   // Those that another process serves, at `socket`. `memory` is shared.
   Result<> add_served_network(device::pci::Root& root, size_t number, const std::string& socket,
                               const device::net::MacAddress& address, memory::GuestMemory& memory);

@@ -514,6 +514,24 @@ TEST(CommandLine, RefusesSharesThatCannotBe) {
   EXPECT_NE(with({"--share", "/a", "--engine", "lockstep"}).find("lockstep"), std::string::npos);
 }
 
+TEST(CommandLine, PersistentMemoryIsInFiles) {
+  const Request request = parse({"run", "--kernel", "k", "--pmem", "/a,b", "--pmem", "c,readonly"});
+  const auto& pmem = std::get<RunRequest>(request).machine.pmem;
+  ASSERT_EQ(pmem.size(), 2u);
+  EXPECT_EQ(pmem[0].path, "/a,b");
+  EXPECT_FALSE(pmem[0].read_only);
+  EXPECT_EQ(pmem[1].path, "c");
+  EXPECT_TRUE(pmem[1].read_only);
+  EXPECT_NE(refusal({"run", "--kernel", "k", "--pmem", ",readonly"}).find("file"), std::string::npos);
+  EXPECT_NE(refusal({"run", "--kernel", "k", "--pmem", "a", "--engine", "lockstep"}).find("lockstep"),
+            std::string::npos);
+  const std::string file = testing::TempDir() + "eidolon-pmem";
+  std::ofstream(file) << "x";
+  EXPECT_NE(refusal({"run", "--kernel", "k", "--pmem", file.c_str(), "--serial", ("file:" + file).c_str()})
+                .find("persistent memory"),
+            std::string::npos);
+}
+
 TEST(ExitStatus, IsAsTheManualSays) {
   using Kind = machine::Ending::Kind;
   EXPECT_EQ(exit_status({.kind = Kind::kPowerOff}), 0);
