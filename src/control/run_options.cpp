@@ -76,7 +76,9 @@ Result<machine::VirtioBus> read_virtio_bus(const RunText& text,
                                            const std::vector<machine::DiskConfig>& disks) {
   using Interface = machine::DiskConfig::Interface;
   if (text.virtio == "pci") return machine::VirtioBus::kPci;
-  if (text.virtio != "mmio") return fail("--virtio does not know '{}'; it takes pci or mmio", text.virtio);
+  if (text.virtio == "transitional") return machine::VirtioBus::kTransitional;
+  if (text.virtio != "mmio")
+    return fail("--virtio does not know '{}'; it takes pci, transitional or mmio", text.virtio);
   const auto unseen = [](const machine::DiskConfig& disk) {
     return disk.interface == Interface::kVirtio || disk.interface == Interface::kScsi;
   };
@@ -240,9 +242,10 @@ void RunOptions::describe(CLI::App& app) {
          "best a multiple of 2M long. With ,readonly the guest cannot change it. May be given several times")
       ->type_name("FILE")
       ->allow_extra_args(false);
-  run.add_option(
-         "--virtio", text.virtio,
-         "where the virtio devices are: pci, or mmio (a page and a shared interrupt each, named in ACPI)")
+  run.add_option("--virtio", text.virtio,
+                 "where the virtio devices are: pci, transitional (the same, and drivers older than virtio "
+                 "1.0 can use "
+                 "them), or mmio (a page and a shared interrupt each, named in ACPI)")
       ->type_name("BUS")
       ->capture_default_str();
   run.add_option("--balloon", text.balloon,

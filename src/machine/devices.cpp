@@ -144,6 +144,7 @@ Result<> Devices::add(const MachineConfig& config, memory::IoBus& ports, memory:
   EIDOLON_TRY(generation_id_.place(memory_));
   EIDOLON_TRY(add_common_items(fw_cfg_, config, memory_));
   if (config.virtio_bus == VirtioBus::kMmio) virtio_.use_mmio(memory_);
+  if (config.virtio_bus == VirtioBus::kTransitional) virtio_.use_transitional();
   virtio_.add(config, pci_);
   EIDOLON_TRY(networks_.add(config,
                             {.pci = pci_,

@@ -26,7 +26,11 @@ enum class EngineChoice : uint8_t { kAuto, kTranslate, kKvm, kStep, kLockstep };
 /// Who has the local APICs under KVM: the monitor, or the kernel.
 enum class IrqchipChoice : uint8_t { kAuto, kUser, kSplit };
 /// Where all devices of virtio are.
-enum class VirtioBus : uint8_t { kPci, kMmio };
+enum class VirtioBus : uint8_t {
+  kPci,
+  kMmio,
+  kTransitional,  ///< on PCI, with the legacy interface as well
+};
 
 struct DiskConfig {
   enum class Access : uint8_t {

@@ -275,7 +275,7 @@ Result<MachineConfig> config_from_json(const Json& json) {
   fields.get("virtio_keyboard", config.virtio_input.keyboard);
   fields.get("vga", config.vga);
   fields.get("balloon", config.balloon);
-  fields.get("virtio_bus", config.virtio_bus, VirtioBus::kMmio);
+  fields.get("virtio_bus", config.virtio_bus, VirtioBus::kTransitional);
   fields.get("vga_bios", config.vga_bios_path);
   read_firmware(JsonFields(fields.object("firmware")), config.firmware, fields);
   constexpr uint64_t kMiB = uint64_t{1} << 20;

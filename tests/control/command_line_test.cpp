@@ -229,10 +229,11 @@ TEST(CommandLine, VirtioTakesABus) {
   EXPECT_EQ(bus({"--kernel", "k"}), machine::VirtioBus::kPci);
   EXPECT_EQ(bus({"--kernel", "k", "--virtio", "pci"}), machine::VirtioBus::kPci);
   EXPECT_EQ(bus({"--kernel", "k", "--virtio", "mmio"}), machine::VirtioBus::kMmio);
+  EXPECT_EQ(bus({"--kernel", "k", "--virtio", "transitional"}), machine::VirtioBus::kTransitional);
   EXPECT_EQ(bus({"--disk", "d", "--virtio", "mmio"}), machine::VirtioBus::kMmio);
   EXPECT_EQ(bus({"--firmware", "uefi", "--disk", "d,if=nvme", "--disk", "e", "--virtio", "mmio"}),
             machine::VirtioBus::kMmio);
-  EXPECT_NE(refusal({"run", "--kernel", "k", "--virtio", "isa"}).find("pci or mmio"), std::string::npos);
+  EXPECT_NE(refusal({"run", "--kernel", "k", "--virtio", "isa"}).find("transitional or mmio"), std::string::npos);
   EXPECT_NE(refusal({"run", "--firmware", "uefi", "--disk", "d", "--virtio", "mmio"}).find("nvme"),
             std::string::npos);
 }

@@ -48,7 +48,7 @@ MachineConfig full_config() {
   config.virtio_input.tablet = true;
   config.vga = false;
   config.balloon = false;
-  config.virtio_bus = VirtioBus::kMmio;
+  config.virtio_bus = VirtioBus::kTransitional;
   config.firmware.items.push_back({.name = "opt/x", .bytes = {0, 0xff, 0x5a}});
   config.firmware.smbios_strings = {"a", "b"};
   config.firmware.boot_order = {BootDevice::kCdrom, BootDevice::kNetwork};

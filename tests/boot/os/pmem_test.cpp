@@ -2,6 +2,9 @@
 // that maps it (DAX), across a snapshot, and one that is only read.
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <thread>
+
 #include "boot/os/archive.h"
 #include "boot/os/disk_image.h"
 #include "boot/os/guest_shell.h"
@@ -93,6 +96,27 @@ TEST_F(Pmem, AFileSystemMapsItAndASnapshotLeavesItWhereItIs) {
   }
   EXPECT_NE(read_file(memory.path()).find("kept in memory\nafter it\n"), std::string::npos);
   EXPECT_EQ(only_read.at(0, 9), "as it was");
+}
+
+TEST_F(Pmem, AMoveLeavesItToTheOtherSide) {
+  const DiskImage memory(16 * kMiB);
+  const std::string socket = "unix:" + directory + "/move";
+  GuestProcess guest(options("translate", {"--name", "here", "--pmem", memory.path()}));
+  ASSERT_TRUE(guest.wait_for(kPrompt, kBootLimit)) << guest.tail() << guest.errors();
+  expect_answer(guest,
+                "mke2fs -b 4096 /dev/pmem0 >/dev/null; mkdir /mnt; mount -t ext4 -o dax /dev/pmem0 /mnt; "
+                "echo of before >/mnt/note; echo status $?",
+                "status 0");
+  GuestProcess there({"receive", socket, "--name", "there", "--engine", "translate"});
+  for (int tries = 0; tries < 100 && !std::filesystem::exists(directory + "/move"); ++tries)
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  ASSERT_EQ(ask("migrate " + socket + " --name here"), 0) << guest.errors() << there.errors();
+  EXPECT_EQ(guest.wait_for_end(kEndLimit), 0) << guest.errors();
+  there.type("\n");
+  ASSERT_TRUE(there.wait_for(kPrompt, kCommandLimit)) << there.errors();
+  expect_answer(there, "echo of after >>/mnt/note; sync; cat /mnt/note", "of before\r\nof after\r\n");
+  power_off(there);
+  EXPECT_NE(read_file(memory.path()).find("of before\nof after\n"), std::string::npos);
 }
 
 TEST_F(Pmem, FilesThatCannotBeAreRefused) {
