@@ -1,7 +1,7 @@
 // A hostile driver: virtio devices on a PCI bus and on MMIO, driven by the input's bytes. Each operation is
-// an access to configuration space, to a BAR or a register, a proper set-up of a queue, a change of the rings
-// in memory, a notification, a frame from the network, packets of sockets, a request of the host's, or a
-// snapshot that is loaded back, damaged or not.
+// an access to configuration space, to a BAR or a register, a proper set-up of a queue, the same by the
+// legacy interface, a change of the rings in memory, a notification, a frame from the network, packets of
+// sockets, a request of the host's, or a snapshot that is loaded back, damaged or not.
 #include "device/storage/scsi_cdrom.h"
 #include "device/storage/scsi_disk.h"
 #include "device/virtio/balloon.h"
@@ -13,6 +13,7 @@
 #include "device/virtio/mmio_transport.h"
 #include "device/virtio/net.h"
 #include "device/virtio/pci_transport.h"
+#include "device/virtio/pmem.h"
 #include "device/virtio/rng.h"
 #include "device/virtio/scsi.h"
 #include "device/virtio/vsock.h"
@@ -69,7 +70,7 @@ class Files final : public virtio::FileServer {
 
 struct Machine : fuzz::Board {
   SmallMedium medium;
-  net::FakeLink cable, other_cable;
+  net::FakeLink cable, other_cable, old_cable;
   std::array<Wire, 2> wires;
   Sockets sockets;
   Files files;
@@ -78,6 +79,7 @@ struct Machine : fuzz::Board {
     std::unique_ptr<virtio::Device> device;
   };
   std::vector<Slot> slots;
+  std::vector<Slot> old_slots;  ///< behind them on the bus, and transitional
   struct MmioSlot {
     std::unique_ptr<virtio::MmioTransport> transport;
     std::unique_ptr<virtio::Device> device;
@@ -101,10 +103,13 @@ struct Machine : fuzz::Board {
     keyboard = static_cast<virtio::InputKeyboard*>(slots.back().device.get());
     put(std::make_unique<virtio::InputTablet>("tablet"));
     tablet = static_cast<virtio::InputTablet*>(slots.back().device.get());
+    put(std::make_unique<virtio::Pmem>("pmem", medium, kMemory));
     auto scsi = std::make_unique<virtio::Scsi>("scsi", 2);
     scsi->attach(std::make_unique<storage::scsi::Disk>(medium, "serial"));
     scsi->attach(std::make_unique<storage::scsi::Cdrom>(medium, "disc"));
     put(std::move(scsi));
+    put_old(std::make_unique<virtio::Block>("old-blk", medium, "serial"));
+    put_old(std::make_unique<virtio::Net>("old-net", old_cable, net::kFirstAddress, 1));
     put_on_mmio(std::make_unique<virtio::Block>("mmio-blk", medium, "serial"));
     put_on_mmio(std::make_unique<virtio::Net>("mmio-net", other_cable, net::kFirstAddress, 1));
     place();
@@ -115,6 +120,12 @@ struct Machine : fuzz::Board {
     EIDOLON_ASSERT(
         mmio.attach(at, virtio::MmioTransport::kBytes, *transport, device->shape().name).has_value());
     mmio_slots.push_back({.transport = std::move(transport), .device = std::move(device)});
+  }
+  void put_old(std::unique_ptr<virtio::Device> device) {
+    Slot slot{.transport = std::make_unique<virtio::PciTransport>(*device, virtio::PciForm::kTransitional),
+              .device = std::move(device)};
+    root.add(root.free_device(), 0, *slot.transport);
+    old_slots.push_back(std::move(slot));
   }
   void put(std::unique_ptr<virtio::Device> device) {
     Slot slot{.transport = std::make_unique<virtio::PciTransport>(*device), .device = std::move(device)};
@@ -219,6 +230,40 @@ void use_mmio(Machine& board, Input& input) {
       return set_up_mmio(board, input, slot);
     default:
       return access_mmio(board, input, slot);
+  }
+}
+
+/// What a legacy driver does, right or not. The rings are those of the slot with that number; the device says
+/// how long they are.
+void use_legacy(Machine& board, Input& input) {
+  const auto choice = input.take<uint8_t>();
+  const unsigned slot = (choice >> 3) % static_cast<unsigned>(board.old_slots.size());
+  const auto device = static_cast<unsigned>(board.slots.size()) + slot;
+  board.root.config_write(0, (device + 1) << 3, 4, 2, 7);
+  const uint64_t base = board.bar(device, 0);
+  const auto set = [&](uint64_t offset, unsigned size, uint64_t value) {
+    board.ports.write(base + offset, size, value & 0xffffffff);
+  };
+  switch (choice & 7) {
+    case 0:
+      return fuzz::snapshot(*board.old_slots[slot].transport, input);
+    case 1:
+    case 2:
+      set(18, 1, 0);
+      set(18, 1, 3);
+      set(4, 4, input.value());
+      for (unsigned queue = 0; queue < kQueues; ++queue) {
+        set(14, 2, queue);
+        set(8, 4, ring_place(slot, queue) >> 12);
+      }
+      return set(18, 1, 7);
+    case 3:
+      (void)board.ports.read(base + input.take<uint8_t>() % 124, 1u << (choice >> 6 & 1) * 2);
+      return;
+    case 4:
+      return set(input.take<uint8_t>() % 124, 1u << (choice >> 6), input.value());
+    default:
+      return set(16, 2, choice >> 5);
   }
 }
 
@@ -407,12 +452,14 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         send(*board, input, frame);
         break;
       case 8:
-      case 9:
-      case 10: {
+      case 9: {
         const unsigned slot = take_slot(*board, input);
         board->mmio.write(board->bar(slot, 0) + 0x3000 + 4 * (input.take<uint8_t>() % kQueues), 2, 0);
         break;
       }
+      case 10:
+        use_legacy(*board, input);
+        break;
       case 14:
         submit_scsi(*board, input);
         break;

@@ -12,9 +12,10 @@ modules=(virtio_pci virtio_mmio virtio_blk virtio-rng virtio_net e1000 ne2k-pci 
   virtio_scsi virtio_input xhci_pci usbhid hid_generic evdev)
 # Loaded only where the kernel's command line has drivers=screen: they take the console along.
 screen_modules=(bochs)
-# The same for drivers=vsock and drivers=share: nobody else waits for them.
+# The same for drivers=vsock, drivers=share and drivers=pmem: nobody else waits for them.
 vsock_modules=(vmw_vsock_virtio_transport)
 share_modules=(virtiofs)
+pmem_modules=(nd_virtio virtio_pmem nd_pmem)
 # Not loaded by themselves: the first looks for a controller for seconds, the other is for tests/kvm/nested.sh.
 by_hand=(floppy kvm-amd)
 
@@ -61,6 +62,8 @@ order=$drivers/order.vsock
 for module in "${vsock_modules[@]}"; do add "$module"; done
 order=$drivers/order.share
 for module in "${share_modules[@]}"; do add "$module"; done
+order=$drivers/order.pmem
+for module in "${pmem_modules[@]}"; do add "$module"; done
 order=$drivers/by-hand
 for module in "${by_hand[@]}"; do add "$module"; done
 install -m 755 "$root/scripts/guest-drivers-init" "$drivers/init"

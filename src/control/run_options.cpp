@@ -6,6 +6,7 @@
 #include "base/try.h"
 #include "control/disk_option.h"
 #include "control/net_option.h"
+#include "control/pmem_option.h"
 #include "control/ports.h"
 #include "control/share_option.h"
 #include "control/vsock_option.h"
@@ -75,7 +76,9 @@ Result<machine::VirtioBus> read_virtio_bus(const RunText& text,
                                            const std::vector<machine::DiskConfig>& disks) {
   using Interface = machine::DiskConfig::Interface;
   if (text.virtio == "pci") return machine::VirtioBus::kPci;
-  if (text.virtio != "mmio") return fail("--virtio does not know '{}'; it takes pci or mmio", text.virtio);
+  if (text.virtio == "transitional") return machine::VirtioBus::kTransitional;
+  if (text.virtio != "mmio")
+    return fail("--virtio does not know '{}'; it takes pci, transitional or mmio", text.virtio);
   const auto unseen = [](const machine::DiskConfig& disk) {
     return disk.interface == Interface::kVirtio || disk.interface == Interface::kScsi;
   };
@@ -135,6 +138,9 @@ Result<> check_capture(const std::string& capture, const RunText& text, const Ru
   for (const machine::DiskConfig& disk : request.machine.disks)
     if (same_file(capture, disk.path))
       return fail("pcap= would overwrite the disk '{}'; name another file", disk.path);
+  for (const machine::PmemConfig& pmem : request.machine.pmem)
+    if (same_file(capture, pmem.path))
+      return fail("pcap= would overwrite the persistent memory '{}'; name another file", pmem.path);
   return {};
 }
 
@@ -231,8 +237,15 @@ void RunOptions::describe(CLI::App& app) {
       ->type_name("DIR")
       ->allow_extra_args(false);
   run.add_option(
-         "--virtio", text.virtio,
-         "where the virtio devices are: pci, or mmio (a page and a shared interrupt each, named in ACPI)")
+         "--pmem", text.pmem,
+         "a file that the guest has as persistent memory (/dev/pmem0 ...), which it can use without copying; "
+         "best a multiple of 2M long. With ,readonly the guest cannot change it. May be given several times")
+      ->type_name("FILE")
+      ->allow_extra_args(false);
+  run.add_option("--virtio", text.virtio,
+                 "where the virtio devices are: pci, transitional (the same, and drivers older than virtio "
+                 "1.0 can use "
+                 "them), or mmio (a page and a shared interrupt each, named in ACPI)")
       ->type_name("BUS")
       ->capture_default_str();
   run.add_option("--balloon", text.balloon,
@@ -268,6 +281,7 @@ Result<RunRequest> RunOptions::read() const {
   request.machine.ports = EIDOLON_TRY(parse_ports(text.console, text.ports));
   if (!text.vsock.empty()) request.machine.vsock = EIDOLON_TRY(parse_vsock(text.vsock));
   request.machine.shares = EIDOLON_TRY(parse_shares(text.shares));
+  for (const std::string& file : text.pmem) request.machine.pmem.push_back(EIDOLON_TRY(parse_pmem(file)));
   EIDOLON_TRY(read_session(text.session, request));
   for (const std::string& disk : text.disks) request.machine.disks.push_back(EIDOLON_TRY(parse_disk(disk)));
   for (const std::string& disc : text.cdroms) request.machine.disks.push_back(EIDOLON_TRY(parse_cdrom(disc)));
@@ -281,11 +295,11 @@ Result<RunRequest> RunOptions::read() const {
   if (request.machine.engine == machine::EngineChoice::kLockstep &&
       (!request.machine.disks.empty() || text.usb != "none" || text.input != "none" ||
        !request.machine.ports.empty() || !request.machine.vsock.path.empty() ||
-       !request.machine.shares.empty() || !request.machine.networks.empty()))
+       !request.machine.shares.empty() || !request.machine.pmem.empty() || !request.machine.networks.empty()))
     return fail(
         "--engine lockstep works without devices that write to memory; leave out disks, --net, --usb, "
         "--input, "
-        "--console, --port, --vsock and --share");
+        "--console, --port, --vsock, --share and --pmem");
   request.machine.firmware.text_on_serial = request.display.kind == backend::DisplayTarget::Kind::kNone;
   if (request.machine.engine == machine::EngineChoice::kLockstep && text.machine.kernel.empty())
     return fail(
@@ -297,13 +311,18 @@ Result<RunRequest> RunOptions::read() const {
   for (const machine::DiskConfig& disk : request.machine.disks)
     if (same_file(request.serial.path, disk.path))
       return fail("--serial would overwrite the disk '{}'; name another file", disk.path);
+  for (const machine::PmemConfig& pmem : request.machine.pmem)
+    if (same_file(request.serial.path, pmem.path))
+      return fail("--serial would overwrite the persistent memory '{}'; name another file", pmem.path);
   for (const machine::NetworkConfig& network : request.machine.networks)
     EIDOLON_TRY(check_capture(network.capture_path, text, request));
   for (const machine::PortConfig& port : request.machine.ports) {
     const std::string& path = port.target.path;
     if (same_file(path, text.machine.kernel) || same_file(path, text.machine.initrd) ||
         std::ranges::any_of(request.machine.disks,
-                            [&](const machine::DiskConfig& disk) { return same_file(path, disk.path); }))
+                            [&](const machine::DiskConfig& disk) { return same_file(path, disk.path); }) ||
+        std::ranges::any_of(request.machine.pmem,
+                            [&](const machine::PmemConfig& pmem) { return same_file(path, pmem.path); }))
       return fail("a port would overwrite '{}', which the guest uses; name another file", path);
   }
   return request;

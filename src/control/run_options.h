@@ -32,6 +32,7 @@ struct RunText {
   std::vector<std::string> ports;
   std::string vsock;
   std::vector<std::string> shares;
+  std::vector<std::string> pmem;
   std::string usb = "none";
   std::string vga = "std";
   std::string balloon = "virtio";

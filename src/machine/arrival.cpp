@@ -35,6 +35,13 @@ Result<> check_host(const MachineConfig& config) {
           "with "
           "receive --disk FROM=TO what it is called there",
           disk.path, std::strerror(errno));
+  for (const PmemConfig& pmem : config.pmem)
+    if (access(pmem.path.c_str(), pmem.read_only ? R_OK : R_OK | W_OK) != 0)
+      return fail(
+          "the persistent memory '{}' cannot be used where the machine is to go on ({}); put it where both "
+          "can "
+          "reach it",
+          pmem.path, std::strerror(errno));
   return {};
 }
 

@@ -37,6 +37,10 @@ Result<> make_clone(MachineConfig& config, std::vector<backend::PublishedPort> p
   if (!config.firmware.variables_path.empty())
     return fail("copies of a machine cannot share the UEFI variables in '{}'; start it without --uefi-vars",
                 config.firmware.variables_path);
+  for (const PmemConfig& pmem : config.pmem)
+    if (!pmem.read_only)
+      return fail("copies of a machine cannot share the persistent memory in '{}'; start it with ,readonly",
+                  pmem.path);
   for (DiskConfig& disk : config.disks)
     if (is_written(disk)) disk.access = DiskConfig::Access::kSnapshot;
   for (NetworkConfig& network : config.networks) {

@@ -144,6 +144,7 @@ Result<> Devices::add(const MachineConfig& config, memory::IoBus& ports, memory:
   EIDOLON_TRY(generation_id_.place(memory_));
   EIDOLON_TRY(add_common_items(fw_cfg_, config, memory_));
   if (config.virtio_bus == VirtioBus::kMmio) virtio_.use_mmio(memory_);
+  if (config.virtio_bus == VirtioBus::kTransitional) virtio_.use_transitional();
   virtio_.add(config, pci_);
   EIDOLON_TRY(networks_.add(config,
                             {.pci = pci_,
@@ -168,6 +169,7 @@ Result<> Devices::add(const MachineConfig& config, memory::IoBus& ports, memory:
   EIDOLON_TRY(virtio_.add_vsock(config, pci_));
   EIDOLON_TRY(virtio_.add_shares(config, pci_, memory_));
   virtio_.add_input(config.virtio_input, pci_, input_);
+  EIDOLON_TRY(pmem_.add(config, pci_, virtio_, memory_));
   if (pci_.left_out() != 0)
     return fail(
         "the machine's devices are {} more than its PCI bus has room for; leave out network cards, shared "
@@ -201,6 +203,7 @@ std::vector<Stateful*> Devices::parts() {
 
 std::vector<SavedMedium> Devices::media() {
   std::vector<SavedMedium> media = disks_.saved_media();
+  for (const SavedMedium& file : pmem_.saved_media()) media.push_back(file);
   if (auto* variables = firmware_.variables())
     media.push_back({.name = kVariablesName, .path = firmware_.variables_path(), .medium = variables});
   return media;

@@ -41,6 +41,7 @@
 #include "machine/guest_facts.h"
 #include "machine/machine_config.h"
 #include "machine/network_devices.h"
+#include "machine/pmem_files.h"
 #include "machine/saved_media.h"
 #include "machine/usb_devices.h"
 #include "machine/virtio_devices.h"
@@ -64,6 +65,8 @@ class Devices {
                    const Clock& clock);
   /// No device's thread runs when this returns. The last thing that is asked of them.
   void stop();
+  /// Persistent memory, if there is some (PmemFiles::show). After add().
+  Result<> show_pmem() { return pmem_.show(memory_); }
   /// Requests that wait for the host fail, for the machine is to end. From any thread.
   void stop_waiting() { disks_.stop_waiting(); }
   /// Does on the PCI bus what firmware would do. After attach(), for a machine without firmware.
@@ -147,8 +150,9 @@ class Devices {
   UsbDevices usb_;
   BootOrder boot_order_;
   Disks disks_;
+  PmemFiles pmem_;
   NetworkDevices networks_;
-  VirtioDevices virtio_;  ///< some on the media of disks_, or on networks_
+  VirtioDevices virtio_;  ///< some on the media of disks_ or pmem_, or on networks_
   Firmware firmware_;
 };
 

@@ -13,6 +13,7 @@
 #include "boot/memory_layout.h"
 #include "engine/kvm/system.h"
 #include "machine/migration.h"
+#include "machine/pmem_files.h"
 #include "machine/saved_machine.h"
 #include "snapshot/memory_checker.h"
 #include "x86/cpuid.h"
@@ -35,7 +36,7 @@ Result<std::unique_ptr<memory::GuestMemory>> make_memory(const MachineConfig& co
   using Backing = memory::GuestMemory::Backing;
   const Backing backing = config.has_served() ? Backing::kShared : Backing::kPrivate;
   std::unique_ptr<memory::GuestMemory> memory =
-      EIDOLON_TRY(memory::GuestMemory::create(bytes + kExtraMemory, backing));
+      EIDOLON_TRY(memory::GuestMemory::create(bytes + kExtraMemory + pmem_bytes(config), backing));
   if (config.kernel_path.empty()) {
     EIDOLON_TRY(boot::add_ram_for_firmware(*memory, bytes));
   } else {
@@ -88,6 +89,7 @@ Result<std::unique_ptr<Machine>> Machine::create(const MachineConfig& config, Se
   if (!config.kernel_path.empty()) EIDOLON_TRY(machine->load_kernel(config));
   // Where the processors leave the host nothing to do it with, they would only wait for the thread instead.
   if (host_processors() > config.topology.processors()) machine->memory_->supply_ahead();
+  EIDOLON_TRY(machine->devices_.show_pmem());
   EIDOLON_TRY(machine->processors_.make_engines(machine->decision_.kind, config));
   return machine;
 }

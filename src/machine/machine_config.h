@@ -26,7 +26,11 @@ enum class EngineChoice : uint8_t { kAuto, kTranslate, kKvm, kStep, kLockstep };
 /// Who has the local APICs under KVM: the monitor, or the kernel.
 enum class IrqchipChoice : uint8_t { kAuto, kUser, kSplit };
 /// Where all devices of virtio are.
-enum class VirtioBus : uint8_t { kPci, kMmio };
+enum class VirtioBus : uint8_t {
+  kPci,
+  kMmio,
+  kTransitional,  ///< on PCI, with the legacy interface as well
+};
 
 struct DiskConfig {
   enum class Access : uint8_t {
@@ -101,6 +105,12 @@ struct ShareConfig {
   std::shared_ptr<device::virtio::FileServer> server;
 };
 
+/// A file of the host that the guest has as memory.
+struct PmemConfig {
+  std::string path;
+  bool read_only = false;
+};
+
 /// What of its user's hands a machine has on a bus.
 struct InputDevices {
   bool tablet = false;
@@ -124,6 +134,7 @@ struct MachineConfig {
   std::vector<PortConfig> ports;        ///< at most one of them the console
   VsockConfig vsock;
   std::vector<ShareConfig> shares;
+  std::vector<PmemConfig> pmem;
   InputDevices usb;  ///< plugged into the controller; without anything there is none
   InputDevices virtio_input;
   VirtioBus virtio_bus = VirtioBus::kPci;

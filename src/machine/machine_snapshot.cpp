@@ -149,6 +149,7 @@ Result<> Machine::read_state(const SavedMachine& saved) {
     return saved.changed_disks || std::ranges::find(saved.given_disks, path) != saved.given_disks.end();
   }));
   EIDOLON_TRY(read_memory(saved));
+  EIDOLON_TRY(devices_.show_pmem());
   EIDOLON_TRY(read_processors(saved.file));
   EIDOLON_TRY(read_paravirt_clock(saved.file));
   // Devices may go on with requests as soon as they are loaded, but for those that were not yet: none goes

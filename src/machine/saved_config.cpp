@@ -160,6 +160,18 @@ ShareConfig read_share(JsonFields fields, JsonFields& whole) {
   return share;
 }
 
+Json pmem_json(const PmemConfig& pmem) {
+  return {{"path", full_name(pmem.path)}, {"read_only", pmem.read_only}};
+}
+
+PmemConfig read_pmem(JsonFields fields, JsonFields& whole) {
+  PmemConfig pmem;
+  fields.get("path", pmem.path);
+  fields.get("read_only", pmem.read_only);
+  whole.include(fields);
+  return pmem;
+}
+
 Json firmware_json(const FirmwareConfig& firmware) {
   Json items = Json::array(), order = Json::array();
   for (const FwCfgItem& item : firmware.items)
@@ -205,9 +217,11 @@ void read_firmware(JsonFields fields, FirmwareConfig& firmware, JsonFields& whol
 }  // namespace
 
 Json to_json(const MachineConfig& config) {
-  Json disks = Json::array(), networks = Json::array(), channels = Json::array(), shares = Json::array();
+  Json disks = Json::array(), networks = Json::array(), channels = Json::array(), shares = Json::array(),
+       pmem = Json::array();
   for (const NetworkConfig& network : config.networks) networks.push_back(network_json(network));
   for (const ShareConfig& share : config.shares) shares.push_back(share_json(share));
+  for (const PmemConfig& file : config.pmem) pmem.push_back(pmem_json(file));
   for (const PortConfig& port : config.ports) channels.push_back(channel_json(port));
   for (const DiskConfig& disk : config.disks) disks.push_back(disk_json(disk));
   return {{"memory", config.memory_bytes},
@@ -223,6 +237,7 @@ Json to_json(const MachineConfig& config) {
           {"ports", channels},
           {"vsock", {{"path", full_name(config.vsock.path)}, {"cid", config.vsock.cid}}},
           {"shares", shares},
+          {"pmem", pmem},
           {"usb_tablet", config.usb.tablet},
           {"usb_keyboard", config.usb.keyboard},
           {"virtio_tablet", config.virtio_input.tablet},
@@ -253,18 +268,20 @@ Result<MachineConfig> config_from_json(const Json& json) {
   read_vsock(JsonFields(fields.object("vsock")), config.vsock, fields);
   for (const Json& share : fields.list("shares"))
     config.shares.push_back(read_share(JsonFields(share), fields));
+  for (const Json& pmem : fields.list("pmem")) config.pmem.push_back(read_pmem(JsonFields(pmem), fields));
   fields.get("usb_tablet", config.usb.tablet);
   fields.get("usb_keyboard", config.usb.keyboard);
   fields.get("virtio_tablet", config.virtio_input.tablet);
   fields.get("virtio_keyboard", config.virtio_input.keyboard);
   fields.get("vga", config.vga);
   fields.get("balloon", config.balloon);
-  fields.get("virtio_bus", config.virtio_bus, VirtioBus::kMmio);
+  fields.get("virtio_bus", config.virtio_bus, VirtioBus::kTransitional);
   fields.get("vga_bios", config.vga_bios_path);
   read_firmware(JsonFields(fields.object("firmware")), config.firmware, fields);
   constexpr uint64_t kMiB = uint64_t{1} << 20;
-  if (fields.failed() || config.networks.size() > kMostNetworks || !config.topology.valid() || config.present > config.topology.processors() ||
-      config.memory_bytes == 0 || config.memory_bytes % kMiB != 0)
+  if (fields.failed() || config.networks.size() > kMostNetworks || !config.topology.valid() ||
+      config.present > config.topology.processors() || config.memory_bytes == 0 ||
+      config.memory_bytes % kMiB != 0)
     return fail(
         "the snapshot describes its machine in a way that this version of Eidolon does not understand");
   return config;

@@ -12,6 +12,7 @@
 #include "device/virtio/input_keyboard.h"
 #include "device/virtio/input_tablet.h"
 #include "device/virtio/net.h"
+#include "device/virtio/pmem.h"
 #include "device/virtio/rng.h"
 #include "device/virtio/vsock.h"
 #include "machine/boot_order.h"
@@ -70,7 +71,7 @@ Result<> VirtioDevices::add_shares(const MachineConfig& config, device::pci::Roo
     const ShareConfig& share = config.shares[number];
     const std::string name = fmt::format("virtio-fs{}", number);
     if (share.served) {
-      put(root, EIDOLON_TRY(vhost::make_fs(name, share.path, share.tag, memory)));
+      put_served(root, EIDOLON_TRY(vhost::make_fs(name, share.path, share.tag, memory)));
       continue;
     }
     if (!share.server)
@@ -100,16 +101,23 @@ void VirtioDevices::add_disk(device::pci::Root& root, size_t number, device::sto
                                                     std::move(serial), queues));
 }
 
+void VirtioDevices::add_pmem(device::pci::Root& root, size_t number, device::storage::Medium& medium,
+                             memory::GuestPhysical start) {
+  put(root, std::make_unique<device::virtio::Pmem>(fmt::format("virtio-pmem{}", number), medium, start));
+}
+
 Result<> VirtioDevices::add_served_disk(device::pci::Root& root, size_t number, const std::string& socket,
                                         unsigned queues, memory::GuestMemory& memory) {
-  put(root, EIDOLON_TRY(vhost::make_block(fmt::format("virtio-blk{}", number), socket, queues, memory)));
+  put_served(root,
+             EIDOLON_TRY(vhost::make_block(fmt::format("virtio-blk{}", number), socket, queues, memory)));
   return {};
 }
 
 Result<> VirtioDevices::add_served_network(device::pci::Root& root, size_t number, const std::string& socket,
                                            const device::net::MacAddress& address,
                                            memory::GuestMemory& memory) {
-  put(root, EIDOLON_TRY(vhost::make_net(fmt::format("virtio-net{}", number), socket, address, memory)));
+  put_served(root,
+             EIDOLON_TRY(vhost::make_net(fmt::format("virtio-net{}", number), socket, address, memory)));
   return {};
 }
 
@@ -127,14 +135,15 @@ void VirtioDevices::add_network(device::pci::Root& root, size_t number, device::
                                   std::min(processors, Net::kMostPairs)));
 }
 
-void VirtioDevices::put(device::pci::Root& root, std::unique_ptr<device::virtio::Device> device) {
+void VirtioDevices::put(device::pci::Root& root, std::unique_ptr<device::virtio::Device> device,
+                        device::virtio::PciForm form) {
   Slot slot;
   if (mmio_memory_ != nullptr) {
     const unsigned line = boot::virtio_pin(on_mmio()) - device::pci::Pirq::kFirstPin;
     slot.mmio =
         std::make_unique<device::virtio::MmioTransport>(*device, *mmio_memory_, root.pirq().source(line));
   } else {
-    slot.pci = std::make_unique<device::virtio::PciTransport>(*device);
+    slot.pci = std::make_unique<device::virtio::PciTransport>(*device, form);
     root.add(root.free_device(), 0, *slot.pci);
   }
   slot.device = std::move(device);

@@ -23,6 +23,8 @@ class VirtioDevices {
  public:
   /// None of the devices goes on the PCI bus. Before they are added. `memory` outlives remove_all().
   void use_mmio(memory::GuestMemory& memory) { mmio_memory_ = &memory; }
+  /// Drivers that are older than virtio 1.0 can use those that were there then. Before they are added.
+  void use_transitional() { form_ = device::virtio::PciForm::kTransitional; }
   /// Those on MMIO answer from now on. After all were added.
   Result<> attach(memory::IoBus& mmio);
   /// Who takes the doorbells of those on MMIO, or null: nobody. While all processors stand.
@@ -51,6 +53,8 @@ class VirtioDevices {
   // What a device stands on outlives remove_all().
   void add_disk(device::pci::Root& root, size_t number, device::storage::Medium& medium, std::string serial,
                 unsigned queues);
+  void add_pmem(device::pci::Root& root, size_t number, device::storage::Medium& medium,
+                memory::GuestPhysical start);
   // Those that another process serves, at `socket`. `memory` is shared.
   Result<> add_served_network(device::pci::Root& root, size_t number, const std::string& socket,
                               const device::net::MacAddress& address, memory::GuestMemory& memory);
@@ -75,11 +79,20 @@ class VirtioDevices {
     std::unique_ptr<device::virtio::MmioTransport> mmio;
     std::unique_ptr<device::virtio::Device> device;
   };
-  void put(device::pci::Root& root, std::unique_ptr<device::virtio::Device> device);
+  void put(device::pci::Root& root, std::unique_ptr<device::virtio::Device> device) {
+    put(root, std::move(device), form_);
+  }
+  void put(device::pci::Root& root, std::unique_ptr<device::virtio::Device> device,
+           device::virtio::PciForm form);
+  /// Who serves it is of virtio 1.0 or younger, and so have drivers to be.
+  void put_served(device::pci::Root& root, std::unique_ptr<device::virtio::Device> device) {
+    put(root, std::move(device), device::virtio::PciForm::kModern);
+  }
   void give_doorbells_of(unsigned number);
 
   std::vector<Slot> slots_;
   memory::GuestMemory* mmio_memory_ = nullptr;  ///< null: the devices are on PCI
+  device::virtio::PciForm form_ = device::virtio::PciForm::kModern;
   device::virtio::Balloon* balloon_ = nullptr;  ///< in slots_
   memory::Doorbells* doorbell_taker_ = nullptr;
   std::vector<memory::Doorbell> doorbells_;  ///< that it has

@@ -229,10 +229,11 @@ TEST(CommandLine, VirtioTakesABus) {
   EXPECT_EQ(bus({"--kernel", "k"}), machine::VirtioBus::kPci);
   EXPECT_EQ(bus({"--kernel", "k", "--virtio", "pci"}), machine::VirtioBus::kPci);
   EXPECT_EQ(bus({"--kernel", "k", "--virtio", "mmio"}), machine::VirtioBus::kMmio);
+  EXPECT_EQ(bus({"--kernel", "k", "--virtio", "transitional"}), machine::VirtioBus::kTransitional);
   EXPECT_EQ(bus({"--disk", "d", "--virtio", "mmio"}), machine::VirtioBus::kMmio);
   EXPECT_EQ(bus({"--firmware", "uefi", "--disk", "d,if=nvme", "--disk", "e", "--virtio", "mmio"}),
             machine::VirtioBus::kMmio);
-  EXPECT_NE(refusal({"run", "--kernel", "k", "--virtio", "isa"}).find("pci or mmio"), std::string::npos);
+  EXPECT_NE(refusal({"run", "--kernel", "k", "--virtio", "isa"}).find("transitional or mmio"), std::string::npos);
   EXPECT_NE(refusal({"run", "--firmware", "uefi", "--disk", "d", "--virtio", "mmio"}).find("nvme"),
             std::string::npos);
 }
@@ -512,6 +513,24 @@ TEST(CommandLine, RefusesSharesThatCannotBe) {
             std::string::npos);
   EXPECT_NE(with({"--share", ",ro"}).find("folder"), std::string::npos);
   EXPECT_NE(with({"--share", "/a", "--engine", "lockstep"}).find("lockstep"), std::string::npos);
+}
+
+TEST(CommandLine, PersistentMemoryIsInFiles) {
+  const Request request = parse({"run", "--kernel", "k", "--pmem", "/a,b", "--pmem", "c,readonly"});
+  const auto& pmem = std::get<RunRequest>(request).machine.pmem;
+  ASSERT_EQ(pmem.size(), 2u);
+  EXPECT_EQ(pmem[0].path, "/a,b");
+  EXPECT_FALSE(pmem[0].read_only);
+  EXPECT_EQ(pmem[1].path, "c");
+  EXPECT_TRUE(pmem[1].read_only);
+  EXPECT_NE(refusal({"run", "--kernel", "k", "--pmem", ",readonly"}).find("file"), std::string::npos);
+  EXPECT_NE(refusal({"run", "--kernel", "k", "--pmem", "a", "--engine", "lockstep"}).find("lockstep"),
+            std::string::npos);
+  const std::string file = testing::TempDir() + "eidolon-pmem";
+  std::ofstream(file) << "x";
+  EXPECT_NE(refusal({"run", "--kernel", "k", "--pmem", file.c_str(), "--serial", ("file:" + file).c_str()})
+                .find("persistent memory"),
+            std::string::npos);
 }
 
 TEST(ExitStatus, IsAsTheManualSays) {

@@ -65,6 +65,16 @@ TEST(CloneConfig, VariablesInAFileCannotBeShared) {
   EXPECT_NE(clone.error().message.find("vars.fd"), std::string::npos);
 }
 
+TEST(CloneConfig, PersistentMemoryIsSharedIfItIsOnlyRead) {
+  MachineConfig config;
+  config.pmem.push_back({.path = "a", .read_only = true});
+  EXPECT_TRUE(make_clone(config));
+  config.pmem.push_back({.path = "memory.img"});
+  const Result<> clone = make_clone(config);
+  ASSERT_FALSE(clone);
+  EXPECT_NE(clone.error().message.find("memory.img"), std::string::npos);
+}
+
 }  // namespace
 
 }  // namespace eidolon::machine

@@ -43,11 +43,12 @@ MachineConfig full_config() {
                           .channel = nullptr});
   config.vsock = {.path = "/a/v", .cid = 77, .wire = nullptr};
   config.shares.push_back({.path = "/a/folder", .tag = "work", .read_only = true, .server = nullptr});
+  config.pmem.push_back({.path = "/a/memory", .read_only = true});
   config.usb.keyboard = true;
   config.virtio_input.tablet = true;
   config.vga = false;
   config.balloon = false;
-  config.virtio_bus = VirtioBus::kMmio;
+  config.virtio_bus = VirtioBus::kTransitional;
   config.firmware.items.push_back({.name = "opt/x", .bytes = {0, 0xff, 0x5a}});
   config.firmware.smbios_strings = {"a", "b"};
   config.firmware.boot_order = {BootDevice::kCdrom, BootDevice::kNetwork};
@@ -75,6 +76,9 @@ TEST(SavedConfig, ComesBack) {
   EXPECT_EQ(back->vsock.cid, 77u);
   EXPECT_EQ(back->shares[0].tag, "work");
   EXPECT_TRUE(back->shares[0].read_only);
+  ASSERT_EQ(back->pmem.size(), 1u);
+  EXPECT_EQ(back->pmem[0].path, "/a/memory");
+  EXPECT_TRUE(back->pmem[0].read_only);
   EXPECT_EQ(back->firmware.items[0].bytes, (std::vector<uint8_t>{0, 0xff, 0x5a}));
 }
 
@@ -87,7 +91,7 @@ TEST(SavedConfig, FilesGetTheirFullNames) {
 TEST(SavedConfig, WhatCannotBeIsRefused) {
   const Json good = to_json(full_config());
   for (const char* name : {"memory", "cpu", "cores", "present", "kernel", "disks", "networks", "vsock",
-                           "shares", "vga", "firmware"}) {
+                           "shares", "pmem", "vga", "firmware"}) {
     Json without = good;
     without.erase(name);
     EXPECT_FALSE(config_from_json(without)) << name;

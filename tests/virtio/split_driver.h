@@ -16,10 +16,12 @@ class SplitDriver : public GuestWords {
 
   /// Takes three pages from `base` on.
   SplitDriver(memory::GuestMemory& memory, GuestPhysical base, uint16_t size)
-      : GuestWords(memory),
-        place_{.size = size, .descriptors = base, .driver = base + 0x1000, .device = base + 0x2000} {
-    const std::vector<uint8_t> zeroes(0x3000);
-    EXPECT_TRUE(memory.write(base, zeroes.data(), zeroes.size()));
+      : SplitDriver(memory,
+                    {.size = size, .descriptors = base, .driver = base + 0x1000, .device = base + 0x2000}) {}
+  /// One that lies as `place` says, in pages from the descriptors to the one in which the used ring begins.
+  SplitDriver(memory::GuestMemory& memory, const RingPlace& place) : GuestWords(memory), place_(place) {
+    const std::vector<uint8_t> zeroes(place.device - place.descriptors + 0x1000);
+    EXPECT_TRUE(memory.write(place.descriptors, zeroes.data(), zeroes.size()));
   }
 
   [[nodiscard]] const RingPlace& place() const { return place_; }

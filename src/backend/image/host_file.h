@@ -30,6 +30,8 @@ class HostFile final : public File {
     bool operator==(const Identity&) const = default;
   };
   [[nodiscard]] const Identity& identity() const { return identity_; }
+  /// For whoever maps it. Stays ours.
+  [[nodiscard]] int descriptor() const { return file_.get(); }
   /// How much of the host's disk it takes.
   [[nodiscard]] uint64_t allocated() const;
 

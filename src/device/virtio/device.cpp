@@ -25,16 +25,18 @@ uint8_t Device::status() {
   return status_;
 }
 
-void Device::set_status(uint8_t status) {
+void Device::set_status(uint8_t status, Interface interface) {
   if (status == 0) {
     reset();
     return;
   }
   const Lock held = lock();
-  const auto added =
-      static_cast<uint8_t>(status & ~status_ & ~kStatusNeedsReset);  // bits only ever come (2.1.1)
-  // An offer that was not made, or a driver older than virtio 1.0: FEATURES_OK does not stay (3.1.1).
-  const bool acceptable = (accepted_ & ~offered_features()) == 0 && (accepted_ & kFeatureVersion1) != 0;
+  auto added = static_cast<uint8_t>(status & ~status_ & ~kStatusNeedsReset);  // bits only ever come (2.1.1)
+  const bool legacy = interface == Interface::kLegacy;
+  if (legacy && (added & kStatusDriverOk) != 0) added |= kStatusFeaturesOk;
+  // An offer that was not made, or a driver of another age: FEATURES_OK does not stay (3.1.1).
+  const bool acceptable =
+      (accepted_ & ~offered_features()) == 0 && ((accepted_ & kFeatureVersion1) == 0) == legacy;
   status_ |= acceptable ? added : static_cast<uint8_t>(added & ~kStatusFeaturesOk);
   if ((added & kStatusDriverOk) == 0) return;
   if ((status_ & kStatusFeaturesOk) == 0) {

@@ -27,6 +27,9 @@ namespace eidolon::device::virtio {
 inline constexpr uint8_t kStatusAcknowledge = 1, kStatusDriver = 2, kStatusDriverOk = 4,
                          kStatusFeaturesOk = 8, kStatusNeedsReset = 64, kStatusFailed = 128;
 
+/// What the driver speaks: legacy is that of before virtio 1.0.
+enum class Interface : uint8_t { kModern, kLegacy };
+
 // What an interrupt is for, where it does not say so itself: the ISR status (4.1.4.5), InterruptStatus
 // (4.2.2).
 inline constexpr uint8_t kCauseQueue = 1, kCauseConfig = 2;
@@ -63,7 +66,8 @@ class Device {
   [[nodiscard]] uint64_t accepted_features();
   void accept_features(uint64_t features);
   [[nodiscard]] uint8_t status();
-  void set_status(uint8_t status);
+  /// By the legacy interface features were accepted when the driver is ready, and not before (3.1.2).
+  void set_status(uint8_t status, Interface interface = Interface::kModern);
   [[nodiscard]] RingPlace queue_place(unsigned queue);
   [[nodiscard]] bool queue_enabled(unsigned queue);
   void change_queue(unsigned queue, const std::function<void(RingPlace&)>& change);

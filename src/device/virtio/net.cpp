@@ -15,7 +15,7 @@ constexpr uint16_t kType = 1, kQueueSize = 256, kControlSize = 64;
 constexpr uint8_t kLinkUp = 1, kAnnounceNow = 2;
 
 /// Before every frame (5.1.6): what is left to do, and how many buffers the frame is in.
-constexpr size_t kHeaderBytes = net::kOffloadBytes + 2;
+constexpr size_t kLongestHeader = net::kOffloadBytes + 2;
 
 /// Of those that can be had of a guest with the lock held, without an end.
 constexpr unsigned kDroppedAtOnce = 256;
@@ -198,10 +198,16 @@ bool Net::send(std::vector<uint8_t>& frame, net::Offload& offload) {
   return false;
 }
 
+/// Legacy drivers leave out the number of buffers where there is only ever one (5.1.6.1).
+size_t Net::header_bytes() const {
+  return negotiated(kFeatureVersion1 | feature::kMergeable) ? kLongestHeader : net::kOffloadBytes;
+}
+
 bool Net::read_frame(std::vector<uint8_t>& frame, net::Offload& offload) {
   net::OffloadBytes header;
+  const size_t before = header_bytes();
   const uint64_t bytes = sending_.readable_bytes();
-  if (bytes <= kHeaderBytes || bytes - kHeaderBytes > net::kLongestLarge ||
+  if (bytes <= before || bytes - before > net::kLongestLarge ||
       !sending_.read(dma(), 0, header.data(), header.size()))
     return false;
   offload = {};
@@ -213,8 +219,8 @@ bool Net::read_frame(std::vector<uint8_t>& frame, net::Offload& offload) {
   }
   const bool may_cut = offload.cut == net::Cut::kNone ||
                        negotiated(offload.cut == net::Cut::kTcp4 ? feature::kTcp4 : feature::kTcp6);
-  frame.resize(bytes - kHeaderBytes);
-  if (!may_cut || !sending_.read(dma(), kHeaderBytes, frame.data(), frame.size())) return false;
+  frame.resize(bytes - before);
+  if (!may_cut || !sending_.read(dma(), before, frame.data(), frame.size())) return false;
   return check(frame, offload) && (!offload.finished() || frame.size() <= net::kLongestFrame);
 }
 
@@ -256,7 +262,7 @@ bool Net::receive_large(Bytes frame, const net::Offload& offload) {
   if (!takes_now(offload) || (offload.finished() && frame.size() > net::kLongestFrame)) return true;
   if (!filter_.accepts(frame, address_)) return true;
   const unsigned pair = pairs_ > 1 ? pair_of_flow_[flow_of(frame)] % pairs_ : 0;
-  switch (find_room(pair, kHeaderBytes + frame.size())) {
+  switch (find_room(pair, header_bytes() + frame.size())) {
     case Room::kLater:
       return !running();  // a ring that is broken has none any more
     case Room::kNever:
@@ -279,20 +285,21 @@ void Net::write_frame(unsigned pair, Bytes frame, const net::Offload& offload) {
   net::Offload told = offload;
   told.sum_valid = offload.sum_valid && (guest_offloads_ & feature::kGuestSum) != 0;
   const net::OffloadBytes left = encode(told, packet ? packet->payload : 0);
-  std::array<uint8_t, kHeaderBytes> header{};
+  std::array<uint8_t, kLongestHeader> header{};
   std::ranges::copy(left, header.begin());
 
+  const size_t before = header_bytes();
   size_t used = 0;
-  for (uint64_t room = 0; room < kHeaderBytes + frame.size(); ++used) room += chains[used].writable_bytes();
+  for (uint64_t room = 0; room < before + frame.size(); ++used) room += chains[used].writable_bytes();
   header[net::kOffloadBytes] = static_cast<uint8_t>(used);
   header[net::kOffloadBytes + 1] = static_cast<uint8_t>(used >> 8);
 
   size_t done = 0;  // of header and frame
   for (size_t i = 0; i < used; ++i) {
     const Chain& chain = chains[i];
-    const size_t part = std::min<uint64_t>(chain.writable_bytes(), kHeaderBytes + frame.size() - done);
-    const size_t of_header = done < kHeaderBytes ? std::min(kHeaderBytes - done, part) : 0;
-    const size_t of_frame = part - of_header, at = std::max(done, kHeaderBytes) - kHeaderBytes;
+    const size_t part = std::min<uint64_t>(chain.writable_bytes(), before + frame.size() - done);
+    const size_t of_header = done < before ? std::min(before - done, part) : 0;
+    const size_t of_frame = part - of_header, at = std::max(done, before) - before;
     const bool written = (of_header == 0 || chain.write(dma(), 0, header.data() + done, of_header)) &&
                          (of_frame == 0 || chain.write(dma(), of_header, frame.data() + at, of_frame));
     fill(queue, chain, written ? static_cast<uint32_t>(part) : 0);

@@ -47,6 +47,7 @@ class Net final : public Device, private net::Card {
 
   // With the lock held.
   [[nodiscard]] bool send(std::vector<uint8_t>& frame, net::Offload& offload);
+  [[nodiscard]] size_t header_bytes() const;
   [[nodiscard]] bool read_frame(std::vector<uint8_t>& frame, net::Offload& offload);
   [[nodiscard]] bool takes_now(const net::Offload& offload) const;
   enum class Room : uint8_t { kEnough, kLater, kNever };

@@ -11,6 +11,30 @@ namespace eidolon::device::virtio {
 namespace {
 
 constexpr uint16_t kVendor = 0x1af4, kFirstDevice = 0x1040;
+constexpr uint8_t kTransitionalBar = 4;
+
+/// The device numbers of those that can be transitional, by their types (4.1.2.1); 0: it cannot.
+constexpr uint16_t transitional_device(uint16_t type) {
+  constexpr std::array<uint16_t, 9> kDevices = {0, 0x1000, 0x1001, 0x1003, 0x1005, 0x1002, 0, 0, 0x1004};
+  return type < kDevices.size() ? kDevices[type] : uint16_t{0};
+}
+
+bool is_transitional(const Device& device, PciForm form) {
+  return form == PciForm::kTransitional && transitional_device(device.shape().type) != 0;
+}
+
+/// Legacy drivers know a device by its subsystem, and only with this revision.
+pci::Identity identity_of(const Device& device, PciForm form) {
+  const Device::Shape& shape = device.shape();
+  const bool transitional = is_transitional(device, form);
+  return {.vendor = kVendor,
+          .device = transitional ? transitional_device(shape.type)
+                                 : static_cast<uint16_t>(kFirstDevice + shape.type),
+          .class_code = shape.class_code,
+          .revision = static_cast<uint8_t>(transitional ? 0 : 1),
+          .subsystem_vendor = kVendor,
+          .subsystem = transitional ? shape.type : uint16_t{0x1100}};
+}
 
 // Structure types (4.1.4) and where they are in BAR 0.
 constexpr uint8_t kCommonType = 1, kNotifyType = 2, kIsrType = 3, kDeviceType = 4, kWindowType = 5;
@@ -44,18 +68,15 @@ enum Common : uint64_t {
 
 }  // namespace
 
-PciTransport::PciTransport(virtio::Device& device)
-    : Function(device.shape().name, {.vendor = kVendor,
-                                     .device = static_cast<uint16_t>(kFirstDevice + device.shape().type),
-                                     .class_code = device.shape().class_code,
-                                     .revision = 1,
-                                     .subsystem_vendor = kVendor,
-                                     .subsystem = 0x1100}),
+PciTransport::PciTransport(virtio::Device& device, PciForm form)
+    : Function(device.shape().name, identity_of(device, form)),
       device_(device),
       registers_(device),
       queues_(static_cast<unsigned>(device.shape().queue_sizes.size())),
+      structures_bar_(is_transitional(device, form) ? kTransitionalBar : uint8_t{0}),
       queue_vectors_(queues_, kNoVector) {
-  add_bar(0, pci::BarKind::kMemory32, kBarBytes, *this);
+  if (structures_bar_ != 0) add_bar(0, pci::BarKind::kIo, Legacy::kPorts, legacy_);
+  add_bar(structures_bar_, pci::BarKind::kMemory32, kBarBytes, *this);
   add_msix(1, queues_ + 1);
   add_interrupt_pin();
   add_power();
@@ -79,6 +100,7 @@ void PciTransport::add_structure(uint8_t type, uint32_t offset, uint32_t length)
   const unsigned at = config().add_capability(pci::kCapabilityVendor, bytes);
   config().define<uint8_t>(at + kLengthAt, static_cast<uint8_t>(bytes));
   config().define<uint8_t>(at + kTypeAt, type);
+  config().define<uint8_t>(at + kBarAt, structures_bar_);
   config().define<uint32_t>(at + kOffsetAt, offset);
   config().define<uint32_t>(at + kSizeAt, length);
   if (type == kNotifyType) config().define<uint32_t>(at + kExtraAt, kNotifyStride);
@@ -99,7 +121,7 @@ std::optional<PciTransport::Access> PciTransport::window_access() const {
   return with_config([this](pci::ConfigSpace& config) -> std::optional<Access> {
     const auto offset = config.get<uint32_t>(window_at_ + kOffsetAt);
     const auto size = config.get<uint32_t>(window_at_ + kSizeAt);
-    const bool valid = config.get<uint8_t>(window_at_ + kBarAt) == 0 &&
+    const bool valid = config.get<uint8_t>(window_at_ + kBarAt) == structures_bar_ &&
                        (size == 1 || size == 2 || size == 4) && offset % size == 0 &&
                        offset <= kBarBytes - size;
     return valid ? std::optional(Access{offset, size}) : std::nullopt;
@@ -154,12 +176,7 @@ uint8_t PciTransport::take_causes() {
 /// The whole structure as bytes: a driver may read any part of a field.
 uint64_t PciTransport::read_common(uint64_t offset, unsigned size) {
   const unsigned queue = registers_.queue();
-  uint16_t config_vector = 0, queue_vector = kNoVector;
-  {
-    std::lock_guard lock(mutex_);
-    config_vector = config_vector_;
-    if (queue < queues_) queue_vector = queue_vectors_[queue];
-  }
+  const auto [config_vector, queue_vector] = vectors(queue);
   const RingPlace place = device_.queue_place(queue);
   std::array<uint8_t, kCommonBytes + 8> bytes{};
   const auto put = [&bytes](uint64_t at, auto value) {
@@ -195,9 +212,7 @@ void PciTransport::write_common(uint64_t offset, uint64_t value) {
     case kDriverFeature:
       return registers_.set_driver_features(word);
     case kDeviceStatus:
-      device_.set_status(static_cast<uint8_t>(value));
-      if (static_cast<uint8_t>(value) == 0) reset_device();
-      return;
+      return set_status(static_cast<uint8_t>(value), Interface::kModern);
     case kConfigVector:
     case kQueueVector:
       return set_vector(offset == kConfigVector, word);
@@ -220,6 +235,16 @@ void PciTransport::write_common(uint64_t offset, uint64_t value) {
     default:
       return;
   }
+}
+
+void PciTransport::set_status(uint8_t status, Interface interface) {
+  device_.set_status(status, interface);
+  if (status == 0) reset_device();
+}
+
+PciTransport::Vectors PciTransport::vectors(unsigned queue) const {
+  std::lock_guard lock(mutex_);
+  return {.config = config_vector_, .queue = queue < queues_ ? queue_vectors_[queue] : kNoVector};
 }
 
 void PciTransport::set_vector(bool config, uint32_t value) {

@@ -1,5 +1,6 @@
-// Virtio over PCI (virtio 1.2, 4.1), modern only: the common, ISR, device and notification structures in BAR
-// 0, the window through configuration space, and MSI-X in BAR 1.
+// Virtio over PCI (virtio 1.2, 4.1): the common, ISR, device and notification structures in BAR 0, the window
+// through configuration space, and MSI-X in BAR 1. A transitional device has the registers of the legacy
+// interface in BAR 0 (pci_legacy.cpp), and the structures in BAR 4.
 #pragma once
 
 #include <array>
@@ -12,10 +13,13 @@
 
 namespace eidolon::device::virtio {
 
+/// Whether drivers that are older than virtio 1.0 can use a device.
+enum class PciForm : uint8_t { kModern, kTransitional };
+
 class PciTransport final : public pci::Function, public Holdable, private Signals, private memory::IoHandler {
  public:
-  /// `device` outlives the transport.
-  explicit PciTransport(virtio::Device& device);
+  /// `device` outlives the transport. One of a type that is younger than virtio 1.0 has the modern form only.
+  explicit PciTransport(virtio::Device& device, PciForm form = PciForm::kModern);
 
   [[nodiscard]] bool hold(std::chrono::milliseconds patience) override { return device_.hold(patience); }
   void release() override { device_.release(); }
@@ -32,16 +36,37 @@ class PciTransport final : public pci::Function, public Holdable, private Signal
  private:
   static constexpr uint16_t kNoVector = 0xffff;
 
+  /// The ports of the legacy interface.
+  class Legacy final : public memory::IoHandler {
+   public:
+    static constexpr uint64_t kPorts = 128;
+    explicit Legacy(PciTransport& transport) : transport_(transport), device_(transport.device_) {}
+    [[nodiscard]] uint64_t io_read(uint64_t offset, unsigned size) override;
+    void io_write(uint64_t offset, unsigned size, uint64_t value) override;
+
+   private:
+    [[nodiscard]] uint64_t common_bytes() const;
+    void set_queue_address(uint32_t page);
+    PciTransport& transport_;
+    virtio::Device& device_;
+  };
+
   // Signals
   void signal_queue(unsigned queue) override;
   void signal_config() override;
   void interrupt(uint8_t cause, uint16_t vector);
 
-  // memory::IoHandler: BAR 0
+  // memory::IoHandler: the structures
   [[nodiscard]] uint64_t io_read(uint64_t offset, unsigned size) override;
   void io_write(uint64_t offset, unsigned size, uint64_t value) override;
   [[nodiscard]] uint64_t read_common(uint64_t offset, unsigned size);
   void write_common(uint64_t offset, uint64_t value);
+  void set_status(uint8_t status, Interface interface);
+  struct Vectors {
+    uint16_t config, queue;
+  };
+  /// Those of the configuration and of a queue.
+  [[nodiscard]] Vectors vectors(unsigned queue) const;
   void set_vector(bool config, uint32_t value);
   [[nodiscard]] uint8_t take_causes();
 
@@ -56,6 +81,8 @@ class PciTransport final : public pci::Function, public Holdable, private Signal
   virtio::Device& device_;  ///< not device::Device, which this is itself
   DriverRegisters registers_;
   const unsigned queues_;
+  Legacy legacy_{*this};
+  const uint8_t structures_bar_;
   unsigned window_at_ = 0;  ///< the capability's offset
 
   mutable std::mutex mutex_;  ///< guards what follows; after the device's, before the function's
