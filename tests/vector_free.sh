@@ -14,7 +14,7 @@ for file in exits exits_light exits_string mode code_mappings; do
 done
 
 # These run before a guest does, while it stands, or after the release; of guest_memory, the walk needs look-ups only.
-exempt='attach_device|cpuid_builder|cpuid_host|event_flags|guest_memory|io_bus|make_zero|saved_model|saved_state|virtual_tlb_empty'
+exempt='attach_device|cpuid_builder|cpuid_host|event_flags|file_window|guest_memory|io_bus|make_zero|saved_model|saved_state|virtual_tlb_empty'
 status=0
 checked=0
 shared=$(mktemp)

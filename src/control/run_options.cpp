@@ -291,6 +291,10 @@ Result<RunRequest> RunOptions::read() const {
   request.machine.virtio_bus = EIDOLON_TRY(read_virtio_bus(text, request.machine.disks));
   request.machine.usb = EIDOLON_TRY(read_input_devices("--usb", text.usb));
   request.machine.virtio_input = EIDOLON_TRY(read_input_devices("--input", text.input));
+  if (!request.machine.pmem.empty() && request.machine.has_served())
+    return fail(
+        "devices that other processes serve (vhost-user) do not reach persistent memory; leave out these or "
+        "--pmem");
   // A recording cannot hold what devices write into memory while the processor runs.
   if (request.machine.engine == machine::EngineChoice::kLockstep &&
       (!request.machine.disks.empty() || text.usb != "none" || text.input != "none" ||

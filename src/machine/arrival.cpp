@@ -39,8 +39,7 @@ Result<> check_host(const MachineConfig& config) {
     if (access(pmem.path.c_str(), pmem.read_only ? R_OK : R_OK | W_OK) != 0)
       return fail(
           "the persistent memory '{}' cannot be used where the machine is to go on ({}); put it where both "
-          "can "
-          "reach it",
+          "can reach it",
           pmem.path, std::strerror(errno));
   return {};
 }

@@ -12,6 +12,7 @@
 #include "base/try.h"
 #include "boot/memory_layout.h"
 #include "memory/file_window.h"
+#include "memory/lost_page.h"
 #include "x86/paging.h"
 
 namespace eidolon::machine {
@@ -36,8 +37,7 @@ Result<std::unique_ptr<HostFile>> open_file(const PmemConfig& config) {
   if (file->size() == 0 || (file->size() & x86::kPageMask) != 0)
     return fail(
         "'{}' has {} bytes, which is no whole number of pages; make it longer with truncate -s, to a "
-        "multiple "
-        "of 2M, as Linux wants it",
+        "multiple of 2M, as Linux wants it",
         config.path, file->size());
   return file;
 }
@@ -71,10 +71,6 @@ Result<> PmemFiles::add(const MachineConfig& config, device::pci::Root& root, Vi
   if (config.pmem.empty()) return {};
   if (config.pmem.size() > kMostFiles)
     return fail("there are {} of --pmem, and a machine has room for {}", config.pmem.size(), kMostFiles);
-  if (config.has_served())
-    return fail(
-        "devices that other processes serve (vhost-user) do not reach persistent memory; leave out these or "
-        "--pmem");
   GuestPhysical base = boot::pci_high_base(memory) + boot::kPciHighBytes;
   for (const PmemConfig& pmem : config.pmem) {
     std::unique_ptr<HostFile> file = EIDOLON_TRY(open_file(pmem));
@@ -94,6 +90,7 @@ Result<> PmemFiles::add(const MachineConfig& config, device::pci::Root& root, Vi
 
 Result<> PmemFiles::show(memory::GuestMemory& memory) const {
   using memory::FileUse;
+  if (!files_.empty()) memory::explain_lost_pages();
   for (const Opened& opened : files_) {
     const bool read_only = opened.file->read_only();
     if (!read_only) EIDOLON_TRY(reserve(*opened.file));

@@ -15,7 +15,7 @@ enum class FileUse : uint8_t {
 
 /// A window (GuestMemory::add_window) that shows the first `length` bytes of `file`, which are there, at
 /// `base`: whole pages. The descriptor may be closed afterwards. Before the machine runs. Whoever makes the
-/// file shorter while the machine does ends it (SIGBUS).
+/// file shorter while the machine does ends it (lost_page.h).
 [[nodiscard]] Result<> add_file_window(GuestMemory& memory, GuestPhysical base, uint64_t length, int file,
                                        FileUse use);
 

@@ -233,7 +233,8 @@ TEST(CommandLine, VirtioTakesABus) {
   EXPECT_EQ(bus({"--disk", "d", "--virtio", "mmio"}), machine::VirtioBus::kMmio);
   EXPECT_EQ(bus({"--firmware", "uefi", "--disk", "d,if=nvme", "--disk", "e", "--virtio", "mmio"}),
             machine::VirtioBus::kMmio);
-  EXPECT_NE(refusal({"run", "--kernel", "k", "--virtio", "isa"}).find("transitional or mmio"), std::string::npos);
+  EXPECT_NE(refusal({"run", "--kernel", "k", "--virtio", "isa"}).find("transitional or mmio"),
+            std::string::npos);
   EXPECT_NE(refusal({"run", "--firmware", "uefi", "--disk", "d", "--virtio", "mmio"}).find("nvme"),
             std::string::npos);
 }
@@ -525,6 +526,8 @@ TEST(CommandLine, PersistentMemoryIsInFiles) {
   EXPECT_TRUE(pmem[1].read_only);
   EXPECT_NE(refusal({"run", "--kernel", "k", "--pmem", ",readonly"}).find("file"), std::string::npos);
   EXPECT_NE(refusal({"run", "--kernel", "k", "--pmem", "a", "--engine", "lockstep"}).find("lockstep"),
+            std::string::npos);
+  EXPECT_NE(refusal({"run", "--kernel", "k", "--pmem", "a", "--share", "vhost-user:/tmp/f"}).find("--pmem"),
             std::string::npos);
   const std::string file = testing::TempDir() + "eidolon-pmem";
   std::ofstream(file) << "x";

@@ -65,7 +65,7 @@ void PciTransport::Legacy::io_write(uint64_t offset, unsigned size, uint64_t val
     return device_.write_config(offset - common, size, value);
   switch (offset) {
     case kDriverFeatures:
-      // Half of what is offered is not known to these drivers, and that they accept nothing else is not said.
+      // Nothing tells these drivers that something else is not to be had.
       return device_.accept_features(value & device_.offered_features() & mask_below(32));
     case kQueueAddress:
       return set_queue_address(static_cast<uint32_t>(value));

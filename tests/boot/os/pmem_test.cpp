@@ -2,6 +2,7 @@
 // that maps it (DAX), across a snapshot, and one that is only read.
 #include <gtest/gtest.h>
 
+#include <csignal>
 #include <filesystem>
 #include <thread>
 
@@ -95,6 +96,10 @@ TEST_F(Pmem, AFileSystemMapsItAndASnapshotLeavesItWhereItIs) {
     power_off(guest);
   }
   EXPECT_NE(read_file(memory.path()).find("kept in memory\nafter it\n"), std::string::npos);
+  memory.write(0, "x");
+  GuestProcess again({"restore", snapshot, "--name", "pmem"});
+  EXPECT_EQ(again.wait_for_end(kEndLimit), 2);
+  EXPECT_NE(again.errors().find("was written after the snapshot"), std::string::npos) << again.errors();
   EXPECT_EQ(only_read.at(0, 9), "as it was");
 }
 
@@ -119,6 +124,16 @@ TEST_F(Pmem, AMoveLeavesItToTheOtherSide) {
   EXPECT_NE(read_file(memory.path()).find("of before\nof after\n"), std::string::npos);
 }
 
+TEST_F(Pmem, AFileThatBecomesShorterEndsTheMachineWithASentence) {
+  const DiskImage memory(16 * kMiB);
+  GuestProcess guest(options("translate", {"--pmem", memory.path()}));
+  ASSERT_TRUE(guest.wait_for(kPrompt, kBootLimit)) << guest.tail() << guest.errors();
+  std::filesystem::resize_file(memory.path(), 0);
+  guest.type("cat /dev/pmem0 >/dev/null\n");
+  EXPECT_EQ(guest.wait_for_end(kEndLimit), 128 + SIGBUS);
+  EXPECT_NE(guest.errors().find("has become shorter"), std::string::npos) << guest.errors();
+}
+
 TEST_F(Pmem, FilesThatCannotBeAreRefused) {
   const auto refusal = [](const std::vector<std::string>& more) {
     GuestProcess guest(options("translate", more));
@@ -131,9 +146,6 @@ TEST_F(Pmem, FilesThatCannotBeAreRefused) {
   EXPECT_NE(refusal({"--pmem", directory + "/nowhere"}).find("nowhere"), std::string::npos);
   EXPECT_NE(refusal({"--pmem", directory}).find("directory"), std::string::npos);
   EXPECT_NE(refusal({"--pmem", right.path(), "--pmem", right.path()}).find("in use"), std::string::npos);
-  EXPECT_NE(
-      refusal({"--pmem", right.path(), "--disk", "vhost-user:" + directory + "/socket"}).find("vhost-user"),
-      std::string::npos);
   std::filesystem::resize_file(right.path(), uint64_t{2} << 40);
   EXPECT_NE(refusal({"--pmem", right.path() + ",readonly"}).find("no room for"), std::string::npos);
 }
