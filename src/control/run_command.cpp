@@ -13,6 +13,7 @@
 #include "base/try.h"
 #include "control/control_server.h"
 #include "control/exit_status.h"
+#include "control/gdb_server.h"
 #include "control/ports.h"
 #include "control/share_option.h"
 #include "control/socket_path.h"
@@ -44,6 +45,7 @@ struct Onlookers {
   ControlServer control;
   std::unique_ptr<backend::Vnc> vnc;
   std::unique_ptr<backend::TerminalScreen> terminal;
+  std::unique_ptr<GdbServer> gdb;
 
   void set_machine(Machine* machine) {
     control.set_machine(machine);
@@ -76,6 +78,7 @@ Served serve(Machine& machine, Console& console, const OpenPorts& ports, Onlooke
 
   console.set_report_request([&machine] { machine.ask_report(say_report); });
 
+  if (onlookers.gdb) onlookers.gdb->begin(machine);
   Ending ending{.kind = Ending::Kind::kStopped};
   std::atomic<bool> ended{false};
   std::thread processor([&] {
@@ -90,6 +93,7 @@ Served serve(Machine& machine, Console& console, const OpenPorts& ports, Onlooke
     machine.stop();
   }
   onlookers.set_machine(nullptr);
+  if (onlookers.gdb) onlookers.gdb->end();
   processor.join();
   console.set_receiver(nullptr);
   console.set_report_request(nullptr);
@@ -129,6 +133,7 @@ Result<> open_doors(Onlookers& onlookers, const RunRequest& request, Console& co
   if (request.display.kind == backend::DisplayTarget::Kind::kVnc)
     onlookers.vnc =
         EIDOLON_TRY(backend::Vnc::create(request.display, request.name.empty() ? "Eidolon" : request.name));
+  if (request.gdb) onlookers.gdb = EIDOLON_TRY(GdbServer::create(*request.gdb, request.gdb_wait));
   if (request.name.empty() && request.control.empty()) return {};
   const std::string path = request.control.empty() ? EIDOLON_TRY(socket_path(request.name)) : request.control;
   return onlookers.control.listen(path);
@@ -189,7 +194,8 @@ int run_command(const RunRequest& request) {
   backend::say(fmt::format("eidolon: engine {}: {}", engine_name((*machine)->engine().kind),
                            (*machine)->engine().reason));
 
-  Onlookers onlookers{.control = ControlServer(request.name), .vnc = nullptr, .terminal = nullptr};
+  Onlookers onlookers{
+      .control = ControlServer(request.name), .vnc = nullptr, .terminal = nullptr, .gdb = nullptr};
   if (const Result<> open = open_doors(onlookers, request, user); !open)
     return complain(open.error(), kExitUsage);
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "backend/display_target.h"
@@ -9,6 +10,7 @@
 #include "machine/arrival.h"
 #include "machine/machine_config.h"
 #include "machine/saved_machine.h"
+#include "migration/place.h"
 
 namespace eidolon::control {
 
@@ -24,9 +26,11 @@ struct RunRequest {
   std::string name;          ///< of the machine, for its control socket; empty: none
   std::string control;       ///< the control socket's path, if it is not to follow from the name
   std::string firmware_log;  ///< a file for what firmware writes to its log port; empty: there is none
-  bool statistics = false;   ///< print what the engine counted when the machine ends
-  bool perf_map = false;     ///< write the map of generated code for Linux perf
-  bool reboot = true;        ///< a reset starts the machine again; otherwise it ends the program
+  std::optional<migration::Place> gdb;  ///< where GDB may attach
+  bool gdb_wait = false;                ///< nothing runs before it says so
+  bool statistics = false;              ///< print what the engine counted when the machine ends
+  bool perf_map = false;                ///< write the map of generated code for Linux perf
+  bool reboot = true;                   ///< a reset starts the machine again; otherwise it ends the program
 };
 
 }  // namespace eidolon::control

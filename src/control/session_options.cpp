@@ -1,6 +1,7 @@
 #include "control/session_options.h"
 
 #include "base/try.h"
+#include "control/gdb_server.h"
 #include "control/ports.h"
 #include "control/socket_path.h"
 #include "machine/engine_choice.h"
@@ -35,6 +36,12 @@ void describe_session(CLI::App& command, SessionText& text) {
       .add_option("--control", text.control,
                   "listen for those commands on this Unix socket, not on the name's own")
       ->type_name("SOCKET");
+  command
+      .add_option(
+          "--gdb", text.gdb,
+          "listen for GDB there: unix:PATH, or tcp:HOST:PORT on this host; it attaches by target remote")
+      ->type_name("PLACE");
+  command.add_flag("--gdb-wait", text.gdb_wait, "do not run the first instruction before GDB says so");
   command.add_flag("--no-reboot", text.no_reboot,
                    "end with status 3 when the guest resets, instead of starting again");
   command.add_flag("--stats", text.statistics, "at the end, say what the engine counted");
@@ -51,6 +58,11 @@ Result<> read_session(const SessionText& text, RunRequest& request) {
   if (!text.name.empty()) EIDOLON_TRY(check_machine_name(text.name));
   request.name = text.name;
   request.control = text.control;
+  if (!text.gdb.empty()) request.gdb = EIDOLON_TRY(parse_gdb_place(text.gdb));
+  request.gdb_wait = text.gdb_wait;
+  if (text.gdb_wait && !request.gdb) return fail("--gdb-wait waits for a debugger to come; add --gdb PLACE");
+  if (request.gdb && request.machine.engine == machine::EngineChoice::kLockstep)
+    return fail("--engine lockstep has to see each instruction run; use another engine with --gdb");
   const bool screen_here = request.display.kind == backend::DisplayTarget::Kind::kTerminal;
   const bool console_here = uses_terminal(request.machine.ports);
   if (screen_here && console_here)

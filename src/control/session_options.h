@@ -16,6 +16,8 @@ struct SessionText {
   std::string serial;  ///< empty: stdio, unless the screen is there
   std::string display = "none";
   std::string name, control;
+  std::string gdb;  ///< empty: no debugger is waited for
+  bool gdb_wait = false;
   bool no_reboot = false;
   bool statistics = false;
   bool perf_map = false;

@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "base/clock.h"
+#include "cpu/breakpoints.h"
 #include "cpu/cpuid_model.h"
 #include "cpu/event_flags.h"
 #include "cpu/fault.h"
@@ -67,6 +68,9 @@ class Cpu {
   Paravirt* paravirt = nullptr;     ///< null: the guest is offered none
   bool kicked = false;              ///< kEventKick came: the next halt is over at once
   TscSource* tsc_source = nullptr;  ///< null: the host's counter
+  /// Of a debugger outside the guest; null: there are none. Changes while the processor stands.
+  const Breakpoints* breakpoints = nullptr;
+  bool at_breakpoint = false;  ///< the engine is about to return with Stop::kBreakpoint
   /// Not null: the guest's x87 and vector state may be in the host's registers. The routines of this folder,
   /// the page walk and guest memory are compiled not to touch these; before anything else is called (devices,
   /// interrupt controllers), release_extended_state() is.

@@ -1,6 +1,8 @@
 // Priorities as SDM volume 3, 6.9; INIT and SIPI as 8.4 and table 9-1.
 #include "engine/events.h"
 
+#include <utility>
+
 #include "cpu/event.h"
 
 namespace eidolon::engine {
@@ -86,6 +88,19 @@ void sleep(cpu::Cpu& cpu) {
 
 }  // namespace
 
+void settle_changes(cpu::Cpu& cpu) {
+  const uint32_t pending = cpu.events.pending();
+  if (pending & cpu::kEventRecheck) cpu.events.take(cpu::kEventRecheck);
+  if (pending & cpu::kEventForeignWrite) {
+    cpu.events.take(cpu::kEventForeignWrite);
+    cpu.memory.settle_foreign_writes(cpu.index);
+  }
+  if (pending & cpu::kEventMapChanged) {
+    cpu.events.take(cpu::kEventMapChanged);
+    cpu.mmu.invalidate_all();
+  }
+}
+
 std::optional<Stop> service_events(cpu::Cpu& cpu, Sleep where) {
   State& state = cpu.state;
   uint32_t deferred = 0;  // what cannot be taken now must not keep the processor from sleeping
@@ -97,17 +112,9 @@ std::optional<Stop> service_events(cpu::Cpu& cpu, Sleep where) {
     const uint32_t pending = cpu.events.pending();
     if (pending & cpu::kEventStop) {
       cpu.events.take(cpu::kEventStop);
-      return finish(Stop::kRequested);
+      return finish(std::exchange(cpu.at_breakpoint, false) ? Stop::kBreakpoint : Stop::kRequested);
     }
-    if (pending & cpu::kEventRecheck) cpu.events.take(cpu::kEventRecheck);
-    if (pending & cpu::kEventForeignWrite) {
-      cpu.events.take(cpu::kEventForeignWrite);
-      cpu.memory.settle_foreign_writes(cpu.index);
-    }
-    if (pending & cpu::kEventMapChanged) {
-      cpu.events.take(cpu::kEventMapChanged);
-      cpu.mmu.invalidate_all();
-    }
+    settle_changes(cpu);
     if (pending & cpu::kEventKick) {
       cpu.events.take(cpu::kEventKick);
       cpu.kicked = true;

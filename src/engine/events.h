@@ -18,6 +18,10 @@ enum class Sleep : uint8_t {
 /// on.
 [[nodiscard]] std::optional<Stop> service_events(cpu::Cpu& cpu, Sleep where = Sleep::kHere);
 
+/// Takes those events that say what others have changed around the processor; interrupts, and all that would
+/// change its state, wait.
+void settle_changes(cpu::Cpu& cpu);
+
 /// Whether service_events has anything to do.
 [[nodiscard]] inline bool needs_service(const cpu::Cpu& cpu) {
   return cpu.events.pending() != 0 || cpu.state.activity != cpu::Activity::kRunning;

@@ -180,7 +180,12 @@ Ending Machine::run() {
   } else {
     timers_.start();
   }
-  processors_.run({.stopped = [this](engine::Stop stop) { engine_stopped(stop); },
+  using Why = DebugStop::Why;
+  processors_.run({.stopped = [this](engine::Stop stop, unsigned number) { engine_stopped(stop, number); },
+                   .stepped =
+                       [this](unsigned number) {
+                         stop_for_debugger({Why::kStepped, number});
+                       },
                    .meeting = [this] { hold_meeting(); }});
   timers_.stop();
   do_errands();  // whoever has asked shortly before the end gets it too
@@ -191,7 +196,8 @@ Ending Machine::run() {
 }
 
 /// On the thread of any processor.
-void Machine::engine_stopped(engine::Stop stop) {
+void Machine::engine_stopped(engine::Stop stop, unsigned number) {
+  if (stop == engine::Stop::kBreakpoint) stop_for_debugger({DebugStop::Why::kBreakpoint, number});
   if (stop == engine::Stop::kShutdown) end({.kind = Ending::Kind::kTripleFault});
   if (stop == engine::Stop::kDisagreement) end({.kind = Ending::Kind::kDisagreement});
 }
@@ -216,7 +222,7 @@ void Machine::resume() {
 
 bool Machine::paused() {
   std::lock_guard lock(ending_mutex_);
-  return pause_wanted_;
+  return to_stand();
 }
 
 /// While all processors stand. Their time-stamp counters stand too: a guest whose clocks disagree after a
@@ -224,7 +230,7 @@ bool Machine::paused() {
 void Machine::stand_while_paused() {
   {
     std::lock_guard lock(ending_mutex_);
-    if (!pause_wanted_ || ending_) return;
+    if (!to_stand() || ending_) return;
   }
   stop_time();
   for (bool on = true; on;) {
@@ -232,7 +238,7 @@ void Machine::stand_while_paused() {
       std::unique_lock lock(ending_mutex_);
       standing_ = true;
       pause_changed_.notify_all();
-      const auto stands = [this] { return held_ || (pause_wanted_ && !ending_); };
+      const auto stands = [this] { return held_ || (to_stand() && !ending_); };
       pause_changed_.wait(lock, [&] { return !stands() || !errands_.empty(); });
       on = stands();
       standing_ = on;

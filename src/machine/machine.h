@@ -44,6 +44,7 @@ class PageReceiver;
 
 namespace eidolon::machine {
 
+class Debugger;
 class Migration;
 struct SavedMachine;
 
@@ -143,7 +144,7 @@ class Machine final : private device::MachineControl {
 
   /// Notes the first ending and stops the processors.
   void end(const Ending& ending);
-  void engine_stopped(engine::Stop stop);
+  void engine_stopped(engine::Stop stop, unsigned number);
   void hold_meeting();
   Result<> change_engine(EngineKind kind);
   void add_errand(std::function<void()> errand);
@@ -151,6 +152,14 @@ class Machine final : private device::MachineControl {
   void stand_while_paused();
   void stop_time();
   void start_time();
+
+  // debugger.cpp
+  friend class Debugger;
+  struct DebugStop {
+    enum class Why : uint8_t { kBreakpoint, kStepped } why;
+    unsigned processor;
+  };
+  void stop_for_debugger(const DebugStop& stop);
 
   // machine_migration.cpp
   friend class Migration;
@@ -216,6 +225,12 @@ class Machine final : private device::MachineControl {
   std::mutex ending_mutex_;  ///< of what follows; taken last: device locks may be held
   std::condition_variable pause_changed_;
   bool pause_wanted_ = false;
+  struct {
+    std::function<void()> told;     ///< that there is a stop; empty: there is no debugger
+    std::optional<DebugStop> stop;  ///< the first that it has not asked for yet
+    bool holds = false;             ///< it stands, whether or not a pause is wanted as well
+  } debugged_;
+  [[nodiscard]] bool to_stand() const { return pause_wanted_ || debugged_.holds; }
   bool held_ = false;      ///< somebody looks at what stands: it stands even if the machine has ended
   bool standing_ = false;  ///< run() has seen pause_wanted_
   bool run_over_ = false;

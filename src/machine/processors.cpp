@@ -60,6 +60,7 @@ Result<> Processors::make_engines(EngineKind kind, const MachineConfig& config) 
   EngineMaker maker(kind, config);
   std::vector<std::unique_ptr<engine::Engine>> engines;
   for (const auto& processor : processors_) engines.push_back(EIDOLON_TRY(maker.make(processor->cpu)));
+  EIDOLON_TRY(check_breakpoints(*engines.front(), breakpoints_.addresses().size()));
   const auto kvm = maker.virtual_machine();
   if (kvm != nullptr && kvm->apics() != nullptr && !shared_.apics.lend(*kvm->apics()))
     return fail("KVM does not take the state of the local APICs; use --irqchip user");
@@ -138,10 +139,8 @@ void Processors::run(Observer observer) {
 
 void Processors::run_one(Processor& processor) {
   while (!finished()) {
-    processor.cpu.turn.take();
-    const engine::Stop stop = processor.engine->run();
-    processor.cpu.turn.give();
-    observer_.stopped(stop);
+    const engine::Stop stop = carry_out_order(processor);
+    observer_.stopped(stop, processor.cpu.index);
     attend(processor);
   }
 }
@@ -182,6 +181,7 @@ void Processors::call_meeting() {
     std::lock_guard lock(mutex_);
     meeting_called_ = true;
   }
+  changed_.notify_all();
   stop_engines();
 }
 

@@ -14,6 +14,7 @@
 #include "cpu/cpu.h"
 #include "cpu/peers.h"
 #include "engine/engine.h"
+#include "engine/step/step_engine.h"
 #include "machine/engine_choice.h"
 #include "machine/processor_bus.h"
 #include "memory/doorbells.h"
@@ -37,7 +38,9 @@ class Processors {
   };
   /// Told on a processor's thread.
   struct Observer {
-    std::function<void(engine::Stop)> stopped;  ///< the engine has returned for this reason
+    /// The processor's engine has returned for this reason.
+    std::function<void(engine::Stop, unsigned number)> stopped;
+    std::function<void(unsigned number)> stepped;  ///< Order::kStep is carried out
     /// Each of call_meeting() is followed by one of these. All processors stand until it returns; on the
     /// thread of run().
     std::function<void()> meeting;
@@ -71,6 +74,19 @@ class Processors {
   /// What the engines counted. While all stand.
   [[nodiscard]] std::string report() const;
 
+  // For a debugger outside the guest, while all stand (processors_debugged.cpp).
+  /// What a processor does when they go on.
+  enum class Order : uint8_t {
+    kRun,
+    kStep,   ///< one instruction and no interrupt; one that sleeps wakes up first. Then it stands
+    kStand,  ///< nothing, but it takes part in meetings
+  };
+  void order(size_t number, Order order);
+  /// All processors stop there (engine::Stop::kBreakpoint). The error is one sentence.
+  Result<> add_breakpoint(uint64_t linear);
+  void remove_breakpoint(uint64_t linear);
+  [[nodiscard]] const cpu::Breakpoints& breakpoints() const { return breakpoints_; }
+
   /// Runs all, the first on the calling thread, until finish(). Once.
   void run(Observer observer);
   /// Has all processors stand for Observer::meeting, soon. From any thread.
@@ -87,12 +103,19 @@ class Processors {
     cpu::Cpu cpu;
     std::unique_ptr<paravirt::kvm::Kvm> kvm;
     std::unique_ptr<engine::Engine> engine;
-    std::thread thread;  ///< none for the first
+    Order order = Order::kRun;                     ///< changed while all stand, or by its own thread
+    std::unique_ptr<engine::StepEngine> debugged;  ///< for Order::kStep; null: there was none yet
+    std::thread thread;                            ///< none for the first
   };
   // Local APICs and doorbells go to who keeps them while the processors run, and come back. While all stand.
   void lend();
   void take_back();
   void run_one(Processor& processor);
+  [[nodiscard]] engine::Stop carry_out_order(Processor& processor);
+  [[nodiscard]] engine::Stop step_once(Processor& processor);
+  void stand();
+  void show_breakpoints();
+  [[nodiscard]] Result<> check_breakpoints(const engine::Engine& engine, size_t count) const;
   void attend(const Processor& processor);
   [[nodiscard]] bool finished();
   void stop_engines();
@@ -102,6 +125,7 @@ class Processors {
   std::vector<std::unique_ptr<Processor>> processors_;
   std::shared_ptr<engine::kvm::VirtualMachine> kvm_machine_;  ///< of the engines; null: they are not KVM's
   bool kvm_logs_writes_ = false;
+  cpu::Breakpoints breakpoints_;  ///< what Cpu::breakpoints is, unless there are none
   Observer observer_;
 
   std::mutex mutex_;  ///< of what follows; device locks may be held

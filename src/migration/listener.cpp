@@ -46,13 +46,16 @@ Result<Listener> Listener::create(const Place& place) {
 
 FileDescriptor Listener::accept() const {
   for (;;) {
-    pollfd watched{unix_ ? unix_->fd() : tcp_.get(), POLLIN, 0};
+    pollfd watched{fd(), POLLIN, 0};
     (void)poll(&watched, 1, -1);
-    FileDescriptor socket =
-        unix_ ? unix_->accept()
-              : FileDescriptor(accept4(tcp_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    FileDescriptor socket = accept_now();
     if (socket.valid()) return socket;
   }
+}
+
+FileDescriptor Listener::accept_now() const {
+  if (unix_) return unix_->accept();
+  return FileDescriptor(accept4(tcp_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
 }
 
 }  // namespace eidolon::migration

@@ -15,6 +15,10 @@ class Listener {
   static Result<Listener> create(const Place& place);
   /// Waits for a connection; its socket does not block.
   [[nodiscard]] FileDescriptor accept() const;
+  /// The one that waits, if there is one.
+  [[nodiscard]] FileDescriptor accept_now() const;
+  /// For poll(): somebody waits.
+  [[nodiscard]] int fd() const { return unix_ ? unix_->fd() : tcp_.get(); }
 
  private:
   Listener() = default;

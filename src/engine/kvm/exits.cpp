@@ -35,6 +35,9 @@ bool KvmEngine::handle_exit() {
     case KVM_EXIT_IOAPIC_EOI:
       if (apics_ != nullptr) apics_->end_of_interrupt(run_.eoi.vector);
       return true;
+    case KVM_EXIT_DEBUG:
+      take_debug_exception();
+      return true;
     case KVM_EXIT_INTERNAL_ERROR:
       emulation_failed_ = true;
       return false;

@@ -43,6 +43,7 @@ KvmEngine::~KvmEngine() {
 }
 
 Stop KvmEngine::run() {
+  follow_breakpoints();
   for (;;) {
     vcpu_->listen();
     if (const auto stop = serve_events()) return *stop;
@@ -106,7 +107,7 @@ void KvmEngine::deliver_rest(const Undelivered& undelivered) {
 bool KvmEngine::give() {
   if (given_) return true;
   const cpu::State& state = cpu_.state;
-  if (state.pending_debug != 0 || !registers_.put(cpu_)) return false;
+  if (state.pending_debug != 0 || breakpoints_need_steps() || !registers_.put(cpu_)) return false;
   if (cpu_.mmu.generation() != generation_ && !registers_.forget_translations()) return false;
   interruptible_ = (state.rflags & x86::kFlagIf) != 0 && state.interrupt_shadow != state.rip &&
                    state.activity != cpu::Activity::kWaitForSipi;

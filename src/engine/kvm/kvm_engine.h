@@ -28,6 +28,7 @@ class KvmEngine final : public Engine {
 
   [[nodiscard]] std::string_view name() const override { return "kvm"; }
   [[nodiscard]] Stop run() override;
+  [[nodiscard]] size_t most_breakpoints() const override;
   [[nodiscard]] std::string report() const override;
 
  private:
@@ -56,6 +57,11 @@ class KvmEngine final : public Engine {
   void read_msr();
   void write_msr();
 
+  // breakpoints.cpp
+  void follow_breakpoints();
+  [[nodiscard]] bool breakpoints_need_steps() const;
+  void take_debug_exception();
+
   cpu::Cpu& cpu_;
   const std::shared_ptr<kvm::VirtualMachine> machine_;
   kvm::KernelApics* const apics_;  ///< null: the local APIC is not in the kernel
@@ -68,6 +74,8 @@ class KvmEngine final : public Engine {
   bool unfinished_ = false;        ///< an instruction of the guest's waits for the answer to an exit
   bool interruptible_ = false;     ///< KVM takes an interrupt now
   bool waits_for_window_ = false;  ///< an interrupt is pending that the guest cannot take yet
+  bool watches_ = false;           ///< KVM stops at all of Cpu::breakpoints
+  uint64_t breakpoints_seen_ = 0;  ///< Breakpoints::changes
   uint64_t generation_ = 0;        ///< of the translations, when KVM last knew all
   struct Counters {
     uint64_t entries = 0, kicks = 0, interrupts = 0, stepped = 0, taken_back = 0;

@@ -41,9 +41,10 @@ class StepEngine::Impl {
     cpu::State& state = cpu_.state;
     const uint64_t begin = state.rip;
     const uint64_t flags = state.rflags;
+    if (cpu_.breakpoints != nullptr && meets_breakpoint()) [[unlikely]]
+      return true;
     if (cpu::breakpoints_enabled(state)) [[unlikely]] {
-      const uint64_t base = state.long_code() ? 0 : state.segment[x86::kCs].base;
-      if (const auto hit = cpu::instruction_breakpoint(state, base + begin)) return deliver(*hit, begin);
+      if (const auto hit = cpu::instruction_breakpoint(state, linear_rip())) return deliver(*hit, begin);
     }
     const uint64_t pending = state.pending_debug;
     const bool in_shadow = state.interrupt_shadow == begin;
@@ -67,6 +68,19 @@ class StepEngine::Impl {
     if (long_code) return isa::CodeSize::k64;
     const bool big = (state.segment[x86::kCs].attributes & x86::kAttrBig) != 0;
     return big ? isa::CodeSize::k32 : isa::CodeSize::k16;
+  }
+
+  [[nodiscard]] uint64_t linear_rip() const {
+    const cpu::State& state = cpu_.state;
+    return state.long_code() ? state.rip : (state.segment[x86::kCs].base + state.rip) & 0xffffffff;
+  }
+
+  /// A debugger's: the instruction waits, and whatever engine this is a part of returns.
+  bool meets_breakpoint() {
+    if (!cpu_.breakpoints->has(linear_rip())) return false;
+    cpu_.at_breakpoint = true;
+    cpu_.events.raise(cpu::kEventStop);
+    return true;
   }
 
   static void end_shadow(cpu::State& state) {

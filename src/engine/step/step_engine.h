@@ -27,7 +27,8 @@ class StepEngine final : public Engine {
   [[nodiscard]] cpu::Outcome<> execute_one();
 
   /// execute_one with everything around it: instruction breakpoints, TF, interrupt shadow, RF, delivery of
-  /// what it raised. False on shutdown (triple fault).
+  /// what it raised. False on shutdown (triple fault). If Cpu::breakpoints has the instruction, it is not
+  /// executed, and kEventStop is raised.
   bool step();
 
  private:

@@ -1,5 +1,6 @@
-// Translations that are there already, for the same bytes at another linear address (builder_copy.cpp). A program
-// that is started again does much of what it did before, so a copied block takes along those that it went on to.
+// Translations that are there already, for the same bytes at another linear address (builder_copy.cpp). A
+// program that is started again does much of what it did before, so a copied block takes along those that it
+// went on to.
 #include "engine/translate/impl.h"
 
 namespace eidolon::engine {
@@ -24,7 +25,8 @@ TranslateEngine::Impl::Block* TranslateEngine::Impl::copy_block(memory::GuestPhy
 
 /// One block, or null if it cannot be copied there or the cache is full.
 TranslateEngine::Impl::Block* TranslateEngine::Impl::copy(const Block& from, uint64_t rip) {
-  if (!builder_.can_copy(from, rip) || !has_room(kBlockReserve)) return nullptr;
+  if (!builder_.can_copy(from, rip) || !has_room(kBlockReserve) || has_breakpoint(rip, from.length))
+    return nullptr;
   supply_code();
   Block& block = blocks_.create(rip, from.physical, from.mode, Block::kNoPage);
   builder_.copy(from, block);

@@ -31,7 +31,9 @@ uint64_t TranslateEngine::Impl::leave_slowly(const Site& site) {
       case SiteKind::kMemory:
         if (site.hoisted || asks_too_much(site)) {
           const Block* unshared = find_block(true);
-          host = unshared == nullptr ? 0 : cache_->executable(unshared->entry(Entry::kBody));
+          // From run(), the block that shares checks might be entered again, for ever.
+          host =
+              unshared == nullptr ? step_and_go_on(false) : cache_->executable(unshared->entry(Entry::kBody));
           break;
         }
         ++statistics_.slow_accesses;
@@ -69,7 +71,7 @@ uint64_t TranslateEngine::Impl::on_jump(uint32_t site_index) {
   const Site& site = sites_[site_index];
   const Entry entry = site.is_landing ? Entry::kReturned : entry_for(site, site.target, true);
   Block* target = find_block(site.unshared, entry);
-  if (target == nullptr) return 0;
+  if (target == nullptr) return site.unshared ? step_and_go_on(false) : 0;
   if (statistics_.flushes == flushes && sites_[site_index].block->valid) link(site_index, *target);
   return cache_->executable(target->entry(Entry::kBody));
 }

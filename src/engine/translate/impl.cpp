@@ -75,8 +75,8 @@ TranslateEngine::Impl::Impl(cpu::Cpu& cpu, std::unique_ptr<CodeCache> cache, con
   frame_.extended_away = 1;
   frame_.pauses_left = Frame::kPauses;
   cpu_.extended_holder = this;
-  // More than code of usual kinds fills the cache with. Not in large pages: where the host is a guest itself, a
-  // large page that is new to it can cost several times what its small ones do.
+  // More than code of usual kinds fills the cache with. Not in large pages: where the host is a guest itself,
+  // a large page that is new to it can cost several times what its small ones do.
   sites_.reserve(cache_->size() / 40);
   faults_.reserve(cache_->size() / 64);
   relocations_.reserve(cache_->size() / 32);
@@ -110,6 +110,7 @@ std::string TranslateEngine::Impl::report() const {
 
 Stop TranslateEngine::Impl::run() {
   prepare_thread();
+  follow_breakpoints();
   const PartSampler::Run run(sample_time_ ? &sampler_ : nullptr);
   for (;;) {
     recall_deferred();
@@ -193,6 +194,7 @@ TranslateEngine::Impl::Block* TranslateEngine::Impl::translate_block(memory::Gue
     second = *found;
     analysis_.run_crossing(next);
   }
+  if (has_breakpoint(rip, analysis_.length())) return nullptr;
   Block& block = blocks_.create(rip, physical, mode, second);
   block.unshared = unshared;
   builder_.build(block, analysis_, entry);

@@ -129,6 +129,10 @@ class TranslateEngine::Impl final : public memory::CodeObserver, public cpu::Ext
   void unlink(uint32_t site_index);
   void invalidate(Block& block);
   void flush();
+  void follow_breakpoints();
+  [[nodiscard]] bool has_breakpoint(uint64_t rip, uint64_t length) const {
+    return cpu_.breakpoints != nullptr && cpu_.breakpoints->any_in(rip, length);
+  }
   /// Room that one block's code needs at the very most, in either part of the cache.
   static constexpr uint32_t kBlockReserve = 64 << 10;
   /// Where the part of the cache begins for code that hardly ever runs. There is less of it than of the
@@ -167,6 +171,7 @@ class TranslateEngine::Impl final : public memory::CodeObserver, public cpu::Ext
   translate::Round* round_ = nullptr;  ///< set: whatever leaves generated code ends the round
   bool in_generated_code_ = false;
   bool flush_wanted_ = false;
+  uint64_t breakpoints_seen_ = 0;          ///< Breakpoints::changes
   uint32_t supplied_ = 0, supplied_cold_;  ///< up to where the cache's parts have memory (CodeCache::supply)
   const bool xsaveopt_;
   uint64_t extended_mask_;            ///< XSAVE components that are the guest's

@@ -1,4 +1,6 @@
 // Blocks that go away, and the links between them.
+#include <utility>
+
 #include "engine/translate/impl.h"
 
 namespace eidolon::engine {
@@ -58,6 +60,20 @@ void TranslateEngine::Impl::code_unmapped(memory::GuestPhysical address, uint64_
   };
   drop(blocks_.on_page(address).first, &Block::next_in_page);
   drop(blocks_.on_page(address).first_second, &Block::next_in_second_page);
+}
+
+/// A debugger's breakpoints may be others than at the last run(). No block has one, so that such code is
+/// stepped, and `step` asks at each instruction; generated code knows nothing of them.
+void TranslateEngine::Impl::follow_breakpoints() {
+  const uint64_t changes = cpu_.breakpoints == nullptr ? 0 : cpu_.breakpoints->changes();
+  if (std::exchange(breakpoints_seen_, changes) == changes || changes == 0) return;
+  for (const memory::GuestPhysical page : blocks_.pages()) {
+    for (Block* block = blocks_.on_page(page).first; block != nullptr;) {
+      Block* next = block->next_in_page;
+      if (has_breakpoint(block->rip, block->length)) invalidate(*block);
+      block = next;
+    }
+  }
 }
 
 /// Drops every block. Not from within generated code: the callers are on their way to another block.

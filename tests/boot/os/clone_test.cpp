@@ -74,13 +74,13 @@ TEST_F(Clone, ACardTakenAnewHasAnAddressOfItsOwnAndPortsLeadToEachCopy) {
       "-p 80; "
       "done; fi; sleep 0.2; echo waiting$((1)); done\n");
   ASSERT_TRUE(guest.wait_for("waiting1", kCommandLimit)) << guest.tail();
-  ASSERT_EQ(ask("clone --name state --count 2 --publish 34741:80 --logs " + directory), 0);
+  ASSERT_EQ(ask("clone --name state --count 2 --publish 21741:80 --logs " + directory), 0);
   const std::string one = logged("state-1", "address "), two = logged("state-2", "address ");
   EXPECT_EQ(one.substr(0, 9), "52:54:00:") << one;
   EXPECT_EQ(two.substr(0, 9), "52:54:00:") << two;
   EXPECT_NE(one, two);
   EXPECT_NE(one.substr(0, 17), "52:54:00:12:34:56");
-  for (const auto& [port, address] : {std::pair{"34741", one}, std::pair{"34742", two}}) {
+  for (const auto& [port, address] : {std::pair{"21741", one}, std::pair{"21742", two}}) {
     const std::string fetch = std::string("for i in 1 2 3 4 5 6 7 8 9 10; do exec 3<>/dev/tcp/127.0.0.1/") +
                               port +
                               " && IFS= read -r -t 5 line <&3 && [ \"$line\" = " + address.substr(0, 17) +

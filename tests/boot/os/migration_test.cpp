@@ -90,7 +90,7 @@ TEST_F(MigrationTest, DisksAndPortsGoAlong) {
   GuestProcess guest({"run", "--name", "state", "--memory", "256M", "--kernel", guest_file("vmlinuz"),
                       "--initrd", guest_file("initrd-drivers"), "--append",
                       "console=ttyS0 quiet rdinit=/drivers/init", "--disk", disk.path(), "--net", "user",
-                      "--publish", "34731:80"});
+                      "--publish", "21731:80"});
   ASSERT_TRUE(guest.wait_for(kPrompt, kBootLimit)) << guest.tail();
   expect_answer(guest, "echo -n written here | dd of=/dev/vda conv=fsync 2>&1 | tail -1; echo done$((1))",
                 "done1");
