@@ -164,27 +164,26 @@ void GdbServer::serve() {
   for (;;) {
     std::unique_lock lock(mutex_);
     if (closing_) return;
-    pollfd watched[] = {
-        wake_.watched(),
-        {.fd = listener_.fd(), .events = POLLIN, .revents = 0},
-        client_ != nullptr ? client_->watched() : pollfd{.fd = -1, .events = 0, .revents = 0}};
+    // While there is a client, the next one waits in the socket's queue.
+    pollfd watched[] = {wake_.watched(), {.fd = listener_.fd(), .events = POLLIN, .revents = 0}};
+    if (client_ != nullptr) watched[1] = client_->watched();
     lock.unlock();
     if (poll(watched, std::size(watched), -1) < 0) continue;
     lock.lock();
     if (watched[0].revents != 0) wake_.drain();
-    if (watched[1].revents != 0) accept_client();
-    if (client_ == nullptr) continue;
+    if (client_ == nullptr) {
+      if (watched[1].revents != 0) accept_client();
+      continue;
+    }
     client_->look_for_stop();
-    // A client that has just come has said nothing yet.
-    const bool goes_on = watched[2].revents == 0 ? client_->send_some() : client_->serve(watched[2].revents);
+    const bool goes_on = watched[1].revents == 0 ? client_->send_some() : client_->serve(watched[1].revents);
     if (!goes_on) client_.reset();
   }
 }
 
-/// One at a time: others are sent away.
 void GdbServer::accept_client() {
   FileDescriptor fd = listener_.accept_now();
-  if (!fd.valid() || client_ != nullptr) return;
+  if (!fd.valid()) return;
   const int yes = 1;
   (void)setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
   client_ = std::make_unique<Client>(std::move(fd), machine_);
