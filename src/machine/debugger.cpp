@@ -57,6 +57,14 @@ Debugger::~Debugger() {
   machine_.debugged_ = {};
 }
 
+bool Debugger::while_all_stand(std::function<void()> task) {
+  {
+    std::lock_guard lock(machine_.ending_mutex_);
+    if (machine_.run_over_) return false;
+  }
+  return machine_.while_all_stand(std::move(task));
+}
+
 void Debugger::hold() {
   std::unique_lock lock(machine_.ending_mutex_);
   machine_.debugged_.holds = true;

@@ -56,7 +56,7 @@ class Debugger {
 
  private:
   /// False: the machine has ended, and the task was not, or may not have been, done.
-  bool while_all_stand(std::function<void()> task) { return machine_.while_all_stand(std::move(task)); }
+  bool while_all_stand(std::function<void()> task);
 
   Machine& machine_;
 };
