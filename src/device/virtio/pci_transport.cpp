@@ -92,7 +92,7 @@ void PciTransport::connected() {
   device_.connect(dma(), *this);
   for (unsigned queue = 0; queue < queues_; ++queue)
     if (const int event = device_.doorbell(queue); event >= 0)
-      add_doorbell(0, kNotifyAt + queue * kNotifyStride, event);
+      add_doorbell(structures_bar_, kNotifyAt + queue * kNotifyStride, event);
 }
 
 void PciTransport::add_structure(uint8_t type, uint32_t offset, uint32_t length) {
