@@ -6,6 +6,7 @@
 #include <cstring>
 #include <vector>
 
+#include "cpu/linear.h"
 #include "cpu/state_image.h"
 
 namespace eidolon::control {
@@ -41,10 +42,6 @@ T value_of(const uint8_t* bytes) {
   T value;
   std::memcpy(&value, bytes, sizeof value);
   return value;
-}
-
-bool is_canonical(uint64_t address) {
-  return static_cast<uint64_t>(static_cast<int64_t>(address << 16) >> 16) == address;
 }
 
 // General registers, in GDB's order.
@@ -158,17 +155,16 @@ bool write_mxcsr(State& state, unsigned, const uint8_t* bytes) {
 }
 
 enum Base : unsigned { kFsBase, kGsBase, kKernelGsBase };
-uint64_t& base(State& state, unsigned index) {
+/// `AnyState` is State, const or not.
+template <typename AnyState>
+auto& base(AnyState& state, unsigned index) {
   if (index == kKernelGsBase) return state.kernel_gs_base;
   return state.segment[index == kFsBase ? x86::kFs : x86::kGs].base;
 }
-auto read_base(const State& state, unsigned index) {
-  if (index == kKernelGsBase) return bytes_of(state.kernel_gs_base);
-  return bytes_of(state.segment[index == kFsBase ? x86::kFs : x86::kGs].base);
-}
+auto read_base(const State& state, unsigned index) { return bytes_of(base(state, index)); }
 bool write_base(State& state, unsigned index, const uint8_t* bytes) {
   const auto value = value_of<uint64_t>(bytes);
-  if (!is_canonical(value)) return false;
+  if (!cpu::is_canonical(value)) return false;
   base(state, index) = value;
   return true;
 }

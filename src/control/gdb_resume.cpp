@@ -4,12 +4,12 @@
 
 #include "control/gdb_packets.h"
 #include "control/gdb_session.h"
+#include "cpu/debug.h"
 
 namespace eidolon::control {
 
 namespace {
 
-constexpr unsigned kSigInt = 2, kSigTrap = 5;
 constexpr uint8_t kSoftware = 1;
 
 /// An action of vCont; signals mean nothing to a processor.
@@ -93,9 +93,7 @@ GdbSession::Reply GdbSession::look_for_stop() {
   if (stop->why != GdbTarget::Stop::Why::kBreakpoint || !knows_kinds_) return last_stop_;
   // Of which type it is tells GDB that RIP is that of the instruction itself.
   uint64_t linear = 0;
-  const auto read = [&](const cpu::State& state) {
-    linear = state.long_code() ? state.rip : (state.segment[x86::kCs].base + state.rip) & 0xffffffff;
-  };
+  const auto read = [&](const cpu::State& state) { linear = cpu::linear_rip(state); };
   const auto found = target_.visit(looked_at_, read) ? breakpoints_.find(linear) : breakpoints_.end();
   if (found != breakpoints_.end()) last_stop_ += (found->second & kSoftware) != 0 ? "swbreak:;" : "hwbreak:;";
   return last_stop_;

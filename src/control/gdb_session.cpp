@@ -95,7 +95,7 @@ void GdbSession::attach() {
   attached_ = true;
   target_.hold();
   (void)target_.take_stop();
-  last_stop_ = stop_reply(/*SIGTRAP*/ 5);
+  last_stop_ = stop_reply(kSigTrap);
 }
 
 /// The machine goes on as if there had been none.

@@ -57,6 +57,7 @@ class GdbSession {
   Reply resume(Text actions);
   Reply resume_plainly(char action, Text address);
   Reply let_go(const std::vector<Order>& orders);
+  static constexpr unsigned kSigInt = 2, kSigTrap = 5;
   [[nodiscard]] std::string stop_reply(unsigned signal);
 
   std::string choose_thread(Text text);

@@ -13,6 +13,10 @@ inline constexpr uint64_t kDr6DebugAccess = 1u << 13;  ///< BD
 inline constexpr uint64_t kDr6SingleStep = 1u << 14;   ///< BS
 inline constexpr uint64_t kDr7GeneralDetect = 1u << 13;
 
+/// Where the next instruction is: what breakpoints are compared with.
+[[nodiscard]] inline uint64_t linear_rip(const State& state) {
+  return state.long_code() ? state.rip : (state.segment[x86::kCs].base + state.rip) & 0xffffffff;
+}
 /// Whether any breakpoint is enabled in DR7: only then do engines ask the questions below.
 [[nodiscard]] bool breakpoints_enabled(const State& state);
 /// The #DB fault of an instruction breakpoint at `linear`, unless RF (or a MOV SS shadow) holds it back.

@@ -44,7 +44,8 @@ class StepEngine::Impl {
     if (cpu_.breakpoints != nullptr && meets_breakpoint()) [[unlikely]]
       return true;
     if (cpu::breakpoints_enabled(state)) [[unlikely]] {
-      if (const auto hit = cpu::instruction_breakpoint(state, linear_rip())) return deliver(*hit, begin);
+      if (const auto hit = cpu::instruction_breakpoint(state, cpu::linear_rip(state)))
+        return deliver(*hit, begin);
     }
     const uint64_t pending = state.pending_debug;
     const bool in_shadow = state.interrupt_shadow == begin;
@@ -70,14 +71,9 @@ class StepEngine::Impl {
     return big ? isa::CodeSize::k32 : isa::CodeSize::k16;
   }
 
-  [[nodiscard]] uint64_t linear_rip() const {
-    const cpu::State& state = cpu_.state;
-    return state.long_code() ? state.rip : (state.segment[x86::kCs].base + state.rip) & 0xffffffff;
-  }
-
   /// A debugger's: the instruction waits, and whatever engine this is a part of returns.
   bool meets_breakpoint() {
-    if (!cpu_.breakpoints->has(linear_rip())) return false;
+    if (!cpu_.breakpoints->has(cpu::linear_rip(cpu_.state))) return false;
     cpu_.at_breakpoint = true;
     cpu_.events.raise(cpu::kEventStop);
     return true;
